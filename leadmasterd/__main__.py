@@ -8,28 +8,29 @@ from typing import Final, NoReturn
 from leadmasterd.cli import main
 
 _GARBAGE_AFTER: Final = 50_000
-"""New objects after which garbage is looked for. With Python's 700 a command does so again and again while it imports,
-which takes 6 ms and finds none."""
-_HAVE_AN_END: Final = frozenset({"asyncio", "logging", "multiprocessing", "tempfile", "threading"})
-"""Modules that have something to do when the process ends: threads to wait for, files to write or to delete."""
+"""New objects after which the garbage collector runs. With Python's default of 700 it runs again and again while a
+command imports its modules, which takes 6 ms and finds nothing."""
+_NEED_CLEAN_EXIT: Final = frozenset({"asyncio", "logging", "multiprocessing", "tempfile", "threading"})
+"""Modules that do something when the process ends: they join threads, write buffers or delete files."""
 
 
 def run() -> NoReturn:
     """Run the command that was typed, and end the process with its exit code.
 
-    To take Python apart first, object by object, takes as long as `status` itself.
+    Where nothing needs it, the interpreter's own clean-up is skipped: it frees every object one by one, which takes as
+    long as `status` itself.
     """
     gc.set_threshold(_GARBAGE_AFTER)
     try:
         code: object = main()
-    except SystemExit as ended:  # of argparse
+    except SystemExit as ended:  # raised by argparse: --help, or a usage error
         code = ended.code
-    if isinstance(code, int) and _HAVE_AN_END.isdisjoint(sys.modules):
+    if isinstance(code, int) and _NEED_CLEAN_EXIT.isdisjoint(sys.modules):
         try:
             sys.stdout.flush()
             sys.stderr.flush()
         except OSError:
-            pass  # Python says so as it always does
+            pass  # stdout is closed or full: sys.exit below reports it as Python always does
         else:
             os._exit(code)
     sys.exit(code)  # type: ignore[arg-type]

@@ -1,6 +1,6 @@
-"""Work in a short-lived process: for what needs a package once that a long-running process should not keep.
+"""Run a function in a short-lived process, where it needs a heavy package.
 
-What was imported stays in memory, and what it made leaves holes there.
+A long-running process that imports a package for one use keeps it in memory for good, and a heap with holes.
 """
 
 import contextlib
@@ -21,24 +21,25 @@ _T = TypeVar("_T")
 
 
 def python_module(name: str, *arguments: str) -> list[str]:
-    """The command that runs a module of ours in a process of its own.
+    """The command line that runs module `name` of ours with this Python.
 
-    `-P`: nothing is imported from the current folder, which may be anybody's; `-m` alone would look there first.
+    `-P` keeps the current folder off the import path: anybody may have written there, and `-m` would look there first.
     """
     return [sys.executable, "-P", "-m", name, *arguments]
 
 
 def apart(work: Callable[..., _T], *arguments: object, package: str) -> _T:
-    """What `work(*arguments)` returns or raises, in a process of its own that imports `package` in our stead.
+    """Call `work(*arguments)` in a new process, and return or raise what it does there.
 
-    Where the package is loaded anyway, and where no process can be started or it is killed, it is done here. `work` is
-    a module's function; what goes in and out is pickled. The process ends with ours, however that ends.
+    `package`: the heavy package that `work` imports. Where it is loaded here already, and where the new process can't
+    be started or dies, `work` is called in this process. `work` must be a function of a module; arguments and result
+    are pickled. The new process ends when this one ends, however that happens.
     """
     return begun_apart(work, *arguments, package=package)()
 
 
 def begun_apart(work: Callable[..., _T], *arguments: object, package: str) -> Callable[[], _T]:
-    """Begin that work, and return a function that waits for its result: the caller can do something else meanwhile."""
+    """As `apart`, but return at once: the function returned waits for the result. Meanwhile the caller can go on."""
     if package in sys.modules:
         return partial(work, *arguments)
     request = pickle.dumps((spoken_language(), work, arguments))
@@ -47,12 +48,12 @@ def begun_apart(work: Callable[..., _T], *arguments: object, package: str) -> Ca
             python_module("leadmasterd.apart"),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            start_new_session=True,  # Ctrl-C is for us
+            start_new_session=True,  # so that Ctrl-C reaches only this process
         )
     except OSError:
         return partial(work, *arguments)
     assert process.stdin
-    with contextlib.suppress(BrokenPipeError):  # it has said why on stderr, or was killed
+    with contextlib.suppress(BrokenPipeError):  # it died already; `wait` then does the work here
         process.stdin.write(request)
         process.stdin.flush()
 
@@ -64,7 +65,7 @@ def begun_apart(work: Callable[..., _T], *arguments: object, package: str) -> Ca
             process.stdin.close()
         try:
             result, error = pickle.loads(answer)
-        except (EOFError, pickle.UnpicklingError):  # nothing, or only its beginning
+        except (EOFError, pickle.UnpicklingError):  # it died: no answer, or only the beginning of one
             return work(*arguments)
         if error is not None:
             raise error
@@ -74,9 +75,9 @@ def begun_apart(work: Callable[..., _T], *arguments: object, package: str) -> Ca
 
 
 def main() -> None:
-    """The process: a request on stdin, the answer on stdout. What `work` prints goes to stderr."""
+    """The new process: reads the request on stdin and writes the answer to stdout. Prints go to stderr."""
     answers = os.fdopen(os.dup(1), "wb")
-    os.dup2(2, 1)
+    os.dup2(2, 1)  # from here on, print writes to stderr
     language, work, arguments = pickle.load(sys.stdin.buffer)
     threading.Thread(target=_end_with_the_parent, daemon=True).start()
     speak(language)
@@ -85,16 +86,17 @@ def main() -> None:
 
 
 def _answer(work: Callable[..., object], arguments: tuple[Any, ...]) -> tuple[object, Exception | None]:
+    """What `work` returned and None, or None and what it raised. Of a defect, the traceback is kept as a note."""
     try:
         return work(*arguments), None
-    except Exception as error:  # noqa: BLE001 - it is raised where it was asked for
+    except Exception as error:  # noqa: BLE001 - the process that asked raises it
         if not isinstance(error, LeadmasterdError):
             error.add_note("".join(traceback.format_exception(error)))
         return None, error.with_traceback(None)
 
 
 def _end_with_the_parent() -> None:
-    """The other end of stdin closes with it."""
+    """End when stdin closes: the process that asked holds its other end until it has the answer, or has died."""
     os.read(0, 1)
     os._exit(1)
 

@@ -1,8 +1,9 @@
-"""Who speaks: a person of ours, the other party, or a machine. Decided from a message's type and marks.
+"""Who wrote a message: a person of ours, the other party, or a machine. Decided from the message's type and marks.
 
-Pure. Only `operator` is an answer, and so it is an allow-list: what comes from our side counts as a person's only if
-its type is known for that and no mark says otherwise. A type that nobody knows yet is `system`: it answers nothing,
-and opens nothing when it comes from the other side without anything to read. docs/leads.md shows this to people.
+Pure. Only a message by `operator` answers a customer, so that is an allow-list: a message from our side counts as a
+person's only if people are known to send its type and no mark says otherwise. A type that is not known yet is
+`system`: from our side it answers nobody, and from the other side, without content, it opens no lead. docs/leads.md
+shows this to people.
 """
 
 from collections.abc import Mapping
@@ -14,7 +15,7 @@ messages, found by the projection; `mailing`: a copy of our broadcast list, or a
 AI or another bot; `api`: what only a program sends. `system`, of either side: what nobody wrote."""
 
 OURS: Final = frozenset({"operator", "auto_reply"})
-"""What the projection tells apart by time and sameness; the others are certain."""
+"""The two that a message alone does not tell apart: the projection does, by timing and repeated texts."""
 
 SENT_BY_PEOPLE: Final = frozenset(
     {
@@ -23,14 +24,14 @@ SENT_BY_PEOPLE: Final = frozenset(
         "event_response", "poll_creation", "poll_vote", "comment", "buttons_response", "list_response",
         "template_button_reply", "interactive_response", "newsletter_admin_invite", "newsletter_follower_invite",
         "newsletter_question_response", "request_phone_number", "call_log",
-        # Somebody sent these, although their content is not here, or not yet, or not any more.
+        # A person sent these, although their content did not arrive, is still to come, or was taken back.
         "ciphertext", "oversized", "quarantined", "revoked",
     }
 )  # fmt: skip
 """Types of WAWebMsgType (2026-04-27) that a person sends from a phone or another linked device."""
 
 _ALSO_SENT_TO_US: Final = frozenset({"unknown", "hsm", "interactive", "list", "native_flow", "rich_response"})
-"""What a company's program sends, and `unknown`, which this build of WhatsApp Web cannot show."""
+"""Types that companies' programs send to us, and `unknown`, which this build of WhatsApp Web cannot show."""
 
 NOTICES: Final = frozenset(
     {
@@ -42,7 +43,7 @@ NOTICES: Final = frozenset(
         "poll_edit_encrypted", "poll_add_option_encrypted", "poll_add_option_decrypted",
     }
 )  # fmt: skip
-"""About the chat, and nobody wrote them, whatever text they carry. The listener leaves them out."""
+"""Notices about the chat. Nobody wrote them, whatever text they carry. The listener does not report them."""
 
 _GREETING: Final = "automated_greeting_message"
 """The greeting of an ad: the page makes it from the customer's first message (WAWebMsgAGMProcessing)."""
@@ -50,20 +51,25 @@ _GREETING: Final = "automated_greeting_message"
 _FLOWS_BY_HAND: Final = frozenset(
     {"order_details", "order_status", "payment_info", "payment_request", "catalog_message", "cta_catalog"}
 )
-"""Interactive messages that the business apps make for a person (WAWebBizSendOrderAction). The others are the API's."""
+"""Interactive messages that a person sends from a business app (WAWebBizSendOrderAction). The others come from the
+API."""
 
 
 def author_of(
     *, from_me: bool, message_type: str, marks: Mapping[str, str | bool], has_content: bool
 ) -> Literal["contact", "operator", "mailing", "assistant", "api", "system"]:
-    """The author of a message as it was captured. `has_content`: there is something to read, see or hear."""
+    """The author of a message as it was captured.
+
+    `message_type`: WhatsApp's, such as `chat`. `marks`: what the record shows about its sender, by name (the marks of
+    docs/protocol.md). `has_content`: whether there is something to read, see or hear.
+    """
     if message_type in NOTICES or message_type == _GREETING or "automated_greeting" in marks:
         return "system"
     if "assistant" in marks:
         return "assistant"
     if not from_me:
-        sent = message_type in SENT_BY_PEOPLE or message_type in _ALSO_SENT_TO_US
-        return "contact" if sent or has_content else "system"
+        known = message_type in SENT_BY_PEOPLE or message_type in _ALSO_SENT_TO_US
+        return "contact" if known or has_content else "system"
     if is_to_many(marks):
         return "mailing"
     if "bot" in marks or message_type == "rich_response":
@@ -76,5 +82,5 @@ def author_of(
 
 
 def is_to_many(marks: Mapping[str, str | bool]) -> bool:
-    """Whether it was sent to a broadcast list or by a campaign, and to this chat only as one of many."""
+    """Whether a message of ours went to a broadcast list or came from a campaign: this chat is one of many."""
     return "broadcast" in marks or "campaign" in marks

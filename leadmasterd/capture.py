@@ -39,15 +39,15 @@ _CHAT_ID: Final = re.compile(
     r"[0-9][0-9.:-]*@(c\.us|s\.whatsapp\.net|hosted|lid|hosted\.lid)"
     r"|[^\s@]+@(?!(c\.us|s\.whatsapp\.net|hosted|lid|hosted\.lid)$)[a-z][a-z.]*"
 )
-"""People's ids have a number; of other servers nothing is known."""
+"""A chat id as an operator may write it: a person's begins with digits; for other servers any name will do."""
 
 _CHAT_NAMED: Final = re.compile(r'"(?:remote|chat)":\s*"([^"\\]+)"')
-"""In the text of a line of which nothing else is sure."""
+"""Finds the chats that a line names, in its raw text: for lines that could not be decoded."""
 
 _CHATS_REMEMBERED: Final = 1_024
 
 _captured_at: Final = lru_cache(maxsize=1)(iso)
-"""One read of the pipe brings many messages, all with the same time of capture."""
+"""The time of capture as text. Only the last one is cached: one read of the pipe brings many messages, all with it."""
 
 Direction = Literal["in", "out"]
 
@@ -62,14 +62,14 @@ _NEVER: Final[Mapping[ChatKind, str]] = {
 
 @dataclass(frozen=True, slots=True)
 class Skipped:
-    """What is not kept, and why."""
+    """The decision not to keep an event. `reason`: why, as half a sentence, such as `a group chat`."""
 
     reason: str
 
 
 @dataclass(frozen=True, slots=True)
 class CaptureRules:
-    """The `[capture]` settings that decide."""
+    """The settings under `[capture]` that decide what is kept."""
 
     groups: bool = False
     ignore: frozenset[str] = frozenset()
@@ -77,7 +77,7 @@ class CaptureRules:
 
 
 class ChatIds(NamedTuple):
-    """Whose chat a message is in."""
+    """The chat that an event belongs to, with all known ids of the other party."""
 
     chat: str
     """As seen, in canonical form: no device number, `c.us` for phones."""
@@ -90,7 +90,7 @@ class ChatIds(NamedTuple):
 
     @property
     def of_person(self) -> tuple[str, ...]:
-        """The ids of the one person whom it names."""
+        """The ids of the other party, or in a group of the one who wrote. Empty for our own messages to a group."""
         return self.aliases or self.members
 
 
@@ -131,20 +131,20 @@ class CapturedMessage(NamedTuple):
 
 
 class CaptureFilter:
-    """Decides about the events of one child, one after the other.
+    """Decides for each event of one child whether it is kept.
 
-    Lines name every id of their chat that the page knows, which may be one. So the ids of ignored chats and our own are
-    remembered, and nothing of them comes in under another id. `learnt`: those of ignored chats that an earlier filter
-    has learnt.
+    A person has several ids (phone, LID), and a line names those that the page knows, sometimes only one. So the filter
+    remembers every id that it has seen together with an ignored id or with our own, and refuses all of them from then
+    on. `learnt`: what the filter of an earlier child had learnt about ignored chats.
     """
 
     def __init__(self, rules: CaptureRules, learnt: Mapping[str, str] | None = None) -> None:
         self._rules = rules
         self.learnt = dict(learnt or {})
-        """Ids that the rules do not name, and the entry of the rules whose person each is."""
+        """Further ids of ignored people: id -> the entry of `CaptureRules.ignore` that ignores that person."""
         self._own: set[str] = set()
         self._let_in: set[tuple[str, tuple[str, ...]]] = set()
-        """Chats and ids that nothing refuses, as things are."""
+        """A cache: (chat, aliases) that nothing refuses. Cleared whenever an id is learnt."""
 
     def use_account(self, account: Account) -> None:
         """From now on, a chat with this number or LID is the operator's notes to himself."""
@@ -155,7 +155,10 @@ class CaptureFilter:
             self._own.add(canonical_id(account.lid))
 
     def is_own_chat(self, record: CapturedMessage | MessageEdit | MessageRevoke | Reaction | Call) -> bool:
-        """Whether it belongs to the operator's notes to himself. For what came before the account was known."""
+        """Whether an event belongs to the operator's notes to himself.
+
+        For events that were let in before `use_account`: our own ids were not known then.
+        """
         match record:
             case CapturedMessage():
                 return self._is_own(record.aliases)
@@ -163,7 +166,7 @@ class CaptureFilter:
                 return self._is_own(ids_of(record).aliases)
 
     def decide(self, event: Message | Ciphertext, now: datetime) -> CapturedMessage | Skipped:
-        """Decide about a message. `now`: the time of capture, aware, UTC."""
+        """The message as it is to be stored, or why it is not kept. `now`: the time of capture, aware, UTC."""
         ids = chat_ids(event.key, event.contact, event.author)
         if refusal := self._refusal(ids.chat, ids.aliases):
             return refusal
@@ -174,23 +177,27 @@ class CaptureFilter:
                 return _unreadable(event, ids, now)
 
     def refusal(self, event: MessageEdit | MessageRevoke | Reaction | Call) -> Skipped | None:
-        """Why this is not captured, or None when it is."""
+        """Why this event is not kept, or None when it is."""
         ids = ids_of(event)
         return self._refusal(ids.chat, ids.aliases)
 
     def refusal_of_change(self, change: NumberChange) -> Skipped | None:
-        """Why a changed number is not kept, or None when it is: whoever is ignored is ignored under the new one too."""
+        """Why a change of number is not kept, or None when it is. An ignored person stays ignored under the new one."""
         ids = ids_of_change(change)
         return self._refusal(ids[0], ids)
 
     def mentions_ignored(self, text: str) -> bool:
-        """Whether a line that can't be read may be of a chat that is not captured: it names it, or somebody ignored."""
+        """Whether a line that can't be decoded may belong to a chat that is not captured.
+
+        `text`: the raw line. True if it contains an ignored id, or names a chat that would be refused.
+        """
         chats = [canonical_id(chat) for chat in _CHAT_NAMED.findall(text)]
         return any(entry.partition("@")[0] in text for entry in self._rules.ignore) or any(
             self._refusal(chat, (chat,)) for chat in chats
         )
 
     def _refusal(self, chat: str, aliases: tuple[str, ...]) -> Skipped | None:
+        """`_reason_to_refuse` with a cache for what is let in: nearly every message."""
         if (chat, aliases) in self._let_in:
             return None
         refusal = self._reason_to_refuse(chat, aliases)
@@ -201,6 +208,7 @@ class CaptureFilter:
         return refusal
 
     def _reason_to_refuse(self, chat: str, aliases: Sequence[str]) -> Skipped | None:
+        """Why nothing of this chat is kept, or None. Learns the aliases of ignored people."""
         if chat_kind(chat) == "group" and not self._rules.groups:
             return Skipped("a group chat")
         for each in (chat, *aliases):
@@ -214,6 +222,7 @@ class CaptureFilter:
         return None
 
     def _is_own(self, aliases: Sequence[str]) -> bool:
+        """Whether one of these is our own id. If so, all of them are, and that is remembered."""
         if self._own.isdisjoint(aliases):
             return False
         self._own.update(aliases)
@@ -221,7 +230,7 @@ class CaptureFilter:
         return True
 
     def _ignored_by(self, ids: Iterable[str]) -> str | None:
-        """The entry of the rules by which one of these is ignored: of a phone its digits, however it was written."""
+        """The entry of `CaptureRules.ignore` that ignores one of these ids, directly or as learnt; else None."""
         ignore = self._rules.ignore
         if not ignore:
             return None
@@ -229,6 +238,7 @@ class CaptureFilter:
         return next((entry for entry in entries if entry in ignore), None)
 
     def _learn(self, ids: Iterable[str], entry: str) -> None:
+        """Remember that these ids belong to the person whom `entry` ignores, with every spelling of a phone."""
         for each in ids:
             digits, _, server = each.partition("@")
             for form in [f"{digits}@c.us" for digits in spellings(digits)] if server == "c.us" else [each]:
@@ -238,16 +248,16 @@ class CaptureFilter:
 
 
 def ignore_list(entries: Iterable[str], country: str = "") -> frozenset[str]:
-    """`capture.ignore` as written (chat ids, or phone numbers in any form) as `CaptureRules.ignore`.
+    """The setting `capture.ignore` (chat ids, or phone numbers in any form) as `CaptureRules.ignore`.
 
-    `country`: of numbers without a country code, two letters; empty: none. Raises ValueError for the first entry that
-    is neither, with what it must be.
+    `country`: two letters, for numbers written without a country code; if empty, such numbers are not allowed. Raises
+    ValueError for the first entry that is neither, with what it must be.
     """
     return frozenset[str]().union(*(_ids_of_entry(entry.strip(), country) for entry in entries))
 
 
 def _ids_of_entry(entry: str, country: str) -> frozenset[str]:
-    """The chat ids, and for a phone the digits, by which `entry` may be met."""
+    """The forms that `entry` can take: its canonical id, and for a phone the digits of every spelling."""
     if _CHAT_ID.fullmatch(entry):
         chat = canonical_id(entry)
         digits, _at, server = chat.partition("@")
@@ -267,7 +277,10 @@ def _ids_of_entry(entry: str, country: str) -> frozenset[str]:
 
 
 def chat_ids(key: MessageKey, contact: Contact, author: str | None = None) -> ChatIds:
-    """The chat of a message, and the ids of the other party. `author`: who wrote it in a group, if the key does not."""
+    """The chat of a message, and the ids of the other party.
+
+    `author`: who wrote it in a group; used only if the key names no participant.
+    """
     return _chat_ids(key.remote, contact.phone, contact.lid, None if key.from_me else key.participant or author)
 
 
@@ -280,7 +293,7 @@ def _chat_ids(remote: str, phone: str | None, lid: str | None, sender: str | Non
 
 
 def ids_of(event: MessageEdit | MessageRevoke | Reaction | Call) -> ChatIds:
-    """The chat of what is no message, and the ids of the other party."""
+    """The same for an event that is not a message."""
     if not isinstance(event, Call):
         return chat_ids(event.key, event.contact)
     chat = canonical_id(event.chat)
@@ -290,13 +303,13 @@ def ids_of(event: MessageEdit | MessageRevoke | Reaction | Call) -> ChatIds:
 
 
 def ids_of_change(change: NumberChange) -> tuple[str, ...]:
-    """The ids of who changed the number, the new ones first."""
+    """Every id of the person whose number changed: the new phone and LID, then the old ones. Each once."""
     named = (change.new, change.new_lid, change.old, change.old_lid)
     return tuple(dict.fromkeys(canonical_id(wid) for wid in named if wid))
 
 
 def _with_others(wid: str, *others: str | None) -> tuple[str, ...]:
-    """This id, and those that WhatsApp maps to it."""
+    """`wid` (canonical already), then those of `others` that differ from it, in canonical form."""
     ids = [wid]
     for known in others:
         if known and (other := canonical_id(known)) not in ids:
@@ -305,7 +318,11 @@ def _with_others(wid: str, *others: str | None) -> tuple[str, ...]:
 
 
 def _readable(event: Message, ids: ChatIds, now: datetime) -> CapturedMessage:
-    # Taken apart at once, and put together in order: naming two dozen fields takes three times as long.
+    """The row of a message that could be decrypted.
+
+    The fields stand in the order of `Message` and of `CapturedMessage`: to name two dozen fields takes three times as
+    long, and this runs for every message.
+    """
     (
         _seq, via, key, t, message_type, sender, _to, author, notify_name, body, truncated, contact, forwarded,
         ephemeral_seconds, media, quoted, referral, extras, marks,
@@ -355,11 +372,12 @@ def _readable(event: Message, ids: ChatIds, now: datetime) -> CapturedMessage:
 
 @lru_cache(maxsize=_CHATS_REMEMBERED)
 def _unmarked(from_me: bool, message_type: str, has_content: bool) -> Author:
-    """The author of a message whose record shows nothing of its sender: of most."""
+    """The author of a message without marks, as most are: few different arguments, so the answers are cached."""
     return author_of(from_me=from_me, message_type=message_type, marks=NO_MARKS, has_content=has_content)
 
 
 def _unreadable(event: Ciphertext, ids: ChatIds, now: datetime) -> CapturedMessage:
+    """The row of a message that could not be decrypted, or not yet: it has no content."""
     author = author_of(from_me=event.key.from_me, message_type="ciphertext", marks=event.marks, has_content=False)
     return CapturedMessage(
         key=event.key,
@@ -386,13 +404,14 @@ def _unreadable(event: Ciphertext, ids: ChatIds, now: datetime) -> CapturedMessa
 
 
 def _verified_name(event: Message | Ciphertext) -> str | None:
+    """The name that WhatsApp verified for the other party's business, if the record shows one."""
     name = event.marks.get("verified_name")
     return clean(name) if isinstance(name, str) else None
 
 
 def _json(value: Mapping[str, object] | None) -> str | None:
-    """JSON with escapes, so that a lone surrogate inside can't break the row. None for what JSON can't express."""
+    """`value` as ASCII JSON: a lone surrogate would break the row. None if it is empty, or if JSON can't express it."""
     try:
         return json.dumps(value, allow_nan=False) if value else None
-    except (ValueError, RecursionError):  # 1e999, or nested as deep as could just be read
+    except (ValueError, RecursionError):  # 1e999, or nested as deep as the reader just allowed
         return None

@@ -1,7 +1,7 @@
-"""A compiled catalogue (.mo), read as it is asked: gettext's own reader takes in all of it first, which takes 5 ms.
+"""A compiled catalogue of translations (.mo), read on demand: Python's own reader parses all of it first, in 5 ms.
 
-The format, from the manual of GNU gettext: a header of seven numbers, then a table of the originals, in order, and one
-of the translations, each entry a length and an offset. Forms of a plural are parted by NUL.
+The format, from the manual of GNU gettext: a header of seven numbers, then a sorted table of the originals and a table
+of the translations, each entry a length and an offset. Plural forms are separated by NUL.
 """
 
 import re
@@ -12,16 +12,16 @@ from pathlib import Path
 from typing import Final
 
 PLURALS: Final = "nplurals=2; plural=(n != 1)"
-"""The only kind that is read here: one form for 1 and one for all other numbers. A test holds the catalogues to it."""
+"""The only plural rule supported: one form for 1 and one for all other numbers. A test holds the catalogues to it."""
 _PLACE: Final = re.compile(r"\{([a-z_]\w*)[^{}]*\}")
 _LEAST: Final = 8
-"""Characters of a message around its places by which a sentence is known to be made of it."""
+"""Characters that a message must have besides its placeholders: a shorter one would match sentences of others."""
 _SENTENCES: Final = frozenset({"cause", "error", "hint", "reason", "what", "why"})
-"""Places that hold words of ours. Others hold names and values, which stay as they are even if they are words."""
+"""Placeholders that hold texts of ours, to be translated too. Others hold names and values, which stay as they are."""
 
 
 _FIGURE: Final = re.compile(r"[0-9]{1,3}(?:,[0-9]{3})+(?:\.[0-9]+)?(?: [kMGT]?B)?|[0-9]+\.[0-9]+ [kMGT]?B")
-"""What can only be a number as English writes it: grouped, or with a unit. `22.5` may be a version."""
+"""What is certainly a number in English notation: grouped, or with a unit. `22.5` alone may be a version."""
 _SWAPPED: Final = str.maketrans(",.", ".,")
 
 
@@ -36,28 +36,33 @@ class Catalogue:
         self._known: dict[str, list[str] | None] = {"": None}  # there is the header
 
     def gettext(self, message: str) -> str:
-        """The translation, or the message itself. argparse asks for that of None, too."""
+        """The translation, or the message itself if there is none. argparse passes None, too."""
         forms = self._forms(message) if message else None
         return forms[0] if forms else message
 
     def ngettext(self, singular: str, plural: str, n: int) -> str:
-        """The form for `n`."""
+        """The translation for `n`, or the English form if there is none."""
         forms = self._forms(singular)
         if not forms:
             return singular if n == 1 else plural
         return forms[0] if n == 1 else forms[-1]
 
     def figure(self, english: str) -> str:
-        """A number that is written in the English way."""
+        """A number in English notation, rewritten in that of the language: `1,234.5` becomes `1.234,5`."""
         return english.translate(_SWAPPED)
 
     def retold(self, sentence: str) -> str:
-        """The translation of an English sentence that was made of a message by filling its places, if it was."""
+        """The translation of an English sentence whose placeholders are filled already.
+
+        Finds the message that it was made of, and fills the translation with the same values. A sentence that was made
+        of none comes back as it is.
+        """
         known = self.gettext(sentence)
         return known if known != sentence else self._retold(sentence)
 
-    @lru_cache(maxsize=64)  # noqa: B019 - there is one for each language, for as long as the process lives
+    @lru_cache(maxsize=64)  # noqa: B019 - one catalogue for each language lives as long as the process
     def _retold(self, sentence: str) -> str:
+        """`retold`, for a sentence with placeholders: a scan of the whole catalogue, and therefore cached."""
         found = [
             (match.groupdict(), translation)
             for original, translation in self._with_places(sentence.encode())
@@ -65,36 +70,40 @@ class Catalogue:
         ]
         if not found:
             return sentence
-        # By the message that leaves least to its places, the first one first.
+        # Several messages may fit. The most specific one leaves least to its placeholders.
         values, translation = min(found, key=lambda each: [len(value) for value in each[0].values()])
         return self._filled(translation, values)
 
     def _filled(self, translation: str, values: dict[str, str]) -> str:
+        """The translation with the values that the English sentence had, by placeholder."""
         words = {place: self._shown(place, said) for place, said in values.items()}
         return _PLACE.sub(lambda place: words[place[1]], translation)
 
     def _shown(self, place: str, said: str) -> str:
+        """The value of a placeholder, translated if it is a text of ours or a number."""
         if place in _SENTENCES:
             return self.retold(said)
         return self.figure(said) if _FIGURE.fullmatch(said) else said
 
     def _with_places(self, sentence: bytes) -> Iterator[tuple[str, str]]:
-        """Messages with places that begin and end as the sentence does, each with its translation."""
+        """Messages with placeholders that begin and end as the sentence does, each with its translation."""
         for number in range(self._size):
             originals = self._text(self._originals, number)
             if b"{" not in originals:
                 continue
-            for place, original in enumerate(originals.split(b"\0")):
+            for form, original in enumerate(originals.split(b"\0")):  # singular and plural
                 begin, brace, rest = original.partition(b"{")
                 if brace and sentence.startswith(begin) and sentence.endswith(rest.rpartition(b"}")[2]):
-                    yield original.decode(), self._text(self._translations, number).decode().split("\0")[place]
+                    yield original.decode(), self._text(self._translations, number).decode().split("\0")[form]
 
     def _forms(self, message: str) -> list[str] | None:
+        """The translation's forms, singular first, or None if there is none. Remembers the answer."""
         if message not in self._known:
             self._known[message] = self._found(message.encode())
         return self._known[message]
 
     def _found(self, message: bytes) -> list[str] | None:
+        """The same by a binary search in the sorted table of originals."""
         low, high = 0, self._size
         while low < high:
             middle = (low + high) // 2
@@ -108,12 +117,16 @@ class Catalogue:
         return None
 
     def _text(self, table: int, number: int) -> bytes:
+        """The entry of that number in the table that begins at the offset `table`."""
         length, begin = struct.unpack_from("<2I", self._data, table + 8 * number)
         return self._data[begin : begin + length]
 
 
 def _pattern(message: str) -> str:
-    """A regex for sentences made of it. A name that occurs twice is the same twice; a hint may be empty."""
+    """A regex for sentences made of `message`, with a group for each placeholder.
+
+    A placeholder that occurs twice must have the same value twice. Only a `hint` may be empty.
+    """
     pattern, seen = "", set[str]()
     for number, part in enumerate(_PLACE.split(message)):
         if number % 2 == 0:

@@ -1,4 +1,7 @@
-"""What the system and libraries say of an error, in our words: theirs are of another language, or too terse."""
+"""Errors of the system and of libraries, in words that can be translated.
+
+The originals come in English or in the system's language, and many are too terse for an operator.
+"""
 
 import errno
 import re
@@ -31,7 +34,7 @@ _SYSTEM: Final = {
 
 
 def of_system(error: BaseException) -> str:
-    """Why the system refused something, in our words: its own are of another language, or too terse."""
+    """The cause of an `OSError` or timeout, as half a sentence: `permission denied`. Unknown ones by their name."""
     number = getattr(error, "errno", None)
     if number in _SYSTEM:
         return translated(_SYSTEM[number])
@@ -41,7 +44,7 @@ def of_system(error: BaseException) -> str:
 
 
 def of_exit(code: int) -> str:
-    """How a process ended that has said nothing, by its exit code as `subprocess` gives it."""
+    """How a process ended that printed no reason. `code`: as `subprocess` gives it, negative for a signal."""
     if code == -signal.SIGKILL:
         return _("it was killed, as the system does when no memory is left")
     return _("it ended with {code}").format(code=code)
@@ -72,16 +75,17 @@ _TOML: Final = (
     later("Unescaped '\\' in a string"),
     later("Unterminated string"),
 )
-"""How tomllib begins what it says. With a value in it, that is left out in another language."""
+"""How tomllib's messages begin. What follows is a value from the file; a translation leaves it out."""
 _TOO_MANY_DIGITS: Final = "Exceeds the limit"
 
 
 NO_TOML: Final = (ValueError, RecursionError)
-"""What tomllib raises: of a number of thousands of digits, and of thousands of levels, what Python itself says."""
+"""What tomllib raises for bad TOML. A number of thousands of digits gives Python's own ValueError, and nesting of
+thousands of levels a RecursionError."""
 
 
 def of_toml(error: ValueError | RecursionError) -> str:
-    """What is wrong with a text that is not TOML, and where. `error`: of tomllib (`NO_TOML`)."""
+    """What is wrong with a text that is not TOML, and where. `error`: what tomllib raised (`NO_TOML`)."""
     if isinstance(error, RecursionError):
         return _("it is nested too deeply")
     if str(error).startswith(_TOO_MANY_DIGITS):
@@ -109,12 +113,12 @@ _SQLITE: Final = (
     later("no such table"),
     later("unable to open database file"),
 )
-"""What SQLite says, as far as a file or a disk brings it about; with a name in it, up to that."""
+"""SQLite's messages about files and disks. Of one that goes on with a name: the part before it."""
 
 
 def of_sqlite(said: str) -> str:
-    """SQLite's words, those that are known in ours. What follows them, a name or a place, stays."""
-    return _begun(said, _SQLITE)
+    """SQLite's message with its known beginning translated. A name or place after it stays; unknown ones stay whole."""
+    return _with_known_beginning(said, _SQLITE)
 
 
 _RE2: Final = (
@@ -134,10 +138,10 @@ _RE2: Final = (
 
 
 def of_re2(said: str) -> str:
-    """What RE2 says of a regex, as `of_sqlite`: the part of it that is wrong follows."""
-    return _begun(said, _RE2)
+    """RE2's message about a regex, with its known beginning translated. The part of the regex that is wrong follows."""
+    return _with_known_beginning(said, _RE2)
 
 
-def _begun(said: str, known: Sequence[str]) -> str:
-    begin = next((each for each in known if said.startswith(each)), "")
-    return translated(begin) + said.removeprefix(begin)
+def _with_known_beginning(said: str, known: Sequence[str]) -> str:
+    beginning = next((each for each in known if said.startswith(each)), "")
+    return translated(beginning) + said.removeprefix(beginning)

@@ -11,13 +11,14 @@ _HALF_A_YEAR = timedelta(days=182)
 
 
 class Clock(NamedTuple):
-    """Shows stored times. `zone`: None for the machine's, if no zones are installed."""
+    """Formats stored times (ISO-8601, UTC). `zone`: the business's; None where no time zones are installed, and then
+    the machine's own is used."""
 
     now: datetime
     zone: tzinfo | None
 
     def today(self) -> Day:
-        """The day that it is there."""
+        """Today in the zone, with its first moment and its end in UTC."""
         day = self.now.astimezone(self.zone).date()
         begins, ends = (
             datetime.combine(each, time.min, self.zone).astimezone(UTC) for each in (day, day + timedelta(days=1))
@@ -52,7 +53,7 @@ class Clock(NamedTuple):
         return day_of_the_year(day_of) if this_year else day(day_of)
 
     def date_of(self, at: str) -> date:
-        """The day that it was there."""
+        """The day of `at` in the zone."""
         return self._local(at).date()
 
     def time_of_day(self, at: str) -> str:
@@ -68,11 +69,11 @@ class Clock(NamedTuple):
         return f"{local:%m-%d}", f"{local:%H:%M}" if this_year else f"{local:%Y}"
 
     def until(self, at: str) -> str:
-        """`14:03:07`, with the zone where the machine's differs."""
+        """`14:03:07`, followed by the zone's name where the machine's own clock shows another time."""
         return f"{self._local(at):%H:%M:%S}{self.where()}"
 
     def zone_name(self) -> str:
-        """`Buenos Aires`; empty where the machine's own zone shows the same."""
+        """`Buenos Aires`; empty where the machine's own zone shows the same times, in summer and in winter."""
         if self.zone is None or all(
             each.astimezone(self.zone).utcoffset() == each.astimezone().utcoffset()
             for each in (self.now, self.now - _HALF_A_YEAR)
@@ -81,12 +82,12 @@ class Clock(NamedTuple):
         return str(self.zone).rpartition("/")[2].replace("_", " ")
 
     def where(self) -> str:
-        """The same to append to a time: ` (Buenos Aires)`."""
+        """`zone_name` to append to a time: ` (Buenos Aires)`, or empty."""
         name = self.zone_name()
         return f" ({name})" if name else ""
 
     def seconds_since(self, at: str) -> float:
-        """At least 0."""
+        """Seconds from `at` to now; 0 if `at` lies in the future."""
         return max(0.0, (self.now - datetime.fromisoformat(at)).total_seconds())
 
     def _local(self, at: str) -> datetime:
@@ -113,17 +114,17 @@ def open_length(seconds: float) -> str:
 
 
 def weekdays() -> list[str]:
-    """In full, Monday first."""
+    """The names of the weekdays, Monday first."""
     return [_("Monday"), _("Tuesday"), _("Wednesday"), _("Thursday"), _("Friday"), _("Saturday"), _("Sunday")]
 
 
 def short_weekdays() -> list[str]:
-    """In three letters, Monday first."""
+    """The weekdays in three letters, Monday first."""
     return [_("Mon"), _("Tue"), _("Wed"), _("Thu"), _("Fri"), _("Sat"), _("Sun")]
 
 
 def months() -> list[str]:
-    """In full, January first."""
+    """The names of the months, January first."""
     return [
         _("January"), _("February"), _("March"), _("April"), _("May"), _("June"), _("July"), _("August"),
         _("September"), _("October"), _("November"), _("December"),

@@ -57,18 +57,18 @@ CLOCK_LEAST: Final = 1_795_000_000
 WRONG_CLOCK: Final = 600
 """A clock that differs from WhatsApp's by more than this many seconds is wrong."""
 LATEST_LIVE: Final = 20
-"""At most this many of the newest live messages of the last day must all agree on it, and at least three."""
+"""The clock is compared with up to this many of the newest live messages of the last day, and with three at least."""
 SPREAD: Final = timedelta(minutes=10)
-"""They must be captured over at least this long: a burst may be what waited while there was no connection."""
+"""Those messages must be captured over at least this long: a burst may be what waited for the connection."""
 
 MUCH_UNUSED: Final = 0.2
-"""Of what is used in the database's file; a new one stays below that by itself."""
+"""Unused space in the database's file, as a share of the used, that is worth telling. A new file stays below it."""
 
 Level = Literal["ok", "warning", "wrong"]
 
 
 class Kind(NamedTuple):
-    """A kind of finding: its check, its level, and templates of its sentences, in English."""
+    """A kind of finding: its check, its level, and templates in English for what was found and how to fix it."""
 
     check: str
     level: Level
@@ -301,7 +301,7 @@ CHECKS: Final = (
 
 
 def check_in_words(check: str) -> str:
-    """What a finding is about, for people."""
+    """The name of a check, translated."""
     return translated(check)
 
 
@@ -316,11 +316,11 @@ SWITCHES: Final[Mapping[str, str]] = {
     "message_edit_window_duration_seconds": later("edits for {value} s"),
     "shortcake_companion_prologue__passkeys__enabled": later("passkeys at linking: {value}"),
 }
-"""What the A/B switches of the page decide, by name. WhatsApp may give each account other values."""
+"""What each A/B switch of WhatsApp Web decides, by its name. WhatsApp can give every account other values."""
 
 
 def switch_in_words(name: str, value: object) -> str:
-    """What a switch decides, or its plain value if it is not known here."""
+    """What an A/B switch decides; of one that is not known here, its name and value."""
     shown = {True: _("yes"), False: _("no")}[value] if isinstance(value, bool) else printable(str(value))
     return _(SWITCHES[name]).format(value=shown) if name in SWITCHES else f"{name}: {shown}"
 
@@ -361,7 +361,7 @@ class Finding:
     values: Mapping[str, str | float]
 
     def as_json(self) -> FindingObject:
-        """As docs/json.md has it."""
+        """The finding as `doctor --json` prints it (docs/json.md)."""
         return FindingObject(
             check=self.check,
             level=self.level,
@@ -380,7 +380,10 @@ class Report(TypedDict):
 
 
 def _finding(code: str, **values: object) -> Finding:
-    """Numbers stay numbers, all other values become text."""
+    """The finding with this code of `KINDS`, its templates filled with `values`.
+
+    In the finding's own `values`, for programs, numbers stay numbers and all others become text.
+    """
     kind = KINDS[code]
     filled = {name: value if isinstance(value, int | float) else str(value) for name, value in values.items()}
     said = {name: figure(value, 1) if isinstance(value, float) else value for name, value in filled.items()}
@@ -395,7 +398,11 @@ def _finding(code: str, **values: object) -> Finding:
 
 
 def examine(config: str | None, *, start_browser: bool) -> Iterator[Finding]:
-    """Every check, in the order in which one would fix things."""
+    """Make every check, in the order in which one would fix things.
+
+    `config`: the settings file as given with `--config`. `start_browser`: False for `--quick`, which also leaves out
+    the network. Where the settings are wrong, nothing else can be checked.
+    """
     try:
         settings, paths = load(config)
     except CannotUseSettings as error:
@@ -408,7 +415,7 @@ def examine(config: str | None, *, start_browser: bool) -> Iterator[Finding]:
     yield _rules(settings, paths)
     yield from _state(paths)
     if paths.state_dir.exists() and not os.access(paths.state_dir, os.R_OK | os.X_OK):
-        return  # nothing in it can be looked at; that was said
+        return  # nothing in it can be checked, and _state has said so
     yield from _profile(paths, settings.listener.browser)
     linked = _was_linked(paths)
     yield (
@@ -421,6 +428,7 @@ def examine(config: str | None, *, start_browser: bool) -> Iterator[Finding]:
 
 
 def _clock(zone: str) -> Finding:
+    """Whether this machine's clock can be right. `zone`: the one in which the time is shown."""
     now = datetime.fromtimestamp(time.time(), ZoneInfo(zone))
     if now.timestamp() < CLOCK_LEAST:
         return _finding("clock_old", time=f"{now:%Y-%m-%d}")
@@ -428,6 +436,7 @@ def _clock(zone: str) -> Finding:
 
 
 def _programs(settings: Settings, paths: Paths, *, start_browser: bool) -> Iterator[Finding]:
+    """Node, the browser, and whether the browser starts."""
     try:
         yield node_support(programs.find_node(settings.listener.node), datetime.now(UTC).date())
     except CannotUseProgram as error:
@@ -451,13 +460,16 @@ def _programs(settings: Settings, paths: Paths, *, start_browser: bool) -> Itera
 
 
 def _parted(error: LeadmasterdError, otherwise: str) -> dict[str, str]:
-    """An error, and what it says to do; `otherwise` where it says nothing."""
+    """The values `error` and `what_to_do` of a finding, from an error that reads `what is wrong; what to do`.
+
+    `otherwise`: what to do where the error does not say.
+    """
     what, _semicolon, what_to_do = str(error).rpartition("; ")
     return {"error": what, "what_to_do": what_to_do} if what else {"error": str(error), "what_to_do": otherwise}
 
 
 def node_support(node: Path, today: date) -> Finding:
-    """Whether it is still supported."""
+    """Whether this version of Node is still supported on the day `today`."""
     version = programs.node_version(node) or "?"
     values = {"path": node, "version": version}
     end = support.node_end(programs.node_major(version) or 0)
@@ -470,7 +482,10 @@ def node_support(node: Path, today: date) -> Finding:
 
 
 def _browser(configured: str, *, used_by: str | None) -> programs.Browser:
-    """The one that the daemon takes, or would if none were too old, which the check of the profile tells."""
+    """The browser that the daemon takes. Where all are too old for the profile: the one that it would take else.
+
+    `used_by`: the version that used the profile last. That a browser is too old is a finding of `_profile`.
+    """
     try:
         return programs.choose_browser(configured, used_by=used_by)
     except CannotUseProgram:
@@ -478,6 +493,7 @@ def _browser(configured: str, *, used_by: str | None) -> programs.Browser:
 
 
 def _browser_version(browser: programs.Browser) -> Finding:
+    """Whether the browser is recent, and how it compares with the version that was tested."""
     version, why = browser.version, _why(browser.why)
     major = programs.major(version)
     if major is None:
@@ -493,6 +509,7 @@ def _browser_version(browser: programs.Browser) -> Finding:
 
 
 def _why(why: programs.Why) -> str:
+    """Why this browser is taken, in words."""
     match why:
         case "configured":
             return _("named in listener.browser")
@@ -514,10 +531,11 @@ def _sandbox(browser: Path) -> Finding:
             done = subprocess.run(
                 [browser, *arguments], capture_output=True, text=True, timeout=60, check=False, errors="replace"
             )
-            output, well = done.stderr, done.returncode == 0 and "<html" in done.stdout
+            output = done.stderr
+            started = done.returncode == 0 and "<html" in done.stdout
         except (OSError, subprocess.TimeoutExpired) as error:
-            output, well = str(error), False
-    if not well:
+            output, started = str(error), False
+    if not started:
         last = next((line for line in reversed(output.splitlines()) if line.strip()), "")
         code = "sandbox_denied" if "sandbox" in output.lower() else "browser_fails"
         return _finding(code, error=last[:200], path=browser)
@@ -545,6 +563,7 @@ def _rules(settings: Settings, paths: Paths) -> Finding:
 
 
 def _state(paths: Paths) -> Iterator[Finding]:
+    """Whether the state directory can be used and is private, and how much space its disk has."""
     folder = paths.state_dir
     if not folder.exists():
         parent = next(each for each in (folder, *folder.parents) if each.exists())
@@ -568,7 +587,10 @@ def _state(paths: Paths) -> Iterator[Finding]:
 
 
 def _profile(paths: Paths, configured: str) -> Iterator[Finding]:
-    """Whether the user whose state this is can use the session: the service's user, whoever runs the doctor."""
+    """Whether the owner of the state directory, who runs the daemon, can use the browser's profile.
+
+    The first problem is the only finding. `configured`: `listener.browser`.
+    """
     folder = paths.profile.parent
     if not folder.exists():
         return
@@ -577,7 +599,7 @@ def _profile(paths: Paths, configured: str) -> Iterator[Finding]:
     for path in _everything_in(folder):
         try:
             info = path.lstat()
-        except OSError:  # it has gone since: the browser runs
+        except OSError:  # a running browser has deleted it meanwhile
             continue
         needed = stat.S_IRWXU if stat.S_ISDIR(info.st_mode) else stat.S_IRUSR | stat.S_IWUSR
         lacking = 0 if stat.S_ISLNK(info.st_mode) else needed & ~info.st_mode
@@ -597,13 +619,17 @@ def _profile(paths: Paths, configured: str) -> Iterator[Finding]:
 
 
 def _everything_in(folder: Path) -> Iterator[Path]:
+    """The folder itself and, at any depth, all in it."""
     yield folder
     for place, folders, files in os.walk(folder):
         yield from (Path(place, name) for name in (*folders, *files))
 
 
 def _newer_than_browser(paths: Paths, configured: str) -> Finding | None:
-    """An older browser does not open a newer one's profile, or loses parts of it: the daemon refuses to let it."""
+    """The finding that a newer browser has used the profile, or None.
+
+    An older browser does not open it, or loses parts of it, so the daemon does not start one.
+    """
     used_by = Auth(paths).used_by()
     try:
         browser = _browser(configured, used_by=used_by)
@@ -616,13 +642,16 @@ def _newer_than_browser(paths: Paths, configured: str) -> Finding | None:
 
 
 def _was_linked(paths: Paths) -> bool:
-    """Whether a phone was ever linked here: from then on, what stops capture is wrong."""
+    """Whether a phone was ever linked here. Before that, what stops capture is a warning; after it, it is wrong."""
     status = read_status(paths)
     return bool((status or {}).get("account")) or Auth(paths).linked_account() is not None
 
 
 def _network(browser_args: Sequence[str], *, linked: bool) -> Finding:
-    """Whether WhatsApp Web can be reached from here, as the browser would: not where it goes another way."""
+    """Whether WhatsApp Web can be reached from this machine. Not tried where the browser would use a proxy.
+
+    `linked`: see `_was_linked`.
+    """
     proxies = any(name.lower() in ("http_proxy", "https_proxy", "all_proxy") for name in os.environ)
     if proxies or any(each.startswith(("--proxy-", "--host-resolver-rules")) for each in browser_args):
         return _finding("network_skipped", why=_("the browser goes another way"))
@@ -638,6 +667,7 @@ def _network(browser_args: Sequence[str], *, linked: bool) -> Finding:
 
 
 def _database(paths: Paths) -> Iterator[Finding]:
+    """Whether the database is sound, how fast it grows, what it says of the clock, and whether a session is stored."""
     try:
         connection = open_for_reading(paths)
     except FileNotFoundError:
@@ -645,14 +675,14 @@ def _database(paths: Paths) -> Iterator[Finding]:
         return
     except CannotUseDatabase as error:
         code = "database_damaged" if isinstance(error, DatabaseDamaged) else "database_unusable"
-        told = _parted(error, _("look at the file, or restore a backup"))
-        yield _finding(code, **told, path=paths.database)
+        parts = _parted(error, _("look at the file, or restore a backup"))
+        yield _finding(code, **parts, path=paths.database)
         return
     with closing(connection):
         try:
             messages = connection.execute("SELECT count(*) FROM messages").fetchone()[0]
             accounts = connection.execute("SELECT count(*) FROM accounts").fetchone()[0]
-            off = clock_against_messages(connection, datetime.now(UTC))
+            clock_ahead = clock_against_messages(connection, datetime.now(UTC))
             size = size_of(connection, datetime.now(UTC))
             result = connection.execute("PRAGMA integrity_check(1)").fetchone()[0]
         except (sqlite3.Error, ValueError, TypeError) as error:  # a damaged row can hold anything
@@ -664,8 +694,8 @@ def _database(paths: Paths) -> Iterator[Finding]:
         return
     yield _finding("database_ok", messages=messages)
     yield _growth(size, shutil.disk_usage(paths.database.parent).free)
-    if off is not None:
-        yield _wrong_clock(off)
+    if clock_ahead is not None:
+        yield _wrong_clock(clock_ahead)
     if (paths.profile / "Default" / "IndexedDB").is_dir():
         yield _finding("session_ok")
     else:
@@ -673,25 +703,26 @@ def _database(paths: Paths) -> Iterator[Finding]:
 
 
 def _growth(size: DatabaseSize, free: int) -> Finding:
-    has = in_words(size.used + size.unused)
+    """How large the database is, and when it will have filled the disk. `free`: bytes left there."""
+    whole = in_words(size.used + size.unused)
     if size.unused > max(size.used * MUCH_UNUSED, 10_000_000):
-        has += " " + _("({unused} unused: `leadmasterd messages --compact` gives it back)").format(
+        whole += " " + _("({unused} unused: `leadmasterd messages --compact` gives it back)").format(
             unused=in_words(size.unused)
         )
     if size.growth is None:
-        return _finding("growth_unknown", size=has)
+        return _finding("growth_unknown", size=whole)
     if size.growth <= 0:
-        return _finding("growth_none", size=has)
+        return _finding("growth_none", size=whole)
     days = days_until_full(size, free)
     soon = days is not None and days < SOON_FULL
-    return _finding("disk_full_soon" if soon else "growth_ok", size=has, growth=in_words(size.growth), days=days or 0)
+    return _finding("disk_full_soon" if soon else "growth_ok", size=whole, growth=in_words(size.growth), days=days or 0)
 
 
 def clock_against_messages(connection: sqlite3.Connection, now: datetime) -> timedelta | None:
     """How far our clock is ahead of WhatsApp's (negative: behind); None when it is right or unknown.
 
-    A live message is captured seconds after its time. Some come late, and then the clock only seems to be ahead; so it
-    is wrong only if all of the newest are off in the same direction, and by the smallest difference.
+    A live message is captured seconds after its time. One that comes late makes the clock seem to be ahead. So the
+    clock counts as wrong only if all of the newest messages say so, in one direction; the smallest difference is taken.
     """
     rows = connection.execute(
         "SELECT captured_at, wire_t FROM messages WHERE captured_via = 'live' AND wire_t IS NOT NULL "
@@ -701,27 +732,32 @@ def clock_against_messages(connection: sqlite3.Connection, now: datetime) -> tim
     captured = [datetime.fromisoformat(at) for at, _t in rows]
     if len(rows) < 3 or max(captured) - min(captured) < SPREAD:
         return None
-    off: list[float] = [at.timestamp() - t for at, (_at, t) in zip(captured, rows, strict=True)]
-    if min(off) > WRONG_CLOCK or max(off) < -WRONG_CLOCK:
-        return timedelta(seconds=min(off, key=abs))
+    ahead: list[float] = [at.timestamp() - t for at, (_at, t) in zip(captured, rows, strict=True)]
+    if min(ahead) > WRONG_CLOCK or max(ahead) < -WRONG_CLOCK:
+        return timedelta(seconds=min(ahead, key=abs))
     return None
 
 
-def _wrong_clock(off: timedelta) -> Finding:
-    hours, minutes = divmod(round(abs(off).total_seconds() / 60), 60)
-    return _finding("clock_ahead" if off > timedelta() else "clock_behind", hours=hours, minutes=minutes)
+def _wrong_clock(ahead: timedelta) -> Finding:
+    """The finding for a clock that is so far ahead of WhatsApp's; a negative value is behind."""
+    hours, minutes = divmod(round(abs(ahead).total_seconds() / 60), 60)
+    return _finding("clock_ahead" if ahead > timedelta() else "clock_behind", hours=hours, minutes=minutes)
 
 
 def _page(page: Mapping[str, Any] | None) -> Finding:
-    """The page that was looked at last, and which of its ways WhatsApp has chosen for this account."""
+    """The version of WhatsApp Web that was loaded last, and its A/B switches. `page`: that object of `status.json`."""
     if not page:
         return _finding("page_unknown")
-    told = {name: value for name, value in page["ab"].items() if value is not None}
-    ways = "".join(f"; {switch_in_words(name, value)}" for name, value in told.items())
-    return _finding("page_known", version=printable(page["web_version"] or "?"), ways=ways, **told)
+    switches = {name: value for name, value in page["ab"].items() if value is not None}
+    ways = "".join(f"; {switch_in_words(name, value)}" for name, value in switches.items())
+    return _finding("page_known", version=printable(page["web_version"] or "?"), ways=ways, **switches)
 
 
 def _daemon(paths: Paths, *, linked: bool) -> Iterator[Finding]:
+    """Whether the daemon runs and captures, with the page and the warnings that its `status.json` has.
+
+    `linked`: see `_was_linked`.
+    """
     running, status = is_running(paths), read_status(paths)
     if status is not None:
         yield _page(status.get("page"))

@@ -13,20 +13,21 @@ USAGE: Final = 64
 INTERNAL: Final = 70
 STATE: Final = 73
 SETTINGS: Final = 78
-"""systemd restarts the daemon neither after STATE nor after SETTINGS."""
+"""Exit codes. After STATE and SETTINGS systemd does not restart the daemon: a person must act first."""
 
 
 class LeadmasterdError(Exception):
-    """Base of the errors below."""
+    """Base of the errors below: `cli` prints the text without a traceback and exits with `exit_code`."""
 
     exit_code: ClassVar[int] = INTERNAL
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """Pickled as it is: the arguments that made it are not kept."""
-        return _again, (type(self), self.args, self.__dict__)
+        """How to pickle it. By default unpickling would call `__init__` with `args`, which subclasses with keyword
+        arguments refuse."""
+        return _unpickled, (type(self), self.args, self.__dict__)
 
 
-def _again(kind: type[LeadmasterdError], args: tuple[object, ...], values: dict[str, object]) -> LeadmasterdError:
+def _unpickled(kind: type[LeadmasterdError], args: tuple[object, ...], values: dict[str, object]) -> LeadmasterdError:
     error = kind.__new__(kind)
     error.args = args
     error.__dict__.update(values)
@@ -112,7 +113,7 @@ class CannotUseDatabase(LeadmasterdError):
 
 
 class DatabaseBusy(CannotUseDatabase):
-    """Not now, but trying again makes sense.
+    """The database can't be used now, but trying again makes sense.
 
     `code`: `disk_full`, `database_locked`, `database_error`; `database_unusable` if there is no room to update it.
     """
@@ -138,7 +139,7 @@ class MayNotWrite(CannotUseDatabase):
 
 
 class CannotUseSettings(LeadmasterdError):
-    """Names file, key, value and what is allowed; one line for each problem."""
+    """Settings are wrong. The text names file, key, value and what is allowed, in one line for each problem."""
 
     exit_code = SETTINGS
 
@@ -150,12 +151,13 @@ class CannotUseProgram(LeadmasterdError):
 
 
 class CannotUseRules(LeadmasterdError):
-    """Names file, line where known, rule, value and what is allowed; one line for each problem."""
+    """The rules file is wrong. The text names file, line where known, rule, value and what is allowed, in one line for
+    each problem."""
 
     exit_code = SETTINGS
 
 
 class CannotUseModel(LeadmasterdError):
-    """Names the file and what is wrong with it."""
+    """The model can't be read. The text names the file and what is wrong with it."""
 
     exit_code = SETTINGS

@@ -57,7 +57,7 @@ COSTS: Final[Mapping[str, Callable[[], str]]] = {
     "presence": lambda: _("setting own presence to unavailable"),
     "guard": lambda: _("guarding a function that sends"),
 }
-"""What a build of WhatsApp Web that lacks something costs, by the codes of docs/protocol.md."""
+"""What is lost where a build of WhatsApp Web lacks a capability, by the capability's code (docs/protocol.md)."""
 
 
 def cost(code: str) -> str:
@@ -66,16 +66,16 @@ def cost(code: str) -> str:
 
 
 _FEEDS: Final = r"\(((?:[0-9]+ h, )?)([^()]*)\)"
-"""As the daemon writes what is wrong with each of them: `crm (3 h, no answer in time), sheet (HTTP 410)`."""
+"""A feed's reason in the stored detail, such as `crm (3 h, no answer in time), sheet (HTTP 410)`."""
 
 
 def feeds(detail: str) -> str:
-    """Names of feeds, each with its reason in words."""
+    """The stored detail about feeds, with each feed's reason translated."""
     return re.sub(_FEEDS, lambda found: f"({found[1]}{translated(found[2])})", detail)
 
 
 def _lost(detail: str) -> str:
-    """`calls, qr (names)` with the capabilities in words."""
+    """The detail of `contract`, such as `calls, qr (names)`, with the codes of capabilities in words."""
     codes, bracket, names = detail.partition(" (")
     return ", ".join(cost(code) for code in codes.split(", ")) + bracket + names
 
@@ -289,12 +289,12 @@ def needs_a_person(code: str | None) -> bool:
 
 
 def sentence(code: str, detail: str) -> str:
-    """Without the advice."""
+    """What is wrong, without the advice. An unknown code (from a newer version) is shown as it is."""
     warning = WARNINGS.get(code)
     return printable(warning.sentence(detail) if warning else f"{code}: {detail}")
 
 
 def what_to_do(code: str) -> str:
-    """The advice alone."""
+    """The advice alone; for an unknown code, to update this command."""
     warning = WARNINGS.get(code)
     return warning.what_to_do() if warning else _("update this command: the daemon is newer")

@@ -8,19 +8,19 @@ _WHATSAPPS: Final = ("whatsapp.com", "whatsapp.net", "facebook.com", "fb.com", "
 
 
 def is_whatsapps(host: str) -> bool:
-    """Whether it belongs to WhatsApp or Meta. The Cloud API takes its token in the URL, so a post there could send.
+    """Whether a host name belongs to WhatsApp or Meta. A POST to the Cloud API could send, so feeds may not go there.
 
-    A client connects to the ASCII form of a name, which wide letters and Chinese dots have too.
+    Compared in its ASCII (IDNA) form, to which a client connects: full-width letters and ideographic dots map to it.
     """
     try:
         name = host.encode("idna").decode()
-    except UnicodeError:  # it has no such form, or is an address
+    except UnicodeError:  # it has no ASCII form, or is an IP address
         name = host
     return any(f".{name.lower().rstrip('.')}".endswith(f".{each}") for each in _WHATSAPPS)
 
 
 def is_address(host: str) -> bool:
-    """Whether it is an address and no name."""
+    """Whether `host` is an IP address rather than a name."""
     try:
         ipaddress.ip_address(host.partition("%")[0])
     except ValueError:
@@ -29,7 +29,7 @@ def is_address(host: str) -> bool:
 
 
 def is_public(address: str) -> bool:
-    """Whether an IP address is one of the public internet, also behind the forms that carry an IPv4 address in IPv6."""
+    """Whether an IP address belongs to the public internet. IPv6 forms of an IPv4 address count as that one."""
     found = ipaddress.ip_address(address.partition("%")[0])
     if isinstance(found, ipaddress.IPv6Address):
         inner = found.ipv4_mapped or found.sixtofour

@@ -22,7 +22,7 @@ class Phone:
 
 
 _IDS_CACHED: Final = 1_024
-"""The same few hundred people write at a time, and each message asks several times."""
+"""Enough for the few hundred people who write at a time; each message asks for the same ids several times."""
 _SAME_SERVER: Final = {"s.whatsapp.net": "c.us", "hosted": "c.us", "hosted.lid": "lid"}
 
 _BOT: Final = re.compile(r"1313555\d{4}|131655500\d\d")
@@ -107,10 +107,10 @@ def phone_from_text(text: str, country: str) -> str | None:
 
 
 def certain_phone(text: str, country: str) -> str | None:
-    """As `phone_from_text`, but None for what may be another phone than meant: a settings file has nobody to ask.
+    """As `phone_from_text`, but None where another phone could be meant: for settings, where nobody can be asked.
 
-    A number without its country's code must be one that exists in `country` (empty: none), so that `15 5555 0001`,
-    which lacks an area, is no number with the area 1555.
+    A number without a country code must be valid in `country` (empty: such numbers are not accepted). So
+    `15 5555 0001`, which lacks its area code, is refused rather than read as a number in the area 1555.
     """
     if any(character.isalpha() for character in text):
         return None
@@ -123,13 +123,17 @@ def certain_phone(text: str, country: str) -> str | None:
 
 
 def _exists(digits: str) -> bool:
+    """Whether these digits, country code first, are a number of a range in use."""
     import phonenumbers
 
     return phonenumbers.is_valid_number(phonenumbers.parse(f"+{digits}"))
 
 
 def _phone(digits: str) -> Phone | None:
-    """The phone of these digits, country code first. Only the length is checked: phonenumbers rejects new ranges."""
+    """The phone with these digits, country code first, or None.
+
+    Of the rest only the length is checked: ranges that are newer than our phonenumbers must pass.
+    """
     if not (digits.isascii() and digits.isdigit() and 7 <= len(digits) <= 15):
         return None
     shown = key = digits

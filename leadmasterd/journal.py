@@ -6,7 +6,7 @@ import sys
 
 
 class _JournalFormatter(logging.Formatter):
-    """systemd reads the priority from `<N>` at the line's start."""
+    """Puts the priority, as `<N>`, at the start of each line, where systemd reads it."""
 
     def format(self, record: logging.LogRecord) -> str:
         level = 3 if record.levelno >= logging.ERROR else 4 if record.levelno >= logging.WARNING else 6

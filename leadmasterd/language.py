@@ -1,4 +1,4 @@
-"""In which language a process speaks."""
+"""Chooses the language of a process from settings and environment."""
 
 from collections.abc import Mapping
 from typing import Final, Literal
@@ -8,7 +8,7 @@ Language = Literal["en", "es"]
 _VARIABLES: Final = ("LC_ALL", "LC_MESSAGES", "LANG")
 """The first that is set decides, as POSIX has it."""
 _NOTHING: Final = frozenset({"C", "POSIX"})
-"""Locales that are of no language: what a service has, and many a server."""
+"""Locales without a language, as services and many servers have them."""
 _SPANISH: Final = frozenset({
     "AR", "BO", "CL", "CO", "CR", "CU", "DO", "EC", "ES", "GQ", "GT", "HN", "MX", "NI", "PA", "PE", "PR", "PY", "SV",
     "UY", "VE",
@@ -16,9 +16,10 @@ _SPANISH: Final = frozenset({
 
 
 def spoken(choice: str, environment: Mapping[str, str], country: str) -> Language:
-    """The language for `general.language`, the environment's variables and `leads.country` (`AR`, `AR-B`, or empty).
+    """The language to use: the setting first, then the locale of the environment, then the country.
 
-    The environment is read as text, not as a locale, which would have to be installed.
+    `choice`: `general.language` (`en`, `es` or `auto`). `country`: `leads.country` (`AR`, `AR-B`, or empty). The locale
+    is only read as text, so it need not be installed.
     """
     if choice == "es":
         return "es"

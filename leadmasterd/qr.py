@@ -21,7 +21,7 @@ _RESET: Final = "\x1b[0m"
 
 
 class Ink(Enum):
-    """What the characters draw."""
+    """How the code is drawn: in colours that are set, or as characters for its light or its dark modules."""
 
     COLOURS = "colours"
     LIGHT_MODULES = "light modules"
@@ -34,14 +34,14 @@ def matrix(text: str) -> list[list[bool]]:
 
 
 def draw(text: str, ink: Ink) -> str:
-    """The code as lines of half-block characters."""
+    """The code as lines of half-block characters, each of which stands for two rows of modules."""
     modules = matrix(text)
     if len(modules) % 2:
         modules.append([False] * len(modules[0]))
-    drawn_if = ink is not Ink.LIGHT_MODULES
+    drawn = ink is not Ink.LIGHT_MODULES  # the value of the modules that get ink
     lines = []
     for upper, lower in zip(modules[::2], modules[1::2], strict=True):
-        line = "".join(" ▀▄█"[(up is drawn_if) + 2 * (low is drawn_if)] for up, low in zip(upper, lower, strict=True))
+        line = "".join(" ▀▄█"[(up is drawn) + 2 * (low is drawn)] for up, low in zip(upper, lower, strict=True))
         lines.append(f"{_BLACK_ON_WHITE}{line}{_RESET}" if ink is Ink.COLOURS else line)
     return "\n".join(lines)
 
@@ -53,7 +53,7 @@ def png(text: str) -> bytes:
     return picture.getvalue()
 
 
-@lru_cache(maxsize=1)  # each code is drawn and stored as a picture, and to make it takes longest
+@lru_cache(maxsize=1)  # encoding takes longest, and each code is both drawn and stored as a picture
 def _code(text: str) -> "QRCode":
     import segno
 

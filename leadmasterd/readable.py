@@ -39,11 +39,15 @@ class Content:
 
 
 _Fact = str | list[str] | None
-"""One thing that is told, or a list of names."""
+"""One thing that the message holds, or a list of names."""
 
 
-class _Told(NamedTuple):
-    """What is told of a message: its kind (None for plain words), facts in brackets, and the person's own words."""
+class _Parts(NamedTuple):
+    """What the line of a message is made of.
+
+    `kind`: what it is, such as `poll`; None for plain text. `facts`: what it holds; those that are None or empty are
+    left out. `words`: what the sender wrote.
+    """
 
     kind: str | None
     facts: Iterable[_Fact] = ()
@@ -51,36 +55,36 @@ class _Told(NamedTuple):
 
 
 Clock = Callable[[str], str]
-"""Shows a time, given as ISO text in UTC."""
-_Teller = Callable[[Content, Clock], _Told]
+"""Formats a time that is given as ISO text in UTC."""
+_PartsOf = Callable[[Content, Clock], _Parts]
 
 
 def line(content: Content, clock: Clock = str) -> str:
-    """The line. Not yet safe for a terminal."""
+    """The message in one line: `[kind: facts] words`. Not yet safe for a terminal."""
     about, words = parts(content, clock)
     bracketed = [f"[{each}]" for each in about]
     return " ".join([*bracketed, words] if words else bracketed)
 
 
 def parts(content: Content, clock: Clock = str) -> tuple[list[str], str | None]:
-    """What stands in brackets, and the person's own words, in as many lines as they wrote."""
-    told = _tell(content, clock)
+    """What stands in brackets, and what the sender wrote (None for nothing), which may have several lines."""
+    own = _parts_of(content, clock)
     about = [_titled(each) for each in _about(content)]
-    if told.kind is not None:
-        about.append(_titled(told))
-    return about, told.words or None
+    if own.kind is not None:
+        about.append(_titled(own))
+    return about, own.words or None
 
 
 def searched_text(content: Content) -> str:
-    """What a search looks into: what people wrote and named, uncut and without our own words for the kind."""
-    told = _tell(content, str)
-    facts = [fact for each in (*_about(content), told) for fact in each.facts]
+    """The text of a message that can be searched: what people wrote and named, in full, without our names of kinds."""
+    own = _parts_of(content, str)
+    facts = [fact for each in (*_about(content), own) for fact in each.facts]
     names = [name for fact in facts for name in (fact if isinstance(fact, list) else [fact])]
-    return "\n".join(each for each in (*names, told.words) if each)
+    return "\n".join(each for each in (*names, own.words) if each)
 
 
 def searched_columns(type_: str, body: str | None, media: str | None, quoted: str | None, details: str | None) -> str:
-    """The same of a message as it is stored: the last three are JSON."""
+    """`searched_text` of a stored message. `media`, `quoted`, `details`: JSON, as in the columns of `messages`."""
     if type_ == "chat" and not quoted and not details:
         return body or ""
     objects = {
@@ -90,12 +94,15 @@ def searched_columns(type_: str, body: str | None, media: str | None, quoted: st
 
 
 def quoted_words(quoted: str | None) -> str:
-    """What the message said that this one answers, as stored. It may have been written before anybody listened."""
+    """The text of the message that this one answers; empty if there is none. `quoted`: JSON, as stored.
+
+    That message may be older than all captured ones, so it is in no row of its own.
+    """
     return _text(json.loads(quoted), "body") or "" if quoted else ""
 
 
 def written_words(body: str | None, details: Fields) -> str:
-    """The words of a message that say what its sender wants."""
+    """The text by which a message is classified: what its sender wrote, or else what they chose or ordered."""
     event = _object(details, "event")
     if event and (description := _text(event, "description")):
         return f"{body}\n{description}" if body else description
@@ -116,24 +123,25 @@ def quoted_product(quoted: Fields) -> Fields:
     return _object(quoted, "product")
 
 
-def _about(content: Content) -> list[_Told]:
-    """What the message answers, where that is no message of the chat: a product, a status."""
+def _about(content: Content) -> list[_Parts]:
+    """What the message refers to besides messages of its chat: a product of the catalogue, a status."""
     found = []
     if product := quoted_product(content.quoted):
-        found.append(_Told(_("about a product"), _product_facts(product)))
+        found.append(_Parts(_("about a product"), _product_facts(product)))
     if "status_reply" in content.details:
         kind = _("answer to their status") if content.outgoing else _("answer to our status")
-        found.append(_Told(kind, [_text(content.quoted, "body")]))
+        found.append(_Parts(kind, [_text(content.quoted, "body")]))
     return found
 
 
-def _titled(told: _Told) -> str:
-    facts = ", ".join(_shown(fact) for fact in told.facts if fact)
-    return f"{told.kind}: {facts}" if facts else str(told.kind)
+def _titled(parts: _Parts) -> str:
+    """Kind and facts as they stand in brackets: `poll: red / blue`."""
+    facts = ", ".join(_shown(fact) for fact in parts.facts if fact)
+    return f"{parts.kind}: {facts}" if facts else str(parts.kind)
 
 
 def _shown(fact: str | list[str]) -> str:
-    """A fact cut to a bearable length; of a list each name, so that all find room."""
+    """A fact, cut to `_LONGEST` characters. Of a list at most `_MOST_LISTED` names, each cut to its share."""
     if isinstance(fact, str):
         return shortened(fact, _LONGEST)
     room = max(20, _LONGEST // min(len(fact), _MOST_LISTED))
@@ -141,14 +149,14 @@ def _shown(fact: str | list[str]) -> str:
     return " / ".join([*shown, "…"] if len(fact) > _MOST_LISTED else shown)
 
 
-def _tell(content: Content, clock: Clock) -> _Told:
-    """By the type, unless the message holds something that tells more."""
+def _parts_of(content: Content, clock: Clock) -> _Parts:
+    """The parts of a message, chosen by its type. A menu may come under several types, so its object decides."""
     if _object(content.details, "menu"):
         return _menu(content, clock)
-    return _TELLERS.get(content.type, _unknown)(content, clock)
+    return _PARTS_BY_TYPE.get(content.type, _unknown)(content, clock)
 
 
-# ---------------------------------------------------------------------- reading fields
+# ---------------------------------------------------------------------- reading fields: None or empty for a wrong type
 
 
 def _object(fields: Fields, name: str) -> Fields:
@@ -177,7 +185,7 @@ def _texts(fields: Fields, name: str) -> list[str]:
 
 
 def _moment(fields: Fields, name: str, clock: Clock) -> str | None:
-    """A time in seconds since 1970; nonsense is left out."""
+    """A time, given in seconds since 1970; None if no calendar has it."""
     seconds = _number(fields, name)
     if seconds is None:
         return None
@@ -188,7 +196,7 @@ def _moment(fields: Fields, name: str, clock: Clock) -> str | None:
 
 
 def _money(fields: Fields, name: str) -> str | None:
-    """Thousandths of the currency's unit. Not grouped, so that who searches for a sum finds it."""
+    """An amount, given in thousandths of the currency's unit. Not grouped, so that a search finds the sum."""
     amount = _number(fields, name)
     if amount is None:
         return None
@@ -197,6 +205,7 @@ def _money(fields: Fields, name: str) -> str | None:
 
 
 def _length(seconds: float | None) -> str | None:
+    """`1:05` or `1:02:03`; None for a length that makes no sense (100 hours or more)."""
     if seconds is None or not 0 <= seconds < 360_000:
         return None
     minutes, rest = divmod(round(seconds), 60)
@@ -210,20 +219,22 @@ def _size(size: float | None) -> str | None:
     return f"{figure(size / 1_000_000, 1)} MB" if size >= 1_000_000 else f"{max(1, round(size / 1000))} KB"
 
 
-# ---------------------------------------------------------------------- the kinds
+# ---------------------------------------------------------------------- the kinds of messages
 
 
-def _words(content: Content, _clock: Clock) -> _Told:
-    return _Told(None, words=content.body)
+def _words(content: Content, _clock: Clock) -> _Parts:
+    return _Parts(None, words=content.body)
 
 
-def _named(kind: Callable[[], str]) -> _Teller:
-    """A kind with nothing to tell but its text, if it has one. `kind` is a function, so that it is translated late."""
-    return lambda content, _clock: _Told(kind(), words=content.body)
+def _named(kind: Callable[[], str]) -> _PartsOf:
+    """The parts of a kind that has only text. `kind` is a function, so that it is translated when it is shown."""
+    return lambda content, _clock: _Parts(kind(), words=content.body)
 
 
-def _media(kind: Callable[[], str]) -> _Teller:
-    def tell(content: Content, _clock: Clock) -> _Told:
+def _media(kind: Callable[[], str]) -> _PartsOf:
+    """The parts of a file or picture: name, length, pages, size. `kind` as in `_named`."""
+
+    def media_parts(content: Content, _clock: Clock) -> _Parts:
         media = content.media
         pages = _number(media, "pages")
         facts = (
@@ -233,29 +244,29 @@ def _media(kind: Callable[[], str]) -> _Teller:
             _size(_number(media, "size")),
             _("can be opened once, on the phone") if media.get("view_once") is True else None,
         )
-        return _Told(kind(), facts, content.body)
+        return _Parts(kind(), facts, content.body)
 
-    return tell
+    return media_parts
 
 
-def _location(content: Content, _clock: Clock) -> _Told:
+def _location(content: Content, _clock: Clock) -> _Parts:
     place = _object(content.details, "location")
     latitude, longitude = _number(place, "latitude"), _number(place, "longitude")
     named = [_text(place, "name"), _text(place, "address")]
     here = [f"{latitude:.5f}, {longitude:.5f}"] if latitude is not None and longitude is not None else []
     kind = _("live location") if place.get("live") is True else _("location")
-    return _Told(kind, named if any(named) else here, content.body)
+    return _Parts(kind, named if any(named) else here, content.body)
 
 
-def _contacts(content: Content, _clock: Clock) -> _Told:
+def _contacts(content: Content, _clock: Clock) -> _Parts:
     cards = _texts(content.details, "contact_cards")
     names = [_card_name(card) or _("without a name") for card in cards]
     kind = _("contact") if len(cards) < 2 else ngettext("{n} contact", "{n} contacts", len(cards)).format(n=len(cards))
-    return _Told(kind, [names], content.body)
+    return _Parts(kind, [names], content.body)
 
 
 def _card_name(card: str) -> str | None:
-    """The name on a vCard, which may have parameters: `FN;CHARSET=UTF-8:Ana`."""
+    """The name on a vCard: of the person, else of the organisation. Lines may have parameters: `FN;X=Y:Ana`."""
     for wanted in ("FN", "N", "ORG"):
         for each in card.splitlines():
             name, colon, value = each.partition(":")
@@ -267,24 +278,25 @@ def _card_name(card: str) -> str | None:
 
 
 def _product_facts(product: Fields) -> list[_Fact]:
+    """A product's title (else its number) and what it costs now."""
     number = _text(product, "product_id")
     name = _text(product, "title") or (number and _("number {n}").format(n=number))
     return [name, _money(product, "sale_price") or _money(product, "price")]
 
 
-def _product(content: Content, _clock: Clock) -> _Told:
+def _product(content: Content, _clock: Clock) -> _Parts:
     product = _object(content.details, "product")
-    return _Told(_("product"), [*_product_facts(product), _text(product, "description")], content.body)
+    return _Parts(_("product"), [*_product_facts(product), _text(product, "description")], content.body)
 
 
-def _order(content: Content, _clock: Clock) -> _Told:
+def _order(content: Content, _clock: Clock) -> _Parts:
     order = _object(content.details, "order")
     items = _number(order, "items")
     many = ngettext("{n} item", "{n} items", int(items)).format(n=int(items)) if items else None
-    return _Told(_("order"), [_text(order, "title"), many, _money(order, "total")], content.body)
+    return _Parts(_("order"), [_text(order, "title"), many, _money(order, "total")], content.body)
 
 
-def _payment(content: Content, clock: Clock) -> _Told:
+def _payment(content: Content, clock: Clock) -> _Parts:
     payment = _object(content.details, "payment")
     kinds = {
         "send": _("payment sent") if content.outgoing else _("payment received"),
@@ -302,14 +314,14 @@ def _payment(content: Content, clock: Clock) -> _Told:
         "cancelled": _("cancelled"),
     }.get(_text(payment, "status") or "")
     note = _text(payment, "note")
-    return _Told(
+    return _Parts(
         kinds.get(_text(payment, "kind") or "", _("payment")),
         [_money(payment, "amount"), status, None if note == content.body else note],
         content.body,
     )
 
 
-def _invitation(content: Content, _clock: Clock) -> _Told:
+def _invitation(content: Content, _clock: Clock) -> _Parts:
     invitation = _object(content.details, "invitation")
     kinds = {
         "channel": _("invitation to a channel"),
@@ -319,10 +331,10 @@ def _invitation(content: Content, _clock: Clock) -> _Told:
         kind = kinds.get(_text(invitation, "kind") or "", kinds["channel"])
     else:
         kind = _("invitation to a group")
-    return _Told(kind, [_text(invitation, "name")], content.body)
+    return _Parts(kind, [_text(invitation, "name")], content.body)
 
 
-def _event(content: Content, clock: Clock) -> _Told:
+def _event(content: Content, clock: Clock) -> _Parts:
     event = _object(content.details, "event")
     kind = _("scheduled call") if event.get("call") is True else _("event")
     facts = [
@@ -332,10 +344,10 @@ def _event(content: Content, clock: Clock) -> _Told:
         _text(event, "link"),
     ]
     words = (content.body or _text(event, "name"), _text(event, "description"))
-    return _Told(kind, facts, ": ".join(word for word in words if word))
+    return _Parts(kind, facts, ": ".join(word for word in words if word))
 
 
-def _poll(content: Content, clock: Clock) -> _Told:
+def _poll(content: Content, clock: Clock) -> _Parts:
     poll = _object(content.details, "poll")
     options = []
     for option in _objects(poll, "options"):
@@ -344,20 +356,20 @@ def _poll(content: Content, clock: Clock) -> _Told:
         options.append(name if votes is None else f"{name} {votes:g}")
     kind = _("results of a poll") if content.type == "poll_result_snapshot" else _("poll")
     question = content.body or _text(poll, "question")
-    return _Told(kind, [options, _moment(poll, "ends", clock)], question)
+    return _Parts(kind, [options, _moment(poll, "ends", clock)], question)
 
 
-def _vote(content: Content, _clock: Clock) -> _Told:
+def _vote(content: Content, _clock: Clock) -> _Parts:
     vote = _object(content.details, VOTE)
     options = _texts(vote, "options")
     question = _text(vote, "question")
     if not (content.body or votes_for_something(content.details)):
-        return _Told(_("vote taken back"), [question])
+        return _Parts(_("vote taken back"), [question])
     chosen = " / ".join(options) or content.body or _("an option that is not known")
-    return _Told(_("vote"), [question], chosen)
+    return _Parts(_("vote"), [question], chosen)
 
 
-def _call(content: Content, _clock: Clock) -> _Told:
+def _call(content: Content, _clock: Clock) -> _Parts:
     call = _object(content.details, "call")
     answered, video = call.get("answered") is True, call.get("video") is True
     if answered:
@@ -366,10 +378,10 @@ def _call(content: Content, _clock: Clock) -> _Told:
         kind = _("video call, not answered") if video else _("call, not answered")
     else:
         kind = _("missed video call") if video else _("missed call")
-    return _Told(kind, [_length(_number(call, "seconds")) if answered else None], content.body)
+    return _Parts(kind, [_length(_number(call, "seconds")) if answered else None], content.body)
 
 
-def _menu(content: Content, _clock: Clock) -> _Told:
+def _menu(content: Content, _clock: Clock) -> _Parts:
     menu = _object(content.details, "menu")
     kinds = {
         "list": _("list"),
@@ -381,50 +393,51 @@ def _menu(content: Content, _clock: Clock) -> _Told:
     if "catalog" in (_text(menu, "name") or ""):
         kind = _("catalogue")
     facts = [_text(menu, "title"), _text(content.media, "filename"), _texts(menu, "options")]
-    return _Told(kind, facts, content.body or _text(menu, "footer"))
+    return _Parts(kind, facts, content.body or _text(menu, "footer"))
 
 
-def _reply(content: Content, _clock: Clock) -> _Told:
+def _reply(content: Content, _clock: Clock) -> _Parts:
     reply = _object(content.details, "reply")
     kinds = {"list": _("chosen from a list"), "flow": _("form filled in")}
     kind = kinds.get(_text(reply, "kind") or "", _("button tapped"))
-    return _Told(kind, [_texts(reply, "answers")], content.body or _text(reply, "text"))
+    return _Parts(kind, [_texts(reply, "answers")], content.body or _text(reply, "text"))
 
 
-def _revoked(_content: Content, _clock: Clock) -> _Told:
-    return _Told(None)
+def _revoked(_content: Content, _clock: Clock) -> _Parts:
+    return _Parts(None)
 
 
-def _ciphertext(content: Content, _clock: Clock) -> _Told:
+def _ciphertext(content: Content, _clock: Clock) -> _Parts:
+    """Why a message could not be decrypted, as far as its subtype says."""
     subtype = _text(content.details, "subtype") or ""
     if subtype.startswith("view_once"):
-        return _Told(_("can be opened once, on the phone"))
+        return _Parts(_("can be opened once, on the phone"))
     if subtype.endswith("unavailable_fanout"):
-        return _Told(_("only on the phone"))
-    return _Told(_("not readable yet"))
+        return _Parts(_("only on the phone"))
+    return _Parts(_("not readable yet"))
 
 
-def _unknown(content: Content, _clock: Clock) -> _Told:
+def _unknown(content: Content, _clock: Clock) -> _Parts:
     """A type that this version does not know, or one that the page itself did not know."""
     unknown = _object(content.details, "unknown")
     if _text(unknown, "subtype") == "phone_only_feature":
-        return _Told(_("only on the phone"), words=content.body)
+        return _Parts(_("only on the phone"), words=content.body)
     if content.type == "unknown" and _object(content.details, "payment"):
         return _payment(content, _clock)
     name = _text(unknown, "future_type") or (content.type if content.type != "unknown" else None)
     if name is None:
-        return _Told(_("a message that this version of WhatsApp Web does not know"), words=content.body)
+        return _Parts(_("a message that this version of WhatsApp Web does not know"), words=content.body)
     if content.type == "unknown":
         kind = _("a message of type {type} that this version of WhatsApp Web does not know")
     else:
         kind = _("a message of type {type} that this version does not know")
-    return _Told(kind.format(type=shortened(name, _LONGEST)), words=content.body)
+    return _Parts(kind.format(type=shortened(name, _LONGEST)), words=content.body)
 
 
 _NOTICE: Final = _named(lambda: _("notice"))
 _SEALED: Final = _named(lambda: _("sealed change"))
 
-_TELLERS: Final[Mapping[str, _Teller]] = {
+_PARTS_BY_TYPE: Final[Mapping[str, _PartsOf]] = {
     "chat": _words,
     # files and pictures
     "album": _media(lambda: _("album")),
@@ -503,6 +516,6 @@ _TELLERS: Final[Mapping[str, _Teller]] = {
     "reaction_enc": _named(lambda: _("reaction")),
     "status_notification": _NOTICE,
 }
-"""Every type of the page, and ours."""
+"""By message type: every type of the page, and our own `poll_vote`."""
 
-KNOWN_TYPES: Final = frozenset(_TELLERS)
+KNOWN_TYPES: Final = frozenset(_PARTS_BY_TYPE)

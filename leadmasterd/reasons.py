@@ -1,6 +1,6 @@
-"""Why something happened, a stable code with values, and who did it.
+"""Reasons as they are stored: a stable code with values, and the actor.
 
-Never a sentence: `sentences` makes those when a person reads.
+Never a sentence: `sentences` makes one of it when a person reads.
 """
 
 from collections.abc import Mapping
@@ -16,7 +16,7 @@ def person_name(actor: str) -> str:
 
 
 class Reason(NamedTuple):
-    """A stored code, and what its sentence names."""
+    """Why something happened: a stored code, and the values that its sentence names."""
 
     code: str
     values: Mapping[str, object] = {}

@@ -1,8 +1,8 @@
-"""Replay: wire lines and people's decisions through capture, classification and leads, in a throwaway database.
+"""Replay: put wire lines and people's decisions through capture, classification and leads, in a throwaway database.
 
-The order of the lines is the order of capture. Nothing after `as_of` is seen. Edits and reactions are applied last, by
-their own times: a daemon gets them in order, or after a gap the current text from a sweep. Revocations come after all
-of them, since no text is learned after one.
+The lines stand in the order of capture; what happened after `as_of` is left out. Edits and reactions are applied after
+all messages, in the order of their own times: a daemon gets them in that order, or after a gap the current text from a
+sweep. Revocations come last, because nothing changes a revoked message any more.
 """
 
 import json
@@ -64,11 +64,13 @@ from leadmasterd.wire.events import (
 
 _DECISIONS: Final = (*DECIDABLE, DISMISSED)
 _UNKNOWN_ACCOUNT: Final = Account("0@c.us", None, None, None)
-"""Whose messages are until a `ready` line says so; a file may begin anywhere."""
+"""The account of messages before the first `ready` line: a file may begin anywhere."""
 _Change = MessageEdit | MessageRevoke | Reaction | CapturedMessage
-"""What is applied last. A message among them is one that a sweep found revoked."""
+"""What is applied after all messages. A message among them is one that a sweep found revoked."""
 _YET_TO_COME: Final = timedelta(days=1)
+"""A time up to this long after `as_of` is a right date in the future, and no wrong one."""
 _AT_ONCE: Final = 500
+"""Rows of one transaction, and conversations of one projection."""
 _BYTE_ORDER_MARK: Final = "\ufeff".encode()
 
 
@@ -82,6 +84,8 @@ class RejectedLine:
 
 @dataclass(frozen=True, slots=True)
 class _Decision:
+    """A line in which a person puts the lead of a chat into a stage, or dismisses its waiting. `line`: its number."""
+
     at: datetime
     chat: str
     stage: str
@@ -104,7 +108,7 @@ class ReplayLead(TypedDict):
 
 
 class ReplayConversation(TypedDict):
-    """A conversation, and whether it waits for an answer."""
+    """A conversation, its category, and since when it waits for an answer (None: it does not)."""
 
     conversation_id: int
     chat: str
@@ -114,7 +118,7 @@ class ReplayConversation(TypedDict):
 
 
 class ReplayAlert(TypedDict):
-    """What a person would be alerted to, and when."""
+    """A thing that a person would be alerted to, and when."""
 
     kind: str
     conversation_id: int
@@ -122,7 +126,7 @@ class ReplayAlert(TypedDict):
 
 
 class ReplayRecord(TypedDict):
-    """The output of `replay`."""
+    """The output of `leadmasterd replay`, as docs/json.md describes it."""
 
     as_of: str
     leads: list[ReplayLead]
@@ -132,7 +136,11 @@ class ReplayRecord(TypedDict):
 
 @dataclass(slots=True)
 class Replay:
-    """One replay, a context manager: `feed` it the lines, then take the `result`. `dormant_days` as in the settings."""
+    """One replay, as a context manager: `feed` it the lines, then take the `result`.
+
+    `rules`: the settings for capture. `dormant_days`: the setting of that name. `refused` holds the lines that could
+    not be used.
+    """
 
     classifier: Classifies
     policy: Policy
@@ -165,7 +173,7 @@ class Replay:
         self._connection.close()
 
     def feed(self, lines: Iterable[bytes]) -> None:
-        """Take all lines, in the order of capture, and project."""
+        """Take all lines, which stand in the order of capture, and make leads of them. To be called once."""
         for number, line in enumerate(lines, 1):
             line = line.removeprefix(_BYTE_ORDER_MARK) if number == 1 else line
             if line.strip():
@@ -175,7 +183,7 @@ class Replay:
                     self.refused.append(RejectedLine(number, str(error)))
             if len(self._items) >= _AT_ONCE:
                 self._write()
-        self._change()
+        self._apply_changes()
         self.refused += [
             RejectedLine(
                 each.line, f"cannot use the decision: no line is of chat {each.chat}; name it as the messages do"
@@ -185,6 +193,7 @@ class Replay:
         self._project_all()
 
     def _take(self, line: bytes, number: int) -> None:
+        """Take the line with this number in the file. Raises ValueError, with the reason, if it can't be used."""
         if (length := len(line.removesuffix(b"\n"))) > decode.MAX_LINE:
             raise ValueError(f"the line {decode.oversize(line, length).why}")
         decision = _decision(line, number)
@@ -249,6 +258,7 @@ class Replay:
                 pass  # no lead comes of it
 
     def _take_message(self, event: Message | Ciphertext, now: datetime) -> None:
+        """Take a message, unless it is not captured or was sent after `as_of`. A revoked one counts as a change."""
         captured = self._filter.decide(event, _as_of_moment(event.t, now, self.as_of))
         if isinstance(captured, Skipped) or captured.sent_at > times.iso(self.as_of):
             return
@@ -259,9 +269,10 @@ class Replay:
             self._add(captured, now)
 
     def _ready(self, account: Account, now: datetime) -> None:
+        """Use this account from now on. What came before the first `ready` line becomes its own, too."""
         wid = canonical_id(account.wid)
         if self._account not in (None, wid):
-            self._change()
+            self._apply_changes()  # they are of the account before
         self._account = wid
         self._filter.use_account(account)
         self._write()
@@ -270,16 +281,18 @@ class Replay:
         self._write()
 
     def _is_later(self, t: int | None) -> bool:
+        """Whether `t` (seconds since 1970) is after `as_of`. What has no time is not."""
         return t is not None and t > self.as_of.timestamp()
 
     def _add(self, record: Record, now: datetime) -> None:
+        """Put a record in line to be written, the first one after an account that it can belong to."""
         if self._rows.account_id is None and not isinstance(record, Account):
             self._items.append(Item(_UNKNOWN_ACCOUNT, None, times.iso(now)))
             self._write()
         self._items.append(Item(record, None, times.iso(now)))
 
-    def _change(self) -> None:
-        """Apply edits and reactions by their times, then revocations; a file may have them in any order."""
+    def _apply_changes(self) -> None:
+        """Write edits and reactions in the order of their times, then revocations. In a file any order is possible."""
         self._write()
         dated = [(self._when(event, moment), event, moment) for event, moment in self._changes]
         for when, event, moment in sorted(dated, key=lambda each: (_is_revoked(each[1]), each[0])):
@@ -292,20 +305,24 @@ class Replay:
         self._write()
 
     def _when(self, event: _Change, moment: datetime) -> float:
-        """Seconds since 1970. An edit that carries only its message's time counts at its capture."""
+        """When a change happened, in seconds since 1970. `moment`: when it was captured, for what carries no time.
+
+        An edit without a time of its own may carry that of its message instead, which is none of the edit.
+        """
         t = _edited_t(event) if isinstance(event, MessageEdit) else event.t
         if isinstance(event, MessageEdit) and event.edited_t is None and self._rows.is_dated(event.key, t):
             t = None
         return moment.timestamp() if t is None else t
 
     def _before_a_merge(self, ids: tuple[str, ...]) -> None:
-        """Project first, when two contacts may become one: each keeps the leads that it had until now."""
+        """Make the leads of all lines so far if `ids` may join two contacts: each keeps the leads that it had alone."""
         if len(ids) > 1 and ids not in self._aliases_seen:
             self._aliases_seen.add(ids)
             self._write()
             self._project_all()
 
     def _write(self) -> None:
+        """Write the records in line, then the decisions whose chats are known by now."""
         if self._items:
             self._connection.execute("BEGIN")
             self._rows.apply(self._items)
@@ -314,7 +331,7 @@ class Replay:
         self._decisions = [each for each in self._decisions if not self._decide(each)]
 
     def _decide(self, decision: _Decision) -> bool:
-        """Write a decision; False while its chat is unknown."""
+        """Write a decision; False, and nothing written, if no line so far was of its chat."""
         digits, at, server = decision.chat.partition("@")
         chats = {decision.chat, *(spelling + at + server for spelling in spellings(digits) if server == "c.us")}
         row = self._connection.execute(
@@ -333,6 +350,7 @@ class Replay:
         return True
 
     def _project_all(self) -> None:
+        """Make the leads of every conversation that has changed since the last time."""
         while conversations := dirty_conversations(self._connection, _AT_ONCE):
             self._connection.execute("BEGIN")
             self._projector.project(conversations, self.as_of)
@@ -341,7 +359,7 @@ class Replay:
     # ------------------------------------------------------------------ the answer
 
     def result(self) -> ReplayRecord:
-        """The documented object."""
+        """The leads, conversations and alerts as of `as_of`."""
         as_of = times.iso(self.as_of)
         return {
             "as_of": as_of,
@@ -409,10 +427,12 @@ def _decision(line: bytes, number: int) -> _Decision | None:
 
 
 def _edited_t(edit: MessageEdit) -> int | None:
+    """When it was edited, else the time of its message, which may be all that WhatsApp gave."""
     return edit.t if edit.edited_t is None else edit.edited_t
 
 
 def _is_revoked(event: _Change) -> bool:
+    """Whether it revokes a message. A message among the changes was found revoked."""
     return isinstance(event, MessageRevoke | CapturedMessage)
 
 
@@ -426,7 +446,7 @@ def _refuse_broken_ids(*ids: str) -> None:
 
 
 def _captured_at(line: bytes | None, as_of: datetime) -> datetime:
-    """The line's own `at`, else `as_of`."""
+    """The line's own `at` (milliseconds since 1970), else `as_of`. `line`: None for one that is no JSON object."""
     at = json.loads(line.decode()).get("at") if line else None
     try:
         return datetime.fromtimestamp(at / 1000, UTC) if isinstance(at, int | float) else as_of
@@ -435,8 +455,11 @@ def _captured_at(line: bytes | None, as_of: datetime) -> datetime:
 
 
 def _as_of_moment(t: int | None, captured_at: datetime, as_of: datetime) -> datetime:
-    """The clock to check a message's time against. Up to a day after `as_of` it is a true date that is yet to come;
-    only one further ahead is wrong."""
+    """The clock to check a message's time against: normally that of its capture.
+
+    A line may carry a time after its capture. Up to a day after `as_of` that is a right date, only later than what the
+    replay looks at, so the message's own time is the clock then; further ahead it is a wrong date.
+    """
     if t is not None and captured_at.timestamp() < t <= (as_of + _YET_TO_COME).timestamp():
         return datetime.fromtimestamp(t, UTC)
     return captured_at

@@ -36,10 +36,12 @@ def phase(name: str) -> str:
 
 
 def _account(values: Values) -> str:
+    """The number of the account, without its server."""
     return str(values.get("account") or "?").partition("@")[0]
 
 
 def _detail(values: Values) -> str:
+    """The stored detail in brackets, to append; empty if there is none."""
     detail = values.get("detail")
     return f" ({detail})" if detail else ""
 
@@ -49,6 +51,7 @@ _NO_NETWORK: Final = ("ERR_NAME_NOT_RESOLVED", "ERR_INTERNET_DISCONNECTED", "ERR
 
 
 def _child_died(values: Values) -> str:
+    """Why the Node child ended: by the reason of its `bye` line, or None where it ended without one."""
     match values.get("bye"):
         case "browser_gone":
             return _("the browser died")
@@ -91,7 +94,7 @@ def restart(reason: str) -> str:
 
 
 def _until(values: Values) -> str | None:
-    """When a temporary ban ends, in UTC: who reads may be anywhere."""
+    """When a temporary ban ends, in UTC, because the reader's zone is not known here. None if it is not known."""
     try:
         return datetime.fromtimestamp(float(values["expires"]), UTC).strftime("%Y-%m-%d %H:%M UTC")
     except (KeyError, TypeError, ValueError, OverflowError, OSError):
@@ -112,7 +115,7 @@ def _temporary_ban(values: Values) -> str:
 
 
 def _logged_out(values: Values) -> str:
-    """WhatsApp Web gives a reason for the fewest logouts (WAWebLogoutReason, 2026-04-27)."""
+    """What happened at a logout. WhatsApp Web gives a reason for few of them (WAWebLogoutReason, 2026-04-27)."""
     match values.get("logout_reason"):
         case "2":
             return _("WhatsApp Web unlinked itself because the first history did not come in time; scan again")
@@ -216,7 +219,10 @@ REASONS: Final[Mapping[str, Callable[[Values], str]]] = {
 
 
 def because(code: str, values: Values) -> str:
-    """The reason in one sentence. An unknown code (from a newer version) is shown as it is."""
+    """The reason for a phase in one sentence, with the wait before the next try if there is one.
+
+    An unknown code (from a newer version) is shown as it is.
+    """
     make = REASONS.get(code)
     sentence = make(values) if make else code
     wait = values.get("wait_seconds")
@@ -242,11 +248,12 @@ STAGES_ES: Final[Mapping[str, str]] = {
     "dormant": "en pausa",
     "merged": "unido",
 }
-"""Commands show it beside the id in English too: who answers customers reads Spanish, and may type either."""
+"""Spanish names of the stages. Commands in English show them too, beside the id: whoever answers customers reads
+Spanish. Either can be typed."""
 
 
 def stage_name(stage: str) -> str:
-    """A stage's name in the language that is spoken."""
+    """A stage's name in the language of this process."""
     return name_of(stage, STAGES_ES)
 
 
@@ -272,16 +279,17 @@ REASONS_BY_A_PERSON: Final[Mapping[str, Callable[[str], str]]] = {
     "withdrawn": lambda who: _("a change by {who} shows that this was not a lead").format(who=who),
     "recomputed": lambda who: _("after a change by {who}").format(who=who),
 }
-"""The sentences where a person's label, merge or decision was the cause."""
+"""The sentences to use in place of `LEAD_REASONS` where a person's label, merge or decision was the cause."""
 
 
 def lead_event(
     *, kind: str, before: str | None, after: str | None, code: str, values: Values, actor: str = "system"
 ) -> str:
-    """One line of a lead's record: what changed and why. `actor`: `system` or `person:LOGIN`."""
-    by_person = REASONS_BY_A_PERSON.get(code) if actor.startswith("person:") else None
-    make = LEAD_REASONS.get(code)
-    why = by_person(person_name(actor)) if by_person else make(values) if make else code
+    """One line of a lead's record: what changed and why.
+
+    `kind`, `before`, `after`: as in `lead_events`. `code`, `values`: the reason. `actor`: `system` or `person:LOGIN`.
+    """
+    why = _why(code, values, actor)
     match kind:
         case "note" | "note_withdrawn":
             return printable(why)
@@ -311,6 +319,13 @@ def lead_event(
         case _:
             what = kind
     return printable(f"{what}: {why}")
+
+
+def _why(code: str, values: Values, actor: str) -> str:
+    """The reason of a lead's event in words. An unknown code (from a newer version) is shown as it is."""
+    if actor.startswith("person:") and code in REASONS_BY_A_PERSON:
+        return REASONS_BY_A_PERSON[code](person_name(actor))
+    return LEAD_REASONS[code](values) if code in LEAD_REASONS else code
 
 
 def _stage(stage: str | None) -> str:

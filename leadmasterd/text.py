@@ -23,9 +23,10 @@ _of_the_context: "ContextVar[Catalogue | None]" = ContextVar("catalogue")
 
 
 def speak(language: str) -> None:
-    """From now on words are made in this language: `en`, or one that has a catalogue under locale/.
+    """Translate into this language from now on: `en`, or one that has a catalogue under locale/.
 
-    When the process starts: what is made already stays as it is. Raises FileNotFoundError for another language.
+    Called when the process starts, since texts that exist already do not change. Raises FileNotFoundError for another
+    language.
     """
     global _of_the_process
     _of_the_process = _catalogue(language)
@@ -33,7 +34,7 @@ def speak(language: str) -> None:
 
 @contextmanager
 def speaking(language: str) -> Iterator[None]:
-    """Within it, and in this task or thread only, words are made in this language. Raises FileNotFoundError."""
+    """A context in which this task or thread alone translates into `language`. Raises FileNotFoundError as `speak`."""
     before = _of_the_context.set(_catalogue(language))
     try:
         yield
@@ -51,24 +52,27 @@ def _catalogue(language: str) -> "Catalogue | None":
 
 
 def spoken_language() -> str:
-    """The language in which words are made now: `en`, `es`."""
+    """The language into which texts are translated now: `en` or `es`."""
     catalogue = _of_the_context.get(_of_the_process)
     return catalogue.language if catalogue else "en"
 
 
 def name_of(stored: str, spanish: Mapping[str, str]) -> str:
-    """An id's name in the language that is spoken. `spanish`: its names there; an id that is not in it stays one."""
+    """A stored id, such as `not_interested`, as people read it: in English without underscores.
+
+    `spanish`: the Spanish names by id; an id that is not in it is shown as it is.
+    """
     return spanish.get(stored, stored) if spoken_language() == "es" else stored.replace("_", " ")
 
 
 def _(message: str) -> str:
-    """The message in the language that is spoken."""
+    """The message, translated; as it is, where there is no translation."""
     catalogue = _of_the_context.get(_of_the_process)
     return catalogue.gettext(message) if catalogue else message
 
 
 def ngettext(singular: str, plural: str, n: int) -> str:
-    """The form for `n`, in the language that is spoken."""
+    """The form for `n` of a message, translated."""
     catalogue = _of_the_context.get(_of_the_process)
     if catalogue:
         return catalogue.ngettext(singular, plural, n)
@@ -76,21 +80,22 @@ def ngettext(singular: str, plural: str, n: int) -> str:
 
 
 def later(message: str) -> str:
-    """The English message itself, for the catalogue: it is stored or sent, and `translated` where it is shown.
+    """Mark a message for the catalogue and return it in English.
 
-    What fills its places may be in it by then.
+    For texts that are stored or sent, and put through `translated` where they are shown. Their placeholders may have
+    been filled by then.
     """
     return message
 
 
 def translated(stored: str) -> str:
-    """What was made in English of our messages, in the language that is spoken, line by line; the rest as it is."""
+    """A stored English text, translated line by line. Lines that are not made from a message of ours stay."""
     catalogue = _of_the_context.get(_of_the_process)
     return "\n".join(map(catalogue.retold, stored.split("\n"))) if catalogue else stored
 
 
 def figure(value: float, decimals: int = 0, *, grouped: bool = True) -> str:
-    """A number as the language that is spoken writes it: `5,000` is five in Argentina."""
+    """A number with the separators of the language: `5,000` would be read as five in Argentina."""
     text = f"{value:{',' if grouped else ''}.{decimals}f}"
     catalogue = _of_the_context.get(_of_the_process)
     return catalogue.figure(text) if catalogue else text
@@ -119,7 +124,7 @@ def printable(text: str) -> str:
 
 
 def shortened(text: str, most: int) -> str:
-    """At most so many characters; an ellipsis says that some are left out."""
+    """`text`, cut to at most `most` characters with an ellipsis at its end."""
     return text if len(text) <= most else text[: most - 1] + "…"
 
 
@@ -132,20 +137,22 @@ def unaccented(text: str) -> str:
 
 _WORD: Final = re.compile(r"[^\W_]+")
 _LONGEST_WORD: Final = 64
-"""Characters that tell a word from others: what is longer is no word but a key or an encoded file."""
+"""Characters of a word that count: anything longer is not a word but a key or an encoded file."""
 
 
 def words(text: str) -> list[str]:
-    """The words of a text in lower case and without accents, as they are searched: letters and digits, nothing else."""
+    """The words of a text as the search index has them: runs of letters and digits, lower case, no accents."""
     return [word[:_LONGEST_WORD] for word in _WORD.findall(unaccented(text))]
 
 
 def places_of(text: str, wanted: Iterable[str]) -> list[tuple[int, int]]:
-    """Where words of the text begin with one of these: (begin, end) in characters, in order.
+    """Where words of `text` begin with one of the `wanted`: (begin, end) in characters of `text`, in order.
 
-    `wanted`: as `words` gives them. A place is as long as what was wanted, in letters as they are written.
+    `wanted`: lower case and unaccented, as `words` gives them. Used to highlight what a search found.
     """
     beginnings = tuple(wanted)
+    # One character may fold to several (ß to ss), or to none (an accent that stands apart): `origin` maps each
+    # character of the folded text back to its place in `text`.
     folded = [(_folded(char), at) for at, char in enumerate(text)]
     origin = [at for piece, at in folded for _piece in piece]
     found: list[tuple[int, int]] = []
@@ -166,14 +173,14 @@ def _folded(char: str) -> str:
 
 
 def nearest(word: str, known: Iterable[str]) -> str | None:
-    """The known word that was most likely meant; None unless one is near: a slip or so in each four letters."""
+    """The known word that `word` is most likely a misspelling of; None if all differ by more than a letter in four."""
     typed, most = word.casefold(), max(1, len(word) // 4)
     near = [(slips, each) for each in known if (slips := _slips(typed, each.casefold(), most)) <= most]
     return min(near)[1] if near else None
 
 
 def _slips(one: str, other: str, most: int) -> int:
-    """How many letters to add, drop, change or swap; some number above `most` if it is more."""
+    """The Damerau-Levenshtein distance of two words; where it is above `most`, any number above `most`."""
     if abs(len(one) - len(other)) > most:
         return most + 1
     before: list[int] = []
@@ -197,7 +204,7 @@ def clean(text: None) -> None: ...
 
 
 def clean(text: str | None) -> str | None:
-    """Text that SQLite can store: NUL and lone surrogates become U+FFFD. The raw line keeps the original."""
+    """Text that SQLite can store: NUL and lone surrogates become U+FFFD. The original stays in the raw line."""
     if text is None:
         return None
     if "\0" in text:

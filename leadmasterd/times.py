@@ -20,7 +20,7 @@ _CHARACTERS: Final = len("2009-01-01T00:00:00.000Z")
 _TEXTS_KEPT: Final = 1_024
 _SECONDS: Final = tuple(f"{second:02}.000Z" for second in range(60))
 _texts: Final[dict[int, str]] = {}
-"""Times as text: a contact's rows repeat the same few times, most of which were read from its messages."""
+"""A cache, milliseconds -> text: a contact's rows repeat the same few times, most of them read from its messages."""
 
 
 class Day(NamedTuple):
@@ -32,7 +32,7 @@ class Day(NamedTuple):
 
 
 def is_between(at: time, begins: time, ends: time) -> bool:
-    """Whether a time of day is in a stretch, which may go past midnight. Its end is not in it."""
+    """Whether a time of day lies from `begins` up to, but not including, `ends`. The stretch may go past midnight."""
     return begins <= at < ends if begins < ends else at >= begins or at < ends
 
 
@@ -72,8 +72,10 @@ def iso_ms_or_none(at: int | None) -> str | None:
 
 
 def stamp(moment: datetime, *, after: str = "") -> str:
-    """A moment in a file's name, which sorts by time. Always after the stamp `after`, if that is one: a clock that was
-    set back must not make what is new the oldest, which goes first.
+    """A moment as a part of a file name that sorts by time.
+
+    `after`: the stamp of the newest file so far. The result always sorts after it: when the clock was set back, the new
+    file would else be the oldest, and the oldest is deleted first.
     """
     text = moment.astimezone(UTC).strftime(_STAMP)
     if text <= after:
@@ -83,12 +85,14 @@ def stamp(moment: datetime, *, after: str = "") -> str:
 
 
 def sent_at(t: int | None, now: datetime) -> str:
-    """A message's time, or `now` if it is missing or wrong: one dated 2099 would stop the backfill for years."""
+    """The time of a message as ISO text; `now` if it is missing or wrong, since one dated 2099 would move the watermark
+    of the backfill far ahead.
+    """
     return believable(t, now) or iso(now)
 
 
 def believable(t: int | None, now: datetime) -> str | None:
-    """Seconds since 1970 from WhatsApp as ISO text, or None when they are missing or wrong."""
+    """Seconds since 1970 from WhatsApp as ISO text; None if missing, before `EARLIEST`, or too far in the future."""
     if t is None or not _EARLIEST_T <= t <= _latest_t(now):
         return None
     return _minute(t // 60) + _SECONDS[t % 60]
@@ -96,9 +100,11 @@ def believable(t: int | None, now: datetime) -> str | None:
 
 @lru_cache(maxsize=_TEXTS_KEPT)  # messages that come together were mostly sent together
 def _minute(number: int) -> str:
+    """ISO text up to the colon before the seconds. `number`: minutes since 1970."""
     return datetime.fromtimestamp(number * 60, UTC).isoformat()[:17]
 
 
-@lru_cache(maxsize=1)  # of one read of the pipe
+@lru_cache(maxsize=1)  # all messages of one read of the pipe have the same `now`
 def _latest_t(now: datetime) -> float:
+    """The latest time, in seconds since 1970, that a message may have."""
     return now.timestamp() + _SLACK_SECONDS
