@@ -1,4 +1,7 @@
-"""Writing the database anew without the space that it does not use, and so that it gives back space by itself later."""
+"""Compacting the database with SQLite's VACUUM: the space that it does not use goes back to the disk.
+
+It also turns on incremental auto-vacuum, so that later deletions can give space back without another VACUUM.
+"""
 
 import os
 import shutil
@@ -13,26 +16,28 @@ from leadmasterd.store.database import cannot_use, megabytes
 from leadmasterd.store.growth import size_of
 from leadmasterd.text import _
 
-_ROOM: Final = 2.1
-"""Free disk that it takes, in sizes of what is in use: SQLite writes it to a file beside, and then to its WAL."""
+_FREE_DISK_FACTOR: Final = 2.1
+"""Free disk it needs, in multiples of the bytes in use: SQLite writes them to a temporary file, then to its WAL."""
 
 
 @dataclass(frozen=True, slots=True)
 class Compacted:
-    """The size of the file in bytes."""
+    """The size of the database file in bytes, before and after."""
 
     before: int
     after: int
 
 
 def compact(editor: LeadEditor) -> Compacted:
-    """The caller sees to it that no daemon runs: nobody else can write meanwhile, for some seconds a gigabyte.
+    """Rewrite the database file without its unused space.
 
-    Raises CannotUseDatabase, also where the disk has no room for it; an end in the middle leaves the file as it was.
+    The caller makes sure that no daemon runs: nobody else can write meanwhile, which takes some seconds per gigabyte.
+    Raises CannotUseDatabase; where the disk has too little free space, its subclass DatabaseBusy. When it is
+    interrupted, the file stays as it was.
     """
     connection, path = editor.connection, editor.paths.database
     before = path.stat().st_size
-    needed = size_of(connection, datetime.now(UTC)).used * _ROOM
+    needed = size_of(connection, datetime.now(UTC)).used * _FREE_DISK_FACTOR
     if shutil.disk_usage(path.parent).free < needed:
         raise DatabaseBusy(
             "disk_full",
@@ -42,7 +47,7 @@ def compact(editor: LeadEditor) -> Compacted:
         )
     os.environ["SQLITE_TMPDIR"] = str(path.parent)  # /tmp may be small, or in memory
     try:
-        connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
+        connection.execute("PRAGMA auto_vacuum = INCREMENTAL")  # in force from the next VACUUM on
         connection.execute("VACUUM")
         connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     except sqlite3.Error as error:

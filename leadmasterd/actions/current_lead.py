@@ -1,4 +1,4 @@
-"""The lead that a decision is about."""
+"""Which of a person's leads a decision is about."""
 
 from dataclasses import dataclass
 
@@ -11,7 +11,7 @@ from leadmasterd.text import _
 
 @dataclass(frozen=True, slots=True)
 class CurrentLead:
-    """A person's open lead, else their last."""
+    """A person's open lead; if none is open, the one that opened last."""
 
     lead_id: int
     conversation_id: int
@@ -19,7 +19,7 @@ class CurrentLead:
 
 
 def current_lead(editor: LeadEditor, subject: Subject) -> CurrentLead | None:
-    """None for a person who never had one."""
+    """The person's current lead; None if they never had one. Leads that were merged into others don't count."""
     found = rows(
         editor.connection,
         "SELECT lead_id, conversation_id, stage FROM leads WHERE contact_id = :contact AND stage <> 'merged' "
@@ -30,13 +30,17 @@ def current_lead(editor: LeadEditor, subject: Subject) -> CurrentLead | None:
 
 
 def lead_to_decide_on(editor: LeadEditor, subject: Subject) -> CurrentLead | None:
-    """The current lead. Raises Refused when another one was named: the decision would go to the wrong lead."""
+    """The person's current lead; None if they never had one.
+
+    Raises Refused when a lead was named and it is not the current one: the decision would go to the wrong lead.
+    """
     current = current_lead(editor, subject)
     if subject.lead_id is None or (current and current.lead_id == subject.lead_id):
         return current
     [named] = rows(editor.connection, "SELECT merged_into_id FROM leads WHERE lead_id = :lead", lead=subject.lead_id)
-    if named["merged_into_id"] is not None or current is None:
+    merged_into = named["merged_into_id"]
+    if merged_into is not None or current is None:  # only merged leads can leave a person without a current one
         text = _("lead {old} was merged into lead {new}; name that one")
     else:
         text = _("lead {old} is over, and lead {new} came after it; name that one")
-    raise Refused(text.format(old=subject.lead_id, new=current.lead_id if current else named["merged_into_id"]))
+    raise Refused(text.format(old=subject.lead_id, new=current.lead_id if current else merged_into))

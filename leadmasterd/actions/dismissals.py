@@ -1,11 +1,14 @@
-"""Saying that what waits needs no answer, and undoing it. The lead stays as it is; what comes later waits again."""
+"""Dismissals: a person decides that what waits needs no answer, and can undo that.
+
+The lead stays as it is, and what the customer sends later waits again.
+"""
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TypedDict
 
 from leadmasterd import times
-from leadmasterd.actions.unit_of_work import Change, ChangeRecord, LeadEditor, Who
+from leadmasterd.actions.unit_of_work import Change, ChangeRecord, LeadEditor, Who, nothing_more
 from leadmasterd.errors import Refused
 from leadmasterd.leads.stages import DISMISSED
 from leadmasterd.queries.database import Row, id_list, rows
@@ -26,8 +29,8 @@ class DismissRecord(TypedDict):
 class Dismissed:
     """The result of a dismissal, or of undoing it.
 
-    `conversation_ids`: where it was decided; empty if nothing was left to decide. `decision_at`: names the decision to
-    undo; None if there is none.
+    `conversation_ids`: where it was decided; empty if nothing was left to decide. `decision_at`: the time by which
+    `undo_dismissal` finds this dismissal; None if nothing was decided, and for an undo.
     """
 
     conversation_ids: list[int]
@@ -38,10 +41,11 @@ class Dismissed:
 
     @property
     def unchanged(self) -> bool:
+        """Whether nothing was left to decide."""
         return not self.conversation_ids
 
     def as_json(self) -> DismissRecord:
-        """The documented object."""
+        """The object that docs/json.md documents as `leads dismiss`."""
         return {
             "conversation_ids": self.conversation_ids,
             "actor": self.actor,
@@ -50,49 +54,64 @@ class Dismissed:
         }
 
 
-def dismiss(editor: LeadEditor, who: Who, *, seen_at: str | None = None) -> Dismissed:
-    """End the waiting of this conversation, by its number, or else in all of the person's.
+@dataclass(frozen=True, slots=True)
+class _Decided:
+    """What `dismiss` wrote: in which conversations, when, and up to which time of the history it counts."""
 
-    `seen_at`: the time of the last message or call that whoever decides has seen; by default of the last that was
+    conversation_ids: list[int]
+    at: str
+    seen_at: str
+
+
+def dismiss(editor: LeadEditor, who: Who, *, seen_at: str | None = None) -> Dismissed:
+    """End the waiting in one conversation (`who` is its number), or in all conversations of a person.
+
+    `seen_at`: the time of the last message or call that the person deciding has read; by default that of the last one
     captured. What is newer goes on waiting, also what was sent before the decision and is captured after it.
-    Deciding the same again changes nothing. Raises Refused when nobody waits there.
+    Dismissing again changes nothing. Raises Refused when nobody waits there, or only with something newer.
     """
     subject = editor.find(who)
     chats = (subject.conversation_id,) if isinstance(who, int) else subject.conversations
 
-    def decide() -> tuple[list[int], str, str]:
-        at, waiting = editor.time_after(subject), _waiting(editor, chats, seen_at)
+    def decide() -> _Decided:
+        """Write a decision for each conversation that waits; none if it was dismissed before. Else raise Refused."""
+        at = editor.time_after(subject)
+        waiting = _waiting(editor, chats, seen_at)
         if not waiting and not _was_dismissed(editor, chats):
             raise Refused(
                 _("they have written again since then; read that first")
                 if _waiting(editor, chats, None)
                 else _("nobody is waiting for an answer there")
             )
-        seen = seen_at or max((row["last_at"] for row in waiting), default=at)
+        read_up_to = seen_at or max((row["last_at"] for row in waiting), default=at)
         editor.connection.executemany(
             "INSERT INTO decisions (conversation_id, at, actor, stage, seen_at) VALUES (?, ?, ?, ?, ?)",
-            [(row["conversation_id"], at, editor.actor, DISMISSED, seen) for row in waiting],
+            [(row["conversation_id"], at, editor.actor, DISMISSED, read_up_to) for row in waiting],
         )
-        return [row["conversation_id"] for row in waiting], at, seen
+        return _Decided([row["conversation_id"] for row in waiting], at, read_up_to)
 
-    # What came after `seen` goes on waiting: its messages are looked at again.
-    applied = editor.apply([subject], decide, lambda _: None, since=lambda decided: min(decided[1:]))
-    decided, at, _seen = applied.written
+    # Messages after `seen_at` go on waiting, so the leads are derived again from there on.
+    applied = editor.apply([subject], decide, nothing_more, since=lambda decided: min(decided.at, decided.seen_at))
+    decided = applied.written
     return Dismissed(
-        conversation_ids=decided,
-        decision_at=at if decided else None,
+        conversation_ids=decided.conversation_ids,
+        decision_at=decided.at if decided.conversation_ids else None,
         actor=editor.actor,
-        at=at,
+        at=decided.at,
         changes=applied.changes,
     )
 
 
 def undo_dismissal(editor: LeadEditor, who: Who, *, decision_at: str | None = None) -> Dismissed:
-    """Undo the latest dismissal, or the one of this time: they wait as before. Raises Refused when there is none."""
+    """Undo the person's latest dismissal, or the one made at `decision_at`: what waited then waits again.
+
+    One dismissal can cover several conversations; it is undone in all of them. Raises Refused when there is none.
+    """
     subject = editor.find(who)
     at = times.iso(datetime.now(UTC))
 
     def undo() -> list[Row]:
+        """Mark the dismissal as undone. Returns its rows, one for each conversation."""
         found = rows(
             editor.connection,
             "SELECT decision_id, conversation_id, at FROM decisions WHERE stage = :dismissed AND undone_at IS NULL "
@@ -113,7 +132,7 @@ def undo_dismissal(editor: LeadEditor, who: Who, *, decision_at: str | None = No
         )
         return found
 
-    applied = editor.apply([subject], undo, lambda _: None, since=lambda undone: min(row["at"] for row in undone))
+    applied = editor.apply([subject], undo, nothing_more, since=lambda undone: min(row["at"] for row in undone))
     return Dismissed(
         conversation_ids=[row["conversation_id"] for row in applied.written],
         decision_at=None,
@@ -124,7 +143,10 @@ def undo_dismissal(editor: LeadEditor, who: Who, *, decision_at: str | None = No
 
 
 def _waiting(editor: LeadEditor, chats: tuple[int, ...], seen_at: str | None) -> list[Row]:
-    """Where somebody waits with something that was seen."""
+    """The conversations among `chats` that have waited since `seen_at` or earlier; None: all that wait.
+
+    Rows: `conversation_id`, and `last_at`, when the customer wrote or called last.
+    """
     return rows(
         editor.connection,
         f"SELECT conversation_id, {LAST_INBOUND} AS last_at FROM conversations v "
@@ -135,7 +157,7 @@ def _waiting(editor: LeadEditor, chats: tuple[int, ...], seen_at: str | None) ->
 
 
 def _was_dismissed(editor: LeadEditor, chats: tuple[int, ...]) -> bool:
-    """Whether the last wait that ended there ended so."""
+    """Whether the wait that ended last in these conversations was ended by a dismissal."""
     found = rows(
         editor.connection,
         "SELECT ended_by FROM waiting_cycles WHERE conversation_id IN (SELECT value FROM json_each(:chats)) "

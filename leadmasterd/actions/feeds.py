@@ -1,6 +1,6 @@
-"""What a person decides about feeds. The feeds process sees it within a second, or when it starts.
+"""What a person decides about feeds: pause, resume, retry, replay, test. The feeds process notices within a second.
 
-What a person wants again goes into the outbox for that feed alone, after all that is there, marked as replayed.
+Events that are to be delivered again are appended to the outbox, for that feed alone and marked as replayed.
 """
 
 import json
@@ -31,16 +31,17 @@ from leadmasterd.text import _, figure, spoken_language, translated
 PART: Final = 5_000
 """Events in one transaction of a replay, which takes a fraction of a second."""
 _LONGEST_TEST: Final = 60
-"""Seconds; the slowest of receivers, a sheet, has forty."""
+"""Seconds. A try at the slowest kind of receiver, a sheet, may take forty."""
 
-_FAILURES: Final = {each.exit_code: each for each in (Refused, CannotUseState, CannotUseSettings)}
+_ERROR_OF_EXIT_CODE: Final = {each.exit_code: each for each in (Refused, CannotUseState, CannotUseSettings)}
+"""Errors that the process of a test ends with, so that `send_test` can raise the same."""
 
 State = Literal["active", "paused"]
 
 
 @dataclass(frozen=True, slots=True)
 class Retried:
-    """How many dead letters are due again, and how many stay: of kinds that the feed no longer delivers."""
+    """How many dead letters will be delivered again, and how many stay because the feed no longer takes their kind."""
 
     number: int
     stay: int
@@ -48,7 +49,10 @@ class Retried:
 
 @dataclass(frozen=True, slots=True)
 class Tested:
-    """What a receiver answered to a test. `result`: `delivered`, or what became of it; `why`: empty if all is well."""
+    """What a receiver answered to a test. `result`: a `feeds.schedule.Result`, `delivered` if it succeeded.
+
+    `why`: the reason in the language of this process, or the HTTP status; may be empty. `seconds`: how long it took.
+    """
 
     result: str
     why: str
@@ -56,8 +60,12 @@ class Tested:
 
 
 def set_state(settings: Settings, paths: Paths, name: str, state: State) -> None:
-    """Pause or resume a feed; resuming also ends what its receiver has disabled. Raises Refused."""
-    feed_of(settings, name)
+    """Pause or resume a feed; resuming also turns on a feed that its receiver had disabled.
+
+    Setting the state that it has already changes nothing. Raises Refused if there is no such feed, or if it has not
+    started yet.
+    """
+    feed_of(settings, name)  # raises Refused
     with open_books(paths, "rw") as books:
         now = times.iso(datetime.now(UTC))
         change = "UPDATE feeds SET state = ?, reason = '', since = iif(state = ?, since, ?) WHERE feed = ?"
@@ -66,10 +74,11 @@ def set_state(settings: Settings, paths: Paths, name: str, state: State) -> None
 
 
 def retry(editor: LeadEditor, settings: Settings, name: str, events: Collection[int]) -> Retried:
-    """Deliver again what was given up: these events, or all if there are none. Raises Refused.
+    """Deliver again what was given up: the events with these ids, or all dead letters if `events` is empty.
 
-    They become events for this feed alone, in their old order, and have new ids: their receiver may have seen the old
-    ones. They leave the dead letters after that is committed, so a crash between makes them come twice.
+    They are written to the outbox for this feed alone, in their old order and with new ids, as the receiver may have
+    seen the old ones. They leave the dead letters after that is committed, so a crash in between delivers them twice.
+    Raises Refused if an id is not among the feed's dead letters.
     """
     feed = feed_of(settings, name)
     with open_books(editor.paths, "rw") as books:
@@ -111,52 +120,60 @@ def replay(
     on_plan: Callable[[int, int], None],
     on_progress: Callable[[int, int], None],
 ) -> int:
-    """Deliver again all that happened from `from_at` to `until` (ISO, UTC). Returns how many events that is.
+    """Deliver again all that happened from `from_at` to `until` (ISO, UTC). Returns the number of events.
 
-    What was given up because it took too much disk is then told only as far as it happened after `until`: a person has
-    decided about the rest.
+    `on_plan` is called before any is written, with the number of events and their approximate size in bytes;
+    `on_progress` after each transaction, with the number written so far and the number of all. Raises Refused where
+    the disk is too small.
 
-    `on_plan` gets that number and about how many bytes they take, before any is written; `on_progress` how many are
-    written, and of how many. Raises Refused where the disk is too small.
+    The record of events given up for lack of disk then keeps only those after `until`: the person who chose the period
+    has decided about the earlier ones.
     """
     feed = feed_of(settings, name)
     with open_books(editor.paths, "ro") as books:
         if books is None or not _has_begun(books, name):
             raise _not_begun(name)
-        gone = rows(books, "SELECT number, last_at FROM given_up WHERE feed = ?", name)
+        given_up = rows(books, "SELECT number, last_at FROM given_up WHERE feed = ?", name)
     plan = replaying.plan(editor.connection, from_at, until=until, full=feed.full, kinds=wanted_kinds(feed))
     on_plan(plan.number, plan.size)
     _check_room(editor, plan.size)
-    running, written = is_running(editor.paths), 0
+    daemon_runs = is_running(editor.paths)
+    written = 0
     for first in range(1, plan.number + 1, PART):
         with editor.transaction():
             written += replaying.replay(editor.connection, name, first, first + PART - 1, full=feed.full)
         on_progress(written, plan.number)
-        if running:
+        if daemon_runs:
             time.sleep(PAUSE)
-    if gone:
-        _no_longer_told(editor.paths, name, gone[0], until)
+    if given_up:
+        _forget_given_up(editor.paths, name, given_up[0], until)
     return written
 
 
-def _no_longer_told(paths: Paths, name: str, gone: Row, until: str) -> None:
-    """Unless more was given up meanwhile."""
+def _forget_given_up(paths: Paths, name: str, before: Row, until: str) -> None:
+    """Take what happened up to `until` out of the feed's record of events given up for lack of disk.
+
+    `before`: that record as it was before the replay. If its number has grown since, more was given up meanwhile, and
+    the record stays.
+    """
     with open_books(paths, "rw") as books:
         if books is None:
             return
-        if until < gone["last_at"]:
+        if until < before["last_at"]:
             change = "UPDATE given_up SET first_at = max(first_at, ?) WHERE feed = ? AND number = ?"
-            books.execute(change, (until, name, gone["number"]))
+            books.execute(change, (until, name, before["number"]))
         else:
-            books.execute("DELETE FROM given_up WHERE feed = ? AND number = ?", (name, gone["number"]))
+            books.execute("DELETE FROM given_up WHERE feed = ? AND number = ?", (name, before["number"]))
 
 
 def send_test(settings: Settings, paths: Paths, name: str) -> Tested:
-    """Send one event of the kind `test` straight to the receiver; nothing is noted anywhere. Raises Refused.
+    """Send one event of the kind `test` straight to the receiver; nothing is recorded anywhere.
 
-    In a process of its own, because nothing else may load the client that delivers.
+    It runs in a process of its own (`leadmasterd.feeds.trial`), because nothing else may load the HTTP client. Raises
+    Refused for an unknown feed, PermissionError where this user may not write to the state folder, and what that
+    process ended with.
     """
-    feed_of(settings, name)
+    feed_of(settings, name)  # raises Refused
     if paths.state_dir.exists() and not os.access(paths.state_dir, os.W_OK | os.X_OK):
         raise PermissionError(EACCES, _("permission denied"), str(paths.state_dir))
     try:
@@ -171,28 +188,31 @@ def send_test(settings: Settings, paths: Paths, name: str) -> Tested:
     except subprocess.TimeoutExpired as error:
         raise CannotUseState(_("the test of {name} did not end within a minute").format(name=name)) from error
     if done.returncode:
-        raise _FAILURES.get(done.returncode, LeadmasterdError)(done.stderr.strip())
+        raise _ERROR_OF_EXIT_CODE.get(done.returncode, LeadmasterdError)(done.stderr.strip())
     answer: dict[str, Any] = json.loads(done.stdout)
     return Tested(answer["result"], translated(answer["why"]), answer["seconds"])
 
 
 def _has_begun(books: Connection, name: str) -> bool:
+    """Whether the feeds process has started this feed at least once."""
     return bool(rows(books, "SELECT 1 FROM feeds WHERE feed = ?", name))
 
 
 def _not_begun(name: str) -> Refused:
+    """The error for a feed of the settings that the feeds process has not started yet."""
     return Refused(
         _("{name} has not begun yet: the daemon starts new feeds when it starts; restart it").format(name=name)
     )
 
 
 def _check_room(editor: LeadEditor, size: int) -> None:
-    """Each event is written to the database and to its log, and must not be too many for the outbox."""
-    free, floor = shutil.disk_usage(editor.paths.database.parent).free, editor.settings.disk_floor_mb
-    needed = 2 * size + floor * 1_000_000
-    now = room(editor.connection, free=free)
-    if now.taken + size > now.most:
-        needed = max(needed, free + SHARE * (now.taken + size - now.most))
+    """Raise Refused unless `size` more bytes of events fit on the disk and within the outbox's share of it."""
+    free = shutil.disk_usage(editor.paths.database.parent).free
+    needed = 2 * size + editor.settings.disk_floor_mb * 1_000_000  # twice: in the WAL, then in the database
+    outbox = room(editor.connection, free=free)
+    too_much = outbox.taken + size - outbox.most
+    if too_much > 0:  # of SHARE bytes of free disk the outbox may take one
+        needed = max(needed, free + SHARE * too_much)
     if free < needed:
         raise Refused(
             _(

@@ -1,10 +1,10 @@
-"""Manual labels of bursts: they win over the classifier, which learns from them."""
+"""Labelling a burst by hand, and undoing that. Manual labels win over the classifier, which learns from them."""
 
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Final, TypedDict, cast
+from typing import Final, NamedTuple, TypedDict, cast
 
 from leadmasterd import times
 from leadmasterd.actions.unit_of_work import Change, ChangeRecord, LeadEditor, Who
@@ -16,7 +16,7 @@ from leadmasterd.queries.people import Subject
 from leadmasterd.text import _, printable, shortened
 
 _EXCERPT: Final = 60
-"""Characters."""
+"""Characters of a burst that a message to the person shows."""
 
 
 class LabelRecord(TypedDict):
@@ -34,9 +34,10 @@ class LabelRecord(TypedDict):
 
 @dataclass(frozen=True, slots=True)
 class Labelled:
-    """The result of labelling. `excerpt`: the beginning of the burst, safe for a terminal.
+    """The result of labelling a burst, or of undoing its labels. `excerpt`: its beginning, safe for a terminal.
 
-    `correction_id`: of the label that was written; None where that burst had it already, and of an undo.
+    `correction_id`: of the label that was written; None if the burst had it already, and for an undo. `intent`: the
+    label in force now, `intent_before` the one before; None if the burst is not classified yet.
     """
 
     excerpt: str
@@ -51,7 +52,7 @@ class Labelled:
     changes: list[Change] = field(default_factory=list)
 
     def as_json(self) -> LabelRecord:
-        """The documented object."""
+        """The object that docs/json.md documents as `leads label`."""
         return {
             "lead_id": self.lead_id,
             "conversation_id": self.conversation_id,
@@ -64,22 +65,39 @@ class Labelled:
         }
 
 
-def label(editor: LeadEditor, who: Who, intent: str, *, message_id: int | None = None) -> Labelled:
-    """Label the burst with this message; by default the one that opened the lead, or a chat's last.
+class _Correction(NamedTuple):
+    """A label by hand that is in force: which messages it labels, and as what."""
 
-    Raises Refused when there is no such person or burst.
+    correction_id: int
+    intent: str
+    message_ids: list[int]
+
+
+class _Written(NamedTuple):
+    """What changing a label wrote. `correction_id`: of a new correction, else None."""
+
+    correction_id: int | None
+    message_ids: Sequence[int]
+    """Those whose label may have changed: the leads are derived again from the first of them on."""
+
+
+def label(editor: LeadEditor, who: Who, intent: str, *, message_id: int | None = None) -> Labelled:
+    """Label the burst with this message; by default the one that opened the lead, or the chat's last.
+
+    A burst whose latest label is this one is left as it is. Raises Refused when there is no such person or burst.
     """
 
-    def write(burst: Burst, at: str) -> tuple[int | None, list[int]]:
+    def write(burst: Burst, at: str) -> _Written:
+        """Insert the label, unless the burst has it already."""
         message_ids = [message.message_id for message in burst.messages]
         in_force = _corrections_of(editor, burst)
-        if in_force and in_force[max(in_force)] == (intent, message_ids):
-            return None, message_ids
+        if in_force and (in_force[-1].intent, in_force[-1].message_ids) == (intent, message_ids):
+            return _Written(None, message_ids)
         cursor = editor.connection.execute(
             "INSERT INTO corrections (conversation_id, message_ids, intent, at, actor) VALUES (?, ?, ?, ?, ?)",
             (burst.conversation, json.dumps(message_ids), intent, at, editor.actor),
         )
-        return cursor.lastrowid, message_ids
+        return _Written(cursor.lastrowid, message_ids)
 
     return _change_label(editor, who, message_id, write)
 
@@ -87,18 +105,23 @@ def label(editor: LeadEditor, who: Who, intent: str, *, message_id: int | None =
 def undo_label(
     editor: LeadEditor, who: Who, *, message_id: int | None = None, correction_id: int | None = None
 ) -> Labelled:
-    """Undo the manual labels of that burst, or only this one. Raises Refused, also if it has none."""
+    """Undo all manual labels of a burst, or only the one with this `correction_id`; the burst is found as in `label`.
 
-    def write(burst: Burst, at: str) -> tuple[None, list[int]]:
-        in_force = _corrections_of(editor, burst)
-        corrections = [each for each in in_force if correction_id in (None, each)]
+    Raises Refused when there is no such person, burst or label.
+    """
+
+    def write(burst: Burst, at: str) -> _Written:
+        """Mark the labels as undone."""
+        corrections = _corrections_of(editor, burst)
+        if correction_id is not None:
+            corrections = [each for each in corrections if each.correction_id == correction_id]
         if not corrections:
             raise Refused(_("nobody has labelled {text}: there is no label to undo").format(text=_excerpt(burst)))
         editor.connection.execute(
             "UPDATE corrections SET undone_at = ? WHERE correction_id IN (SELECT value FROM json_each(?))",
-            (at, json.dumps(corrections)),
+            (at, id_list(each.correction_id for each in corrections)),
         )
-        return None, [message for each in corrections for message in in_force[each][1]]
+        return _Written(None, [message_id for each in corrections for message_id in each.message_ids])
 
     return _change_label(editor, who, message_id, write)
 
@@ -107,27 +130,28 @@ def _change_label(
     editor: LeadEditor,
     who: Who,
     message_id: int | None,
-    write: Callable[[Burst, str], tuple[int | None, Sequence[int]]],
+    write: Callable[[Burst, str], _Written],
 ) -> Labelled:
-    """`write` returns the correction that it wrote, and which messages are labelled otherwise then."""
+    """Find the burst, change its label by `write(burst, at)`, and return its label before and after.
+
+    `at`: the time of the change (ISO, UTC). Raises Refused when there is no such person or burst.
+    """
     subject = editor.find(who)
-    burst = _burst(editor, subject, who, message_id)
+    burst = _find_burst(editor, subject, who, message_id)
     at = times.iso(datetime.now(UTC))
 
-    def read_and_write() -> tuple[str | None, int | None, Sequence[int]]:
-        before = _label_of(editor, burst)
-        return before, *write(burst, at)
+    def read_and_write() -> tuple[str | None, _Written]:
+        return _label_of(editor, burst), write(burst, at)
 
-    applied = editor.apply(
-        [subject],
-        read_and_write,
-        lambda _written: _label_of(editor, burst),
-        since=lambda written: _earliest(editor, written[2]),
-    )
-    before, correction_id, _messages = applied.written
+    def first_changed(before_and_written: tuple[str | None, _Written]) -> str | None:
+        _before, written = before_and_written
+        return _first_sent_at(editor, written.message_ids)
+
+    applied = editor.apply([subject], read_and_write, lambda _written: _label_of(editor, burst), since=first_changed)
+    before, written = applied.written
     return Labelled(
         excerpt=_excerpt(burst),
-        correction_id=correction_id,
+        correction_id=written.correction_id,
         lead_id=subject.lead_id,
         conversation_id=burst.conversation,
         message_ids=[message.message_id for message in burst.messages],
@@ -139,8 +163,14 @@ def _change_label(
     )
 
 
-def _burst(editor: LeadEditor, subject: Subject, who: Who, message_id: int | None) -> Burst:
-    wanted, last_of_chat = message_id or subject.opened_by, None
+def _find_burst(editor: LeadEditor, subject: Subject, who: Who, message_id: int | None) -> Burst:
+    """The burst with this message, in any of the person's chats.
+
+    Without `message_id`: the burst that opened the lead, if one was named; else the last burst of the subject's chat.
+    Raises Refused when no burst has the message, or the chat has no bursts. `who`: as the person typed it.
+    """
+    wanted = subject.opened_by if message_id is None else message_id
+    last_of_chat: Burst | None = None
     for burst in bursts_of(editor.connection, subject.conversation_id, editor.settings.leads.burst_seconds):
         if wanted in [message.message_id for message in burst.messages]:
             return burst
@@ -158,8 +188,8 @@ def _burst(editor: LeadEditor, subject: Subject, who: Who, message_id: int | Non
     return last_of_chat
 
 
-def _corrections_of(editor: LeadEditor, burst: Burst) -> dict[int, tuple[str, list[int]]]:
-    """Labels in force on any of its messages: by correction id, the latest last, the intent and which messages."""
+def _corrections_of(editor: LeadEditor, burst: Burst) -> list[_Correction]:
+    """The manual labels in force on any message of this burst, oldest first."""
     message_ids = {message.message_id for message in burst.messages}
     found = rows(
         editor.connection,
@@ -167,12 +197,12 @@ def _corrections_of(editor: LeadEditor, burst: Burst) -> dict[int, tuple[str, li
         "WHERE conversation_id = :conversation AND undone_at IS NULL ORDER BY correction_id",
         conversation=burst.conversation,
     )
-    labels = {row["correction_id"]: (row["intent"], json.loads(row["message_ids"])) for row in found}
-    return {each: label for each, label in labels.items() if message_ids & set(label[1])}
+    corrections = [_Correction(row["correction_id"], row["intent"], json.loads(row["message_ids"])) for row in found]
+    return [each for each in corrections if not message_ids.isdisjoint(each.message_ids)]
 
 
-def _earliest(editor: LeadEditor, message_ids: Sequence[int]) -> str | None:
-    """When the first of these was sent."""
+def _first_sent_at(editor: LeadEditor, message_ids: Sequence[int]) -> str | None:
+    """When the earliest of these messages was sent (ISO, UTC); None if none of them is stored any more."""
     [row] = rows(
         editor.connection,
         "SELECT min(sent_at) AS at FROM messages WHERE message_id IN (SELECT value FROM json_each(:ids))",
@@ -182,9 +212,9 @@ def _earliest(editor: LeadEditor, message_ids: Sequence[int]) -> str | None:
 
 
 def _label_of(editor: LeadEditor, burst: Burst) -> str | None:
-    """A person's label, else the classifier's."""
+    """The burst's latest manual label, else the classifier's; None if it is not classified yet."""
     if corrections := _corrections_of(editor, burst):
-        return corrections[max(corrections)][0]
+        return corrections[-1].intent
     found = rows(
         editor.connection,
         "SELECT intent FROM classifications WHERE conversation_id = :conversation AND burst = :burst",
@@ -195,6 +225,7 @@ def _label_of(editor: LeadEditor, burst: Burst) -> str | None:
 
 
 def _excerpt(burst: Burst) -> str:
-    text = printable(" / ".join(text for text in burst.texts if text.strip())).strip()
-    text = text or ", ".join(f"[{message.type}]" for message in burst.messages)
-    return f"«{shortened(text, _EXCERPT)}»"
+    """The beginning of the burst's words in «»; without any words the types of its messages."""
+    words = printable(" / ".join(text for text in burst.texts if text.strip())).strip()
+    types = ", ".join(f"[{message.type}]" for message in burst.messages)
+    return f"«{shortened(words or types, _EXCERPT)}»"

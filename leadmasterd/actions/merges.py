@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from typing import TypedDict
 
 from leadmasterd import times
-from leadmasterd.actions.unit_of_work import Change, ChangeRecord, LeadEditor, Who
+from leadmasterd.actions.unit_of_work import Change, ChangeRecord, LeadEditor, Who, nothing_more
 from leadmasterd.errors import Refused
 from leadmasterd.queries.database import rows
 from leadmasterd.queries.people import ContactSummary, Subject, contact_summaries, conversations_of, root_of
@@ -35,7 +35,7 @@ class UndoRecord(TypedDict):
 
 @dataclass(frozen=True, slots=True)
 class Merged:
-    """The result of a merge, or of undoing it. `contacts`: the one kept and the one merged into it."""
+    """The result of a merge, or of undoing one. `contacts`: the contact kept, then the one merged into it."""
 
     merge_id: int
     contacts: list[ContactSummary]
@@ -44,7 +44,7 @@ class Merged:
     changes: list[Change]
 
     def as_json(self) -> MergeRecord:
-        """The documented object of a merge."""
+        """The object that docs/json.md documents as `leads merge`."""
         kept, merged = self.contacts
         return {
             "merge_id": self.merge_id,
@@ -56,7 +56,7 @@ class Merged:
         }
 
     def as_undo_json(self) -> UndoRecord:
-        """The documented object of an undo."""
+        """The object that docs/json.md documents as `leads merge --undo`."""
         return {
             "merge_id": self.merge_id,
             "actor": self.actor,
@@ -66,8 +66,12 @@ class Merged:
 
 
 def merge(editor: LeadEditor, who: Who, other: Who) -> Merged:
-    """Merge `other` into `who`. Raises Refused."""
-    keep, drop = editor.find(who), editor.find(other)
+    """Record that `other` is the same person as `who`, whose contact is kept.
+
+    Raises Refused when one of them is not found, or they are one person already.
+    """
+    keep = editor.find(who)
+    drop = editor.find(other)
     if keep.contact_id == drop.contact_id:
         raise Refused(_("{one} and {other} are one person already; nothing to do").format(one=who, other=other))
     at = times.iso(datetime.now(UTC))
@@ -77,26 +81,36 @@ def merge(editor: LeadEditor, who: Who, other: Who) -> Merged:
             editor.connection, keep.contact_id, drop.contact_id, actor=editor.actor, code="person", at=at
         )
 
-    applied = editor.apply([keep, drop], write, lambda _merge: None, since=lambda _merge: None)
+    applied = editor.apply([keep, drop], write, nothing_more, since=_whole_history)
     contacts = contact_summaries(editor.connection, (keep.contact_id, drop.contact_id))
     return Merged(merge_id=applied.written, contacts=contacts, actor=editor.actor, at=at, changes=applied.changes)
 
 
 def undo_merge(editor: LeadEditor, merge_id: int) -> Merged:
-    """Undo a merge. Raises Refused when there is no such merge, or it was undone before."""
+    """Undo a merge: its two contacts are two people again.
+
+    Raises Refused when there is no such merge, or it was undone before.
+    """
     found = rows(
         editor.connection, "SELECT kept_id, merged_id FROM contact_merges WHERE merge_id = :merge", merge=merge_id
     )
-    contacts = list(found[0].values()) if found else []
+    contacts: list[int] = []
     subjects: list[Subject] = []
-    if contacts:
-        conversations = conversations_of(editor.connection, root_of(editor.connection, contacts[0]))
+    if found:  # else `merges.undo` refuses below
+        [merge_row] = found
+        contacts = [merge_row["kept_id"], merge_row["merged_id"]]
+        conversations = conversations_of(editor.connection, root_of(editor.connection, merge_row["kept_id"]))
+        # Which conversations are whose is known only afterwards, so the leads of all are derived for both.
         subjects = [Subject(contact, conversations, conversations[0]) for contact in contacts]
     at = times.iso(datetime.now(UTC))
 
     def write() -> None:
         merges.undo(editor.connection, merge_id, editor.actor, at)
 
-    changes = editor.apply(subjects, write, lambda _: None, since=lambda _: None).changes
+    changes = editor.apply(subjects, write, nothing_more, since=_whole_history).changes
     summaries = contact_summaries(editor.connection, contacts)
     return Merged(merge_id=merge_id, contacts=summaries, actor=editor.actor, at=at, changes=changes)
+
+
+def _whole_history(_written: object) -> None:
+    """For `since` of `LeadEditor.apply`: whose messages are whose has changed from the beginning."""

@@ -13,7 +13,7 @@ from leadmasterd.queries.lead_detail import IS_WITHDRAWN
 from leadmasterd.text import _
 
 TWICE: Final = timedelta(minutes=1)
-"""The same words by the same person so soon are one note, sent twice."""
+"""The same text by the same person within this time is one note that was submitted twice."""
 
 
 class NoteRecord(TypedDict):
@@ -37,8 +37,9 @@ class NoteUndoRecord(TypedDict):
 
 
 def add_note(editor: LeadEditor, who: Who, text: str) -> NoteRecord:
-    """Add a note to the named lead, or to a person's current lead. The same within a minute is the note that is there.
+    """Add a note to the named lead, or to a person's current lead.
 
+    The same text by the same person again within a minute (`TWICE`) adds nothing: the answer has the first note's id.
     Raises Refused for a person without a lead, CannotUseArgument for an empty text.
     """
     if not text.strip():
@@ -51,23 +52,24 @@ def add_note(editor: LeadEditor, who: Who, text: str) -> NoteRecord:
             )
         now = datetime.now(UTC)
         at = times.iso(now)
-        note = _same_note(editor, lead, text, since=times.iso(now - TWICE)) or write_note(
-            editor, lead, at=at, text=text
-        )
+        note = _same_note(editor, lead, text, since=times.iso(now - TWICE))
+        if note is None:
+            note = write_note(editor, lead, at=at, text=text)
     return {"lead_id": lead, "note_id": note, "text": text, "actor": editor.actor, "at": at}
 
 
 def undo_note(editor: LeadEditor, who: Who, *, note_id: int | None = None) -> NoteUndoRecord:
-    """Withdraw a note, by default the latest of the named lead, or of a person's current lead.
+    """Withdraw this note of the named lead, or of a person's current lead; by default its latest.
 
-    Raises Refused when there is none.
+    Raises Refused when the lead has no such note, or it was withdrawn already.
     """
     with editor.transaction():
+        lead = _lead_of_notes(editor, who)
         found = rows(
             editor.connection,
             "SELECT event_id, value_json ->> 'text' AS text FROM lead_events e WHERE lead_id = :lead AND kind = 'note' "
             f"AND event_id = coalesce(:note, event_id) AND NOT {IS_WITHDRAWN} ORDER BY event_id DESC LIMIT 1",
-            lead=(lead := _lead_of_notes(editor, who)),
+            lead=lead,
             note=note_id,
         )
         if lead is None or not found:
@@ -76,7 +78,8 @@ def undo_note(editor: LeadEditor, who: Who, *, note_id: int | None = None) -> No
                 if note_id is not None
                 else _("there is no note on {who} to withdraw").format(who=who)
             )
-        note, at = found[0], times.iso(datetime.now(UTC))
+        note = found[0]
+        at = times.iso(datetime.now(UTC))
         withdraw_note(editor, lead, note["event_id"], at=at)
     return {
         "lead_id": lead,
@@ -88,6 +91,7 @@ def undo_note(editor: LeadEditor, who: Who, *, note_id: int | None = None) -> No
 
 
 def _same_note(editor: LeadEditor, lead: int, text: str, *, since: str) -> int | None:
+    """A note of this lead with this text, by the same person, `since` then and not withdrawn: its id, or None."""
     found = rows(
         editor.connection,
         "SELECT event_id FROM lead_events e WHERE lead_id = :lead AND kind = 'note' AND actor = :actor "
@@ -101,7 +105,7 @@ def _same_note(editor: LeadEditor, lead: int, text: str, *, since: str) -> int |
 
 
 def _lead_of_notes(editor: LeadEditor, who: Who) -> int | None:
-    """The lead that was named, whether or not it is over; else a person's current one."""
+    """The lead that was named, whether or not it is closed; else the person's current one, or None."""
     subject = editor.find(who)
     if subject.lead_id is not None:
         return subject.lead_id
@@ -110,16 +114,17 @@ def _lead_of_notes(editor: LeadEditor, who: Who) -> int | None:
 
 
 def write_note(editor: LeadEditor, lead: int, *, at: str, text: str) -> int:
-    """Inside the caller's transaction. Returns its `event_id`."""
+    """Append a note to the lead's record, inside the caller's transaction. Returns its `event_id`."""
     return _append(editor, lead, "note", at=at, values={"text": text})
 
 
 def withdraw_note(editor: LeadEditor, lead: int, note: int, *, at: str) -> None:
-    """Inside the caller's transaction. `note`: its `event_id`."""
+    """Append to the lead's record that this note (its `event_id`) is withdrawn, inside the caller's transaction."""
     _append(editor, lead, "note_withdrawn", at=at, values={"note_id": note})
 
 
 def _append(editor: LeadEditor, lead: int, kind: str, *, at: str, values: dict[str, object]) -> int:
+    """Append a line to the lead's record; its code is the same as its `kind`. Returns its `event_id`."""
     cursor = editor.connection.execute(
         "INSERT INTO lead_events (lead_id, at, recorded_at, actor, kind, code, value_json) "
         "VALUES (?, ?, ?, ?, ?, ?, ?)",

@@ -1,4 +1,7 @@
-"""Rebuilding all leads, in short transactions, safe while the daemon runs."""
+"""Rebuilding all leads from what is stored, in short transactions, safe while the daemon runs.
+
+`in_slices` is also how `reclassify` goes through the conversations.
+"""
 
 import time
 from collections.abc import Callable, Sequence
@@ -37,7 +40,10 @@ class RebuildRecord(TypedDict):
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """A conversation that could not be projected: a defect. It stays dirty; the daemon retries at its next start."""
+    """A conversation whose leads could not be derived, because of a defect in this program.
+
+    It stays marked for projection; the daemon retries at its next start.
+    """
 
     conversation_id: int
     error: str
@@ -45,29 +51,30 @@ class Failure:
 
 @dataclass(frozen=True, slots=True)
 class Rebuilt:
-    """The result of a rebuild."""
+    """The result of a rebuild. `counts`: the columns of `RebuildRecord` but `failed`."""
 
     counts: Row
     failures: list[Failure]
 
     def as_json(self) -> RebuildRecord:
-        """The documented object."""
+        """The object that docs/json.md documents as `leads rebuild`."""
         return cast("RebuildRecord", {**self.counts, "failed": len(self.failures)})
 
 
 def rebuild(editor: LeadEditor, on_progress: OnProgress = lambda _done, _total: None) -> Rebuilt:
-    """Rebuild all leads from messages, settings and what people decided.
+    """Derive all leads again from messages, settings and what people decided.
 
-    Who wrote each message is decided again too, where its wire line is still there.
+    Who wrote each message is decided again too, where its line of the wire is still stored.
     """
     began = times.iso(datetime.now(UTC))
     with editor.transaction():
         editor.projector.adopt_policy()
         mark_all_dirty(editor.connection)
     dirty = rows(editor.connection, "SELECT conversation_id FROM unjudged ORDER BY conversation_id")
-    packed = decided_by_packed(editor.connection)
+    packed = decided_by_packed(editor.connection)  # who wrote what, by the lines that are packed away
 
-    def project(conversations: Sequence[int]) -> None:
+    def decide_and_project(conversations: Sequence[int]) -> None:
+        """Decide who wrote the messages of these conversations, and derive their leads."""
         mark_wholly_dirty(editor.connection, decide_again(editor.connection, conversations, packed))
         # Skip those that the daemon has projected meanwhile.
         left = rows(
@@ -77,7 +84,9 @@ def rebuild(editor: LeadEditor, on_progress: OnProgress = lambda _done, _total: 
         )
         editor.projector.project([row["conversation_id"] for row in left], datetime.now(UTC))
 
-    return in_slices(editor, [row["conversation_id"] for row in dirty], project, began=began, on_progress=on_progress)
+    return in_slices(
+        editor, [row["conversation_id"] for row in dirty], decide_and_project, began=began, on_progress=on_progress
+    )
 
 
 def in_slices(
@@ -88,23 +97,35 @@ def in_slices(
     began: str,
     on_progress: OnProgress,
 ) -> Rebuilt:
-    """Run `work` on all of these, SLICE in each transaction. The counts are of what changed since `began`."""
-    running = is_running(editor.paths)
+    """Run `work` on all of these conversations, SLICE in each transaction.
+
+    `began`: when the rebuild began (ISO, UTC); the counts are of what changed since. Conversations with which `work`
+    fails because of a defect are returned as failures. Raises what `work` says in a LeadmasterdError, and what is wrong
+    with the database file if that explains the first failure.
+    """
+    daemon_runs = is_running(editor.paths)
     failures: list[Failure] = []
     for first in range(0, len(conversations), SLICE):
         part = conversations[first : first + SLICE]
-        failed = _in_one(editor, part, work)
-        if failed and not failures and (cause := cause_in_file(editor.paths.database, RuntimeError(failed[0].error))):
-            raise cause
+        failed = _in_one_transaction(editor, part, work)
+        if failed and not failures:  # the first failure of all: perhaps the file is damaged
+            cause = cause_in_file(editor.paths.database, RuntimeError(failed[0].error))
+            if cause:
+                raise cause
         failures += failed
         on_progress(first + len(part), len(conversations))
-        if running:
+        if daemon_runs:
             time.sleep(PAUSE)
     return Rebuilt(_counts(editor, began), failures)
 
 
-def _in_one(editor: LeadEditor, conversations: Sequence[int], work: Callable[[Sequence[int]], None]) -> list[Failure]:
-    """In one transaction; if a defect makes it fail, each conversation in its own."""
+def _in_one_transaction(
+    editor: LeadEditor, conversations: Sequence[int], work: Callable[[Sequence[int]], None]
+) -> list[Failure]:
+    """Run `work` on these in one transaction; if a defect makes it fail, again on each in a transaction of its own.
+
+    Returns the conversations that failed. Raises every LeadmasterdError of `work`.
+    """
     try:
         with editor.transaction():
             work(conversations)
@@ -112,12 +133,13 @@ def _in_one(editor: LeadEditor, conversations: Sequence[int], work: Callable[[Se
         raise
     except Exception as error:  # noqa: BLE001 - one bad conversation must not stop the others
         if len(conversations) > 1:
-            return [failure for each in conversations for failure in _in_one(editor, [each], work)]
+            return [failure for each in conversations for failure in _in_one_transaction(editor, [each], work)]
         return [Failure(conversations[0], f"{type(error).__name__}: {error}")]
     return []
 
 
 def _counts(editor: LeadEditor, began: str) -> Row:
+    """How many leads there are now, and how many were changed, made and withdrawn since `began`; see `Rebuilt`."""
     [row] = rows(
         editor.connection,
         "SELECT count(*) AS leads, coalesce(sum(closed_at IS NULL), 0) AS open, "

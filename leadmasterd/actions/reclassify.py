@@ -18,16 +18,17 @@ _LABELS: Final = (
     "WHERE k.conversation_id IN (SELECT value FROM json_each(:slice)) AND instr(k.burst, ':') = 0 "
     "AND m.sent_at >= :since"
 )
-_BEFORE: Final = (
+"""SQL: the bursts of a slice of conversations, with intents; `:` is in the keys of earlier texts of edited bursts."""
+_CREATE_BEFORE: Final = (
     "CREATE TEMP TABLE labels_before (conversation_id INTEGER, burst TEXT, intent TEXT, "
     "PRIMARY KEY (conversation_id, burst)) WITHOUT ROWID"
 )
-"""Of a long history too many to be held in memory."""
+"""SQL: the labels of a slice before it is classified again; of a long history too many to be held in memory."""
 _COMPARED: Final = (
     f"SELECT b.intent, k.intent, count(*) FROM ({_LABELS}) k "
     "LEFT JOIN labels_before b USING (conversation_id, burst) GROUP BY 1, 2"
 )
-"""How many bursts had which intent, none if they were not labelled, and have which now."""
+"""SQL: intent before (NULL if the burst had none), intent now, and how many bursts went from one to the other."""
 
 
 class Relabelled(TypedDict):
@@ -48,7 +49,7 @@ class ReclassifyRecord(RebuildRecord):
 
 @dataclass(frozen=True, slots=True)
 class Reclassified:
-    """The result. `relabelled`: the most frequent first."""
+    """The result. `bursts`: how many were classified. `relabelled`: the most frequent change first."""
 
     bursts: int
     relabelled: list[Relabelled]
@@ -60,7 +61,7 @@ class Reclassified:
         return sum(each["bursts"] for each in self.relabelled)
 
     def as_json(self) -> ReclassifyRecord:
-        """The documented object."""
+        """The object that docs/json.md documents as `rules reclassify`."""
         return {
             "bursts": self.bursts,
             "relabelled_bursts": self.relabelled_bursts,
@@ -72,20 +73,25 @@ class Reclassified:
 def reclassify(
     editor: LeadEditor, *, since: str = "", on_progress: OnProgress = lambda _done, _total: None
 ) -> Reclassified:
-    """All bursts, or those since a time (ISO, UTC). Raises CannotUseRules or CannotUseModel before anything changes."""
-    editor.classifier()
+    """Classify all bursts again, or those since a time (ISO, UTC), and derive the leads from their new labels.
+
+    Raises CannotUseRules or CannotUseModel before anything changes.
+    """
+    editor.classifier()  # raises where rules or model can't be used
     began = times.iso(datetime.now(UTC))
     chosen = rows(
         editor.connection,
         "SELECT conversation_id FROM conversations WHERE contact_id IS NOT NULL AND last_inbound_at >= :since",
         since=since,
     )
-    bursts, changed = 0, Counter[tuple[str, str]]()
+    bursts = 0
+    changed = Counter[tuple[str, str]]()  # bursts by their intents before and now
 
-    def work(conversations: Sequence[int]) -> None:
+    def classify_again(conversations: Sequence[int]) -> None:
+        """Drop the labels of these conversations, derive labels and leads again, and count what changed."""
         nonlocal bursts
         values = {"slice": id_list(conversations), "since": since}
-        editor.connection.execute(_BEFORE)
+        editor.connection.execute(_CREATE_BEFORE)
         editor.connection.execute(f"INSERT INTO labels_before {_LABELS}", values)
         editor.connection.execute(
             "DELETE FROM classifications WHERE conversation_id IN (SELECT value FROM json_each(:slice)) "
@@ -97,14 +103,15 @@ def reclassify(
         editor.projector.project(conversations, datetime.now(UTC))
         for before, after, number in editor.connection.execute(_COMPARED, values).fetchall():
             bursts += number
-            if before not in (None, after):
+            had_another = before is not None and before != after
+            if had_another:
                 changed[before, after] += number
         editor.connection.execute("DROP TABLE temp.labels_before")
 
-    rebuilt = in_slices(editor, [row["conversation_id"] for row in chosen], work, began=began, on_progress=on_progress)
-    ranked = sorted(changed.items(), key=lambda change: (-change[1], change[0]))
-    return Reclassified(
-        bursts=bursts,
-        relabelled=[{"before": before, "after": after, "bursts": number} for (before, after), number in ranked],
-        rebuilt=rebuilt,
-    )
+    conversations = [row["conversation_id"] for row in chosen]
+    rebuilt = in_slices(editor, conversations, classify_again, began=began, on_progress=on_progress)
+    relabelled = [
+        Relabelled(before=before, after=after, bursts=number) for (before, after), number in sorted(changed.items())
+    ]
+    relabelled.sort(key=lambda each: each["bursts"], reverse=True)  # stable: equal numbers stay sorted by intent
+    return Reclassified(bursts=bursts, relabelled=relabelled, rebuilt=rebuilt)

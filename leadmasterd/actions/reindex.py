@@ -1,4 +1,4 @@
-"""Making the index of words anew, in short transactions, safe while the daemon runs."""
+"""Rebuilding the word index (the page's search), in short transactions, safe while the daemon runs."""
 
 import time
 from collections.abc import Callable
@@ -11,13 +11,16 @@ from leadmasterd.store.database import damaged
 from leadmasterd.store.word_index import IndexBroken, drop, fill, indexed_through
 
 OnProgress = Callable[[int, int], None]
-"""Called after each transaction with the number of messages done, and of all."""
+"""Called after each transaction with the id of the last message indexed, and of the last of all."""
 
 
 def reindex(editor: LeadEditor, on_progress: OnProgress = lambda _done, _total: None) -> int:
-    """Index the words of all messages anew. Returns how many there are. Raises DatabaseDamaged."""
+    """Drop the word index and build it again from all messages. Returns how many messages there are.
+
+    Raises DatabaseDamaged where the index can't be built.
+    """
     connection = editor.connection
-    running = is_running(editor.paths)
+    daemon_runs = is_running(editor.paths)
     with editor.transaction():
         drop(connection)
     [row] = rows(connection, "SELECT count(*) AS messages, coalesce(max(message_id), 0) AS last FROM messages")
@@ -26,8 +29,9 @@ def reindex(editor: LeadEditor, on_progress: OnProgress = lambda _done, _total: 
         while more:
             with editor.transaction():
                 more = fill(connection, least=1)
-            on_progress(min(indexed_through(connection) or 0, row["last"]), row["last"])
-            if running and more:
+            indexed = indexed_through(connection) or 0
+            on_progress(min(indexed, row["last"]), row["last"])  # messages that came meanwhile are indexed as well
+            if daemon_runs and more:
                 time.sleep(PAUSE)
     except IndexBroken as error:
         raise damaged(editor.paths.database, str(error)) from error

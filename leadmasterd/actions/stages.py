@@ -1,9 +1,12 @@
-"""Moving a lead to another stage, and back: what may be closed, what counts as unchanged, a colleague's decision."""
+"""Moving a lead to another stage by hand, and undoing that.
+
+It decides what may be closed and when a decision changes nothing, and reports what a colleague decided just before.
+"""
 
 import json
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any, Final, TypedDict
+from typing import Any, Final, NamedTuple, TypedDict
 
 from leadmasterd import times
 from leadmasterd.actions.current_lead import CurrentLead, current_lead, lead_to_decide_on
@@ -33,7 +36,7 @@ class StageRecord(TypedDict):
 
 
 class UndecidedRecord(TypedDict):
-    """A decision that was undone, by whom it was and when."""
+    """A decision that was undone: its stage, who had made it and when."""
 
     stage: str
     actor: str
@@ -66,7 +69,7 @@ class ColleaguesDecision:
     values: dict[str, Any]
 
     def in_words(self) -> str:
-        """What it changed, and why."""
+        """One sentence: what it changed, and why."""
         return lead_event(
             kind=self.kind,
             before=self.before,
@@ -79,7 +82,10 @@ class ColleaguesDecision:
 
 @dataclass(frozen=True, slots=True)
 class StageMoved:
-    """The result of a decision. `decision_id`: None where the lead was in that stage already, so none was written."""
+    """The result of a decision. `decision_id`: None where it would have changed nothing, so that none was written.
+
+    `before`, `after`: the person's current lead then and now, None for none. `colleague`: see `ColleaguesDecision`.
+    """
 
     before: CurrentLead | None
     after: CurrentLead | None
@@ -92,10 +98,11 @@ class StageMoved:
 
     @property
     def unchanged(self) -> bool:
+        """Whether the decision would have changed nothing, so that it was not written."""
         return self.decision_id is None
 
     def as_json(self) -> StageRecord:
-        """The documented object."""
+        """The object that docs/json.md documents as `leads stage`."""
         return {
             "lead_id": self.after.lead_id if self.after else None,
             "conversation_id": self.conversation_id,
@@ -109,7 +116,7 @@ class StageMoved:
 
 @dataclass(frozen=True, slots=True)
 class StageUndone:
-    """The result of undoing a decision. `stage`, `decided_by` and `decided_at`: what was undone."""
+    """The result of undoing a decision. `stage`, `decided_by` and `decided_at`: the decision that was undone."""
 
     before: CurrentLead | None
     after: CurrentLead | None
@@ -122,7 +129,7 @@ class StageUndone:
     changes: list[Change]
 
     def as_json(self) -> StageUndoRecord:
-        """The documented object."""
+        """The object that docs/json.md documents as `leads stage --undo`."""
         return {
             "lead_id": self.after.lead_id if self.after else None,
             "conversation_id": self.conversation_id,
@@ -136,63 +143,84 @@ class StageUndone:
 
 
 @dataclass(frozen=True, slots=True)
-class _Decision:
-    """What was found before the decision was written. `lead`: the current one then."""
+class _Circumstances:
+    """What was found before the decision was written. `lead`: the person's current one then."""
 
     lead: CurrentLead | None
     colleague: ColleaguesDecision | None
     unchanged: bool
+    """The decision would change nothing, so it is not written."""
     at: str
+    """The time of the decision (ISO, UTC)."""
+
+
+class _Decided(NamedTuple):
+    """What `move_to_stage` found and wrote. `decision_id`: None if nothing was written."""
+
+    circumstances: _Circumstances
+    decision_id: int | None
+
+
+class _Undone(NamedTuple):
+    """What `undo_stage` undid: the current lead before, and the row of `decisions`."""
+
+    before: CurrentLead | None
+    decision: Row
 
 
 def move_to_stage(
-    editor: LeadEditor, who: Who, stage: str, *, note: str | None = None, seen: str | None = None
+    editor: LeadEditor, who: Who, stage: str, *, note: str | None = None, stage_shown: str | None = None
 ) -> StageMoved:
     """Move the person's current lead to `stage`, one of `leads.stages.DECIDABLE`.
 
     An open stage reopens a closed lead, and opens one in a chat that has none. A closed stage also ends the waiting in
-    a chat without a lead, and junk what is planned there. `seen`: the stage that whoever decides has seen: if it is
-    `stage` meanwhile, that was pressed twice, and nothing is decided again. Raises Refused when there is nothing to
-    close, or the lead named is not the current one.
+    a chat without a lead, and `junk` its planned follow-ups too.
+
+    `note`: is added to the lead. `stage_shown`: the stage that the page showed to the person who decides, None if
+    unknown; if it was another one and the lead is in `stage` already, the button was pressed twice and nothing is
+    decided again. Raises Refused when there is nothing to close, or when another lead than the current one was named.
     """
     subject = editor.find(who)
 
-    def decide() -> tuple[_Decision, int | None]:
-        decision = _decision(editor, subject, who, stage, seen=seen)
-        if decision.unchanged:
-            return decision, None
-        return decision, _write_decision(editor, subject, decision, stage=stage, note=note)
+    def decide() -> _Decided:
+        """Write the decision, unless it would change nothing."""
+        found = _circumstances(editor, subject, who, stage, stage_shown=stage_shown)
+        if found.unchanged:
+            return _Decided(found, None)
+        return _Decided(found, _write_decision(editor, subject, found, stage=stage, note=note))
 
-    def read_again(decided: tuple[_Decision, int | None]) -> CurrentLead | None:
+    def note_and_read(decided: _Decided) -> CurrentLead | None:
+        """After the projection: add the note, and return the lead as it is now."""
         after = current_lead(editor, subject)
         if note and after:
-            write_note(editor, after.lead_id, at=decided[0].at, text=note)
+            write_note(editor, after.lead_id, at=decided.circumstances.at, text=note)
         return after
 
-    applied = editor.apply([subject], decide, read_again, since=lambda decided: decided[0].at)
-    decision, decision_id = applied.written
+    applied = editor.apply([subject], decide, note_and_read, since=lambda decided: decided.circumstances.at)
+    found, decision_id = applied.written
     return StageMoved(
-        before=decision.lead,
+        before=found.lead,
         after=applied.then,
         conversation_id=subject.conversation_id,
         decision_id=decision_id,
-        colleague=decision.colleague,
+        colleague=found.colleague,
         actor=editor.actor,
-        at=decision.at,
+        at=found.at,
         changes=applied.changes,
     )
 
 
 def undo_stage(editor: LeadEditor, who: Who, *, decision_id: int | None = None) -> StageUndone:
-    """Undo a person's decision: the leads are then as if it had not been made, and the record says that it was.
+    """Undo a decision on a stage: the leads are then as if it had never been made, but their record still shows it.
 
-    By default the latest about the lead that was named, or about the person. Its note is withdrawn with it. Raises
-    Refused when there is none to undo.
+    By default the latest decision on the lead that was named, or on the person. The note that was given with it is
+    withdrawn. Raises Refused when there is no decision to undo.
     """
     subject = editor.find(who)
     at = times.iso(datetime.now(UTC))
 
-    def undo() -> tuple[CurrentLead | None, Row]:
+    def undo() -> _Undone:
+        """Mark the decision as undone, and withdraw its note."""
         decision = _decision_to_undo(editor, subject, who, decision_id)
         editor.connection.execute(
             "UPDATE decisions SET undone_at = ?, undone_by = ? WHERE decision_id = ?",
@@ -201,10 +229,10 @@ def undo_stage(editor: LeadEditor, who: Who, *, decision_id: int | None = None) 
         if decision["note"] is not None:
             for note in _notes_of(editor, subject, decision):
                 withdraw_note(editor, note["lead_id"], note["event_id"], at=at)
-        return current_lead(editor, subject), decision
+        return _Undone(current_lead(editor, subject), decision)
 
     applied = editor.apply(
-        [subject], undo, lambda _: current_lead(editor, subject), since=lambda undone: undone[1]["at"]
+        [subject], undo, lambda _undone: current_lead(editor, subject), since=lambda undone: undone.decision["at"]
     )
     before, decision = applied.written
     return StageUndone(
@@ -229,10 +257,14 @@ _TO_UNDO: Final = f"""
         AND n.lead_id <> l.lead_id AND n.opened_at > l.opened_at AND n.opened_at <= d.at))
     ORDER BY at DESC, decision_id DESC LIMIT 1
 """
-"""Of a lead are the decisions from its opening until another lead opened."""
+"""SQL: the latest decision in these chats that is still in force, dismissals left out.
+
+`:decision`: only this one. `:lead`: only decisions on this lead, those from its opening until another lead opened.
+"""
 
 
 def _decision_to_undo(editor: LeadEditor, subject: Subject, who: Who, decision_id: int | None) -> Row:
+    """The row of this decision, by default of the latest on the subject's lead or person. Raises Refused."""
     found = rows(
         editor.connection,
         _TO_UNDO,
@@ -248,7 +280,7 @@ def _decision_to_undo(editor: LeadEditor, subject: Subject, who: Who, decision_i
 
 
 def _notes_of(editor: LeadEditor, subject: Subject, decision: Row) -> list[Row]:
-    """The note that was written with this decision, on whichever of the person's leads."""
+    """The note that was given with this decision, on whichever of the person's leads: at most one row as a rule."""
     return rows(
         editor.connection,
         "SELECT lead_id, event_id FROM lead_events e JOIN leads l USING (lead_id) WHERE l.contact_id = :contact "
@@ -260,37 +292,50 @@ def _notes_of(editor: LeadEditor, subject: Subject, decision: Row) -> list[Row]:
     )
 
 
-def _decision(editor: LeadEditor, subject: Subject, who: Who, stage: str, *, seen: str | None) -> _Decision:
-    """What this decision meets. Raises Refused when there is nothing to close."""
+def _circumstances(
+    editor: LeadEditor, subject: Subject, who: Who, stage: str, *, stage_shown: str | None
+) -> _Circumstances:
+    """What there is before this decision, and whether the decision would change it; parameters as in `move_to_stage`.
+
+    Raises Refused when there is nothing to close, or the lead that was named is not the current one.
+    """
     lead = lead_to_decide_on(editor, subject)
-    nothing_ends = not _somebody_waits(editor, subject) and not (
-        stage == "junk" and _something_is_planned(editor, subject)
-    )
-    if lead is None and stage in CLOSED and nothing_ends:
+    if lead is None and stage in CLOSED and not _closing_ends_something(editor, subject, stage):
         raise Refused(
             _(
                 "{who} has no lead to close; to mark the chat as something else: "
                 "`leadmasterd leads label {who} personal` (or supplier, spam, ...)"
             ).format(who=who)
         )
-    return _Decision(
+    unchanged = False
+    if lead is not None and lead.stage == stage:
+        pressed_twice = stage_shown is not None and stage_shown != stage
+        unchanged = pressed_twice or not _does_something_again(editor, subject, stage)
+    return _Circumstances(
         lead=lead,
         colleague=_colleagues_decision(editor, lead.lead_id) if lead else None,
-        unchanged=lead is not None
-        and lead.stage == stage
-        and (seen not in (None, stage) or not _does_something_again(editor, subject, stage)),
+        unchanged=unchanged,
         at=editor.time_after(subject),
     )
 
 
+def _closing_ends_something(editor: LeadEditor, subject: Subject, stage: str) -> bool:
+    """Whether this closed stage has an effect without a lead: it ends the waiting, and junk the follow-ups too."""
+    return _somebody_waits(editor, subject) or (stage == "junk" and _something_is_planned(editor, subject))
+
+
 def _does_something_again(editor: LeadEditor, subject: Subject, stage: str) -> bool:
-    """A new quote has follow-ups of its own; junk ends what has begun since then."""
-    return stage == "quoted" or (
-        stage == "junk" and (_somebody_waits(editor, subject) or _something_is_planned(editor, subject))
-    )
+    """Whether deciding the stage that a lead already has still has an effect.
+
+    A new quote gets follow-ups of its own; junk ends the waiting and the follow-ups that have begun since.
+    """
+    if stage == "junk":
+        return _closing_ends_something(editor, subject, stage)
+    return stage == "quoted"
 
 
 def _something_is_planned(editor: LeadEditor, subject: Subject) -> bool:
+    """Whether a follow-up is planned in any of the person's chats."""
     return bool(
         rows(
             editor.connection,
@@ -301,17 +346,20 @@ def _something_is_planned(editor: LeadEditor, subject: Subject) -> bool:
     )
 
 
-def _write_decision(editor: LeadEditor, subject: Subject, decision: _Decision, *, stage: str, note: str | None) -> int:
-    conversation = decision.lead.conversation_id if decision.lead else subject.conversation_id
+def _write_decision(
+    editor: LeadEditor, subject: Subject, found: _Circumstances, *, stage: str, note: str | None
+) -> int:
+    """Insert the decision, in the conversation of the current lead if there is one. Returns its `decision_id`."""
+    conversation = found.lead.conversation_id if found.lead else subject.conversation_id
     cursor = editor.connection.execute(
         "INSERT INTO decisions (conversation_id, at, actor, stage, note) VALUES (?, ?, ?, ?, ?)",
-        (conversation, decision.at, editor.actor, stage, note),
+        (conversation, found.at, editor.actor, stage, note),
     )
     return int(cursor.lastrowid or 0)
 
 
 def _somebody_waits(editor: LeadEditor, subject: Subject) -> bool:
-    """Waiting can be closed too, in a chat without a lead."""
+    """Whether the person waits for an answer in any of their chats, with or without a lead."""
     return bool(
         rows(
             editor.connection,
@@ -323,6 +371,7 @@ def _somebody_waits(editor: LeadEditor, subject: Subject) -> bool:
 
 
 def _colleagues_decision(editor: LeadEditor, lead: int) -> ColleaguesDecision | None:
+    """The latest decision of another person on this lead within the last minutes (`RECENT`); None if there is none."""
     found = rows(
         editor.connection,
         "SELECT at, actor, kind, before, after, code, value_json FROM lead_events WHERE lead_id = :lead "

@@ -32,7 +32,7 @@ _U = TypeVar("_U")
 LOCK_TIMEOUT: Final = 60
 """Seconds that a command waits for the write lock: a daemon that catches up on thousands of messages often holds it."""
 _ONE_TRY: Final = 0.05
-"""Seconds for which SQLite waits by itself; it ignores Ctrl-C meanwhile, and tries less often the longer it waits."""
+"""Seconds that SQLite waits for the lock in one try: it ignores Ctrl-C meanwhile, and checks ever less often."""
 _QUIET: Final = 2.0
 """Seconds of waiting before `on_wait` is called."""
 
@@ -65,7 +65,10 @@ class ChangeRecord(TypedDict):
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """What a decision changed. `before` and `after`: a stage, an intent, a time, or a number of follow-ups."""
+    """One thing that a decision changed. `before` and `after`: a stage, an intent, a time, or a number of follow-ups.
+
+    Which of these follows from `what`. `lead_id`: None for `waiting` and `follow_ups`: those are of all their chats.
+    """
 
     what: What
     lead_id: int | None
@@ -73,13 +76,13 @@ class Change:
     after: str | int | None
 
     def as_json(self) -> ChangeRecord:
-        """The documented object."""
+        """The object that docs/json.md documents as `A change`."""
         return {"what": self.what, "lead_id": self.lead_id, "before": self.before, "after": self.after}
 
 
 @dataclass(frozen=True, slots=True)
 class Applied(Generic[_T, _U]):
-    """What `write` and `then` returned, and what changed."""
+    """The result of `LeadEditor.apply`: what `write` and `then` returned, and what changed."""
 
     written: _T
     then: _U
@@ -87,12 +90,20 @@ class Applied(Generic[_T, _U]):
 
 
 @dataclass(frozen=True, slots=True)
-class _State:
-    """The current state of some people. `leads`: stage and intent by lead."""
+class _LeadState:
+    stage: str
+    intent: str
 
-    leads: dict[int, tuple[str, str]]
+
+@dataclass(frozen=True, slots=True)
+class _State:
+    """What is compared before and after a decision, of all the people concerned. `leads`: by lead id."""
+
+    leads: dict[int, _LeadState]
     waiting: str | None
+    """Since when the first of them waits for an answer; None if nobody does."""
     follow_ups: int
+    """How many are planned."""
 
 
 class LeadEditor:
@@ -106,23 +117,29 @@ class LeadEditor:
         self.paths = paths
         self.actor = actor
         self._patience = patience
-        self.classifier = cache(lambda: classifier_of(settings.leads.rules, paths))
+        self.classifier = cache(lambda: classifier_of(settings.leads.rules, paths))  # slow: read once, when needed
         self.projector = Projector(connection, self.classifier, policy_of(settings.leads))
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
-        """BEGIN IMMEDIATE, so that nobody writes between what we read and what we write. Raises CannotUseDatabase."""
+        """A transaction that holds the write lock from its beginning: nobody writes between our reads and our writes.
+
+        Waits for the lock as long as the editor's patience lasts. Raises CannotUseDatabase.
+        """
         with _transaction(self.connection, self.paths.database, self._patience):
             yield
 
     def find(self, who: Who) -> Subject:
-        """The person that is meant. Raises Refused."""
+        """The person of this conversation number, or with this id or name. Raises Refused for none or several."""
         if isinstance(who, int):
             return of_conversation(self.connection, who)
         return find_or_refuse(self.connection, who, self.settings.leads.country)
 
     def time_after(self, subject: Subject) -> str:
-        """Now, or just after the latest message, call or decision, so that causes come first if our clock is behind."""
+        """The time for a new decision on this person (ISO, UTC): now.
+
+        If our clock is behind, just after their latest message, call or decision, so that causes come first.
+        """
         [row] = rows(
             self.connection,
             "WITH chats AS (SELECT value FROM json_each(:chats)) SELECT max(at) AS at FROM ("
@@ -144,20 +161,21 @@ class LeadEditor:
         *,
         since: Callable[[_T], str | None],
     ) -> Applied[_T, _U]:
-        """Run `write` in one transaction; project these people, and run `then` with its result, in the next.
+        """Run `write` in one transaction; in the next, derive these people's leads again and run `then`.
 
-        `since`: of that result, the earliest time of what it changed in their history (`store.dirty`).
-        Raises CannotUseRules or CannotUseModel if the projection must wait: what was written is kept.
+        `then` and `since` get what `write` returned. `since` returns the earliest time of what changed in the people's
+        history, from where on leads are derived again; None: from its beginning. Raises CannotUseRules or
+        CannotUseModel if that must wait until a file is mended: what was written is kept.
         """
         contacts = [subject.contact_id for subject in subjects]
         conversations = sorted({each for subject in subjects for each in subject.conversations})
         with self.transaction():
             before = self._state(contacts, conversations)
-            unjudged = dirty_among(self.connection, conversations)
+            already_dirty = dirty_among(self.connection, conversations)
             written = write()
             mark_dirty(self.connection, dict.fromkeys(conversations, since(written)))
         try:
-            if unjudged:  # to read rules and model takes a hundred times as long as all else that is done with the lock
+            if already_dirty:  # there may be bursts to classify: read rules and model, which is slow, without the lock
                 self.classifier()
             with self.transaction():
                 self.projector.project(conversations, datetime.now(UTC), self.actor)
@@ -169,7 +187,9 @@ class LeadEditor:
         return Applied(written, last, _changes(before, after))
 
     def _state(self, contacts: Iterable[int], conversations: Iterable[int]) -> _State:
-        people, chats = id_list(contacts), id_list(conversations)
+        """What these contacts and conversations have now, taken together."""
+        people = id_list(contacts)
+        chats = id_list(conversations)
         leads = rows(
             self.connection,
             "SELECT lead_id, stage, intent FROM leads WHERE contact_id IN (SELECT value FROM json_each(:people)) "
@@ -185,23 +205,30 @@ class LeadEditor:
             chats=chats,
         )
         return _State(
-            {row["lead_id"]: (row["stage"], row["intent"]) for row in leads}, other["waiting"], other["planned"]
+            leads={row["lead_id"]: _LeadState(row["stage"], row["intent"]) for row in leads},
+            waiting=other["waiting"],
+            follow_ups=other["planned"],
         )
 
 
+def nothing_more(_written: object) -> None:
+    """For `then` of `LeadEditor.apply`: there is nothing left to do after the projection."""
+
+
 def _changes(before: _State, after: _State) -> list[Change]:
+    """How two states differ: first lead by lead, then the waiting and the follow-ups."""
     found: list[Change] = []
     for lead in sorted(before.leads.keys() | after.leads.keys()):
         old, new = before.leads.get(lead), after.leads.get(lead)
         if old is None and new is not None:
-            found.append(Change("opened", lead, None, new[0]))
+            found.append(Change("opened", lead, None, new.stage))
         elif old is not None and new is None:
-            found.append(Change("withdrawn", lead, old[0], None))
+            found.append(Change("withdrawn", lead, old.stage, None))
         elif old is not None and new is not None:
-            if old[0] != new[0]:
-                found.append(Change("stage", lead, old[0], new[0]))
-            if old[1] != new[1]:
-                found.append(Change("intent", lead, old[1], new[1]))
+            if old.stage != new.stage:
+                found.append(Change("stage", lead, old.stage, new.stage))
+            if old.intent != new.intent:
+                found.append(Change("intent", lead, old.intent, new.intent))
     if before.waiting != after.waiting:
         found.append(Change("waiting", None, before.waiting, after.waiting))
     if before.follow_ups != after.follow_ups:
@@ -214,13 +241,14 @@ def _changes(before: _State, after: _State) -> list[Change]:
 
 @contextmanager
 def open_editor(settings: PlainSettings, paths: Paths, *, actor: str, patience: Patience) -> Iterator[LeadEditor]:
-    """An editor of this database. Raises Refused before anything has been captured: deciding creates no database.
+    """An editor of this database, closed at the end. `actor`: `person:LOGIN`, on whose behalf it writes.
 
-    Nor does it update one of an earlier version, whose daemon may still be running.
+    Raises Refused before anything has been captured, because a decision creates no database; and CannotUseDatabase,
+    also for a database of an earlier version: it is not updated here, as its daemon may still be running.
     """
     if not paths.database.exists():
         raise Refused(_("Nothing has been captured here yet: there is no {path}.").format(path=paths.database))
-    open_for_reading(paths).close()
+    open_for_reading(paths).close()  # refuses other versions
     connection = _retrying(lambda: open_for_writing(paths.database, timeout=_ONE_TRY), patience)
     with closing(connection):
         yield LeadEditor(connection, settings, paths, actor=actor, patience=patience)
@@ -228,6 +256,8 @@ def open_editor(settings: PlainSettings, paths: Paths, *, actor: str, patience: 
 
 @contextmanager
 def _transaction(connection: sqlite3.Connection, path: Path, patience: Patience) -> Iterator[None]:
+    """See `LeadEditor.transaction`. Rolled back when its body raises; SQLite's own errors become CannotUseDatabase."""
+
     def begin() -> None:
         try:
             connection.execute("BEGIN IMMEDIATE")
@@ -247,8 +277,12 @@ def _transaction(connection: sqlite3.Connection, path: Path, patience: Patience)
 
 
 def _retrying(attempt: Callable[[], _T], patience: Patience) -> _T:
-    """Retry while another program holds the write lock, as long as `patience` lasts; Ctrl-C ends it."""
-    began, announced = time.monotonic(), False
+    """Run `attempt` until no other program holds the write lock, as long as `patience` lasts; Ctrl-C ends it.
+
+    Each attempt waits for a moment by itself (`_ONE_TRY`), so there is no pause here. Raises what `attempt` raises.
+    """
+    began = time.monotonic()
+    announced = False
     while True:
         try:
             return attempt()

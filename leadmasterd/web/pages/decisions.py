@@ -78,7 +78,7 @@ def _stage(request: Request, form: Form, editor: "LeadEditor") -> Done:
     stage = form.get("stage", "")
     if stage not in DECIDABLE:
         raise Refused(_("Choose one of the stages."))
-    done = move_to_stage(editor, _chat(request), stage, seen=form.get("seen"))
+    done = move_to_stage(editor, _chat(request), stage, stage_shown=form.get("seen"))
     who = _name(request, editor)
     if done.unchanged:
         text = _("{who}: it is {stage} already.").format(who=who, stage=stage_name(stage))
