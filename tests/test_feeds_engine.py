@@ -48,13 +48,13 @@ class Set:
             outbox=self.outbox,
             wants=lambda kind: kind != "unwanted",
             divisor=divisor,
-            settled=self.bookkeeper.settled,
+            on_settled=self.bookkeeper.settled,
         )
         self.bookkeeper.watch([self.feed])
 
     def look(self) -> None:
         """Hand the feed everything that is new, as the process does."""
-        self.feed.take(self.outbox.after(self.feed.progress().seen, 100_000))
+        self.feed.take(self.outbox.after(self.feed.progress().read_to, 100_000))
 
     def close(self) -> None:
         self.outbox.close()

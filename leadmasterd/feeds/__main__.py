@@ -17,7 +17,7 @@ _NICE: Final = 5
 
 
 def main() -> int:
-    """The exit code."""
+    """Run the feeds process until its stdin ends. Returns the exit code."""
     parser = argparse.ArgumentParser(prog="python -m leadmasterd.feeds", description=__doc__)
     parser.add_argument("--config")
     set_up_logging()
@@ -32,7 +32,7 @@ def main() -> int:
         return error.exit_code
     except ExceptionGroup as group:
         known, others = group.split(process.ENDINGS)
-        if others or known is None:
+        if others or known is None:  # a defect among them: its traceback is needed
             raise
         log.error("the feeds stop: %s", known.exceptions[0])  # noqa: TRY400
         return INTERNAL

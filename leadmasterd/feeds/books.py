@@ -1,11 +1,15 @@
 """The books of the feeds, in `feeds.db`: what each feed has delivered, what it tries again, and what it has given up.
 
-Written by the feeds process alone, except for `state`, which a person's command may change. Events become final in the
-order of their stream, so one cursor per feed and stream says all. A feed's `floor` is the event up to which everything
-is final in every stream; cursors at or below it are deleted, so the table stays as small as what is under way.
+The feeds process writes them. A person's commands change the `state` of a feed, take dead letters out to retry them,
+and forget what was given up for lack of disk once it is replayed.
 
-Commits are not flushed to the disk one by one (synchronous=NORMAL): a power cut can take back the last of them, and
-then events are delivered again. A transaction that gives an event up is flushed, because nothing would bring that back.
+An event is final once it is delivered or given up. Events become final in the order of their stream, so one cursor per
+feed and stream says which are. A feed's `floor` is the event up to which everything is final in every stream; cursors
+at or below it are deleted, so the table holds only the streams beyond it.
+
+Commits are not flushed to the disk one by one (synchronous=NORMAL): a power cut can undo the last of them, and then
+events are delivered again. A transaction that gives up an event or disables a feed is flushed, because that would not
+happen again by itself.
 """
 
 import json
@@ -83,7 +87,7 @@ class State(StrEnum):
     PAUSED = "paused"
     """By a person."""
     DISABLED = "disabled"
-    """By its receiver, which wants nothing more; only a person can change that."""
+    """By its receiver, which wants nothing more. A person's command or a restart of the daemon ends it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,11 +109,12 @@ class GivenUp:
     last_at: str
 
     def __add__(self, later: "GivenUp") -> "GivenUp":
+        """Both together."""
         return GivenUp(self.number + later.number, min(self.first_at, later.first_at), max(self.last_at, later.last_at))
 
 
 class Standing(NamedTuple):
-    """What a person's command may change of a feed."""
+    """What commands of a person may have changed of a feed. `dead`: how many dead letters it has."""
 
     state: State
     reason: str
@@ -119,21 +124,26 @@ class Standing(NamedTuple):
 
 @dataclass(slots=True)
 class FeedRecord:
-    """A feed as the books know it. Cursors, tries and gaps by stream."""
+    """A feed as the books know it."""
 
     state: State
     reason: str
+    """Why it is in that state; may be empty."""
     floor: int
     dead: int
+    """How many dead letters it has."""
     given_up: GivenUp | None = None
     cursors: dict[int, int] = field(default_factory=dict)
+    """By stream: its events up to this one are final. Only streams beyond the floor."""
     tries: dict[int, PutOff] = field(default_factory=dict)
+    """By stream: its event that has failed and is tried again."""
     gaps: set[int] = field(default_factory=set)
+    """Streams whose next event is to say that one before it was given up."""
 
 
 @dataclass(slots=True)
 class Changes:
-    """What one feed has to commit. Later changes of a stream replace earlier ones."""
+    """What one feed has to commit. By stream: a later change replaces an earlier one."""
 
     cursors: dict[int, int] = field(default_factory=dict)
     """Streams whose events up to this one are final."""
@@ -142,24 +152,26 @@ class Changes:
     gaps: dict[int, bool] = field(default_factory=dict)
     """Whether the next event of a stream is to say that one before it was given up."""
     dead: list[tuple[Event, int, str]] = field(default_factory=list)
-    """Events that were given up, after how many tries, and why."""
+    """Dead letters: the event, after how many tries it was given up, and why."""
     tries: dict[int, PutOff | None] = field(default_factory=dict)
-    """None: no try is open any more."""
+    """The next try of a stream's first event; None: it no longer waits for one."""
     floor: int | None = None
+    """The new floor; None: it has not moved."""
     disabled: str | None = None
-    """The receiver wants nothing more, for this reason."""
+    """The receiver wants nothing more, for this reason; None: that did not happen."""
     given_up: GivenUp | None = None
-    """Beside what was given up before."""
+    """What was given up for lack of disk, to be added to what the books have of that."""
 
     @property
     def size(self) -> int:
-        """How much has come about; 0: there is nothing to write."""
-        numbers = self.passed + len(self.tries) + len(self.dead)
-        return numbers + sum(each is not None for each in (self.floor, self.disabled, self.given_up))
+        """How many changes these are; 0: there is nothing to write."""
+        counted = self.passed + len(self.tries) + len(self.dead)
+        single = sum(each is not None for each in (self.floor, self.disabled, self.given_up))
+        return counted + single
 
 
 class Books:
-    """The open file."""
+    """The open file `feeds.db`."""
 
     def __init__(self, path: Path) -> None:
         """Open it, or make it. Raises OSError, sqlite3.Error and CannotUseState."""
@@ -174,6 +186,7 @@ class Books:
         self._seen_version = -1
 
     def _prepare(self, path: Path) -> None:
+        """Make or update the tables. Raises CannotUseState for a file of a newer version."""
         execute = self._connection.execute
         (version,) = execute("PRAGMA user_version").fetchone()
         if version > VERSION:
@@ -202,11 +215,10 @@ class Books:
         return bool(changed)
 
     def register(self, feeds: Collection[str], *, last_id: int, now: str) -> dict[str, FeedRecord]:
-        """The records of these feeds; made now where there is none.
+        """The records of these feeds, by name; a record is made for a feed that has none.
 
-        The first feeds of all begin with the first event in the outbox, since nothing is written there before a feed is
-        configured. A later one begins after `last_id`. A floor above `last_id` is that of another outbox, whose
-        database was replaced, so the feed begins again with the first event.
+        `last_id`: the last event in the outbox. The first feeds of all begin with the first event there, since nothing
+        is written to it before a feed is configured; a feed that is added later begins after `last_id`.
         """
         execute = self._connection.execute
         execute("BEGIN IMMEDIATE")
@@ -222,6 +234,10 @@ class Books:
         return {feed: self._record(feed) for feed in feeds}
 
     def _begin_again_if_replaced(self, feed: str, last_id: int) -> None:
+        """Set a feed back to the first event if its record knows events after the last one of the outbox.
+
+        Then they are of another outbox: the database was replaced.
+        """
         execute = self._connection.execute
         (highest,) = execute(
             "SELECT max(floor, (SELECT ifnull(max(event_id), 0) FROM cursors WHERE feed = ?1),"
@@ -234,7 +250,9 @@ class Books:
             execute("UPDATE feeds SET floor = 0 WHERE feed = ?", (feed,))
 
     def _record(self, feed: str) -> FeedRecord:
-        execute, of_feed = self._connection.execute, (feed,)
+        """What the books have of this feed, which must be registered."""
+        execute = self._connection.execute
+        of_feed = (feed,)
         state, reason, floor = execute("SELECT state, reason, floor FROM feeds WHERE feed = ?", of_feed).fetchone()
         (dead,) = execute("SELECT count(*) FROM dead_letters WHERE feed = ?", of_feed).fetchone()
         tries = execute("SELECT stream, event_id, tries, next_at, why FROM tries WHERE feed = ?", of_feed)
@@ -250,11 +268,12 @@ class Books:
         )
 
     def _given_up(self) -> dict[str, GivenUp]:
+        """By feed: what was given up for lack of disk. Feeds without any are left out."""
         rows = self._connection.execute("SELECT feed, number, first_at, last_at FROM given_up").fetchall()
         return {feed: GivenUp(*rest) for feed, *rest in rows}
 
     def standings(self) -> dict[str, Standing]:
-        """By feed."""
+        """By feed, for all feeds that the books know."""
         given_up = self._given_up()
         rows = self._connection.execute(
             "SELECT feed, state, reason, (SELECT count(*) FROM dead_letters WHERE feed = feeds.feed) FROM feeds"
@@ -265,15 +284,15 @@ class Books:
         }
 
     def set_state(self, feed: str, state: State, *, reason: str, now: str) -> bool:
-        """False: there is no such feed."""
+        """Write a feed's state, its reason and since when it holds. False: the books know no such feed."""
         update = "UPDATE feeds SET state = ?, reason = ?, since = ? WHERE feed = ?"
         return self._connection.execute(update, (state, reason, now, feed)).rowcount == 1
 
     def commit(self, changes: Mapping[str, Changes], *, now: str) -> None:
-        """All of it in one transaction. Raises sqlite3.Error, and then nothing of it is kept."""
+        """Write the changes of several feeds in one transaction. Raises sqlite3.Error, and then none of it is kept."""
         execute = self._connection.execute
-        flushed = any(each.dead or each.given_up or each.disabled is not None for each in changes.values())
-        execute(f"PRAGMA synchronous = {'FULL' if flushed else 'NORMAL'}")
+        to_flush = any(each.dead or each.given_up or each.disabled is not None for each in changes.values())
+        execute(f"PRAGMA synchronous = {'FULL' if to_flush else 'NORMAL'}")
         execute("BEGIN IMMEDIATE")
         try:
             for feed, each in changes.items():
@@ -285,33 +304,48 @@ class Books:
             raise
 
     def _write(self, feed: str, changes: Changes, now: str) -> None:
-        many, execute = self._connection.executemany, self._connection.execute
-        many(
-            "INSERT INTO cursors VALUES (?, ?, ?)"
+        """Write the changes of one feed, inside the transaction of `commit`."""
+        execute = self._connection.execute
+        execute_many = self._connection.executemany
+        execute_many(
+            "INSERT INTO cursors (feed, stream, event_id) VALUES (?, ?, ?)"
             " ON CONFLICT DO UPDATE SET event_id = max(event_id, excluded.event_id)",
             [(feed, stream, event_id) for stream, event_id in changes.cursors.items()],
         )
         for event, tries, why in changes.dead:
             execute(
-                "INSERT OR IGNORE INTO dead_letters VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                "INSERT OR IGNORE INTO dead_letters "
+                "(feed, event_id, kind, stream, at, data, replayed, tries, died_at, why) "
+                "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
                 (
-                    *(feed, event.event_id, event.kind, event.stream, event.at),
-                    *(json.dumps(event.data, ensure_ascii=False), int(event.feed is not None), tries, now, why),
+                    feed,
+                    event.event_id,
+                    event.kind,
+                    event.stream,
+                    event.at,
+                    json.dumps(event.data, ensure_ascii=False),
+                    int(event.feed is not None),
+                    tries,
+                    now,
+                    why,
                 ),
             )
-        many("DELETE FROM gaps WHERE feed = ? AND stream = ?", [(feed, stream) for stream in changes.gaps])
-        many("INSERT INTO gaps VALUES (?, ?)", [(feed, stream) for stream, gap in changes.gaps.items() if gap])
+        execute_many("DELETE FROM gaps WHERE feed = ? AND stream = ?", [(feed, stream) for stream in changes.gaps])
+        gaps = [(feed, stream) for stream, is_gap in changes.gaps.items() if is_gap]
+        execute_many("INSERT INTO gaps (feed, stream) VALUES (?, ?)", gaps)
         for stream, put_off in changes.tries.items():
             if put_off is None:
                 execute("DELETE FROM tries WHERE feed = ? AND stream = ?", (feed, stream))
             else:
                 execute(
-                    "INSERT OR REPLACE INTO tries VALUES (?, ?, ?, ?, ?, ?)",
+                    "INSERT OR REPLACE INTO tries (feed, stream, event_id, tries, next_at, why) "
+                    "VALUES (?, ?, ?, ?, ?, ?)",
                     (feed, stream, put_off.event_id, put_off.tries, put_off.next_at, put_off.why),
                 )
-        if gone := changes.given_up:
+        gone = changes.given_up
+        if gone is not None:
             execute(
-                "INSERT INTO given_up VALUES (?, ?, ?, ?) ON CONFLICT DO UPDATE SET "
+                "INSERT INTO given_up (feed, number, first_at, last_at) VALUES (?, ?, ?, ?) ON CONFLICT DO UPDATE SET "
                 "number = number + excluded.number, first_at = min(first_at, excluded.first_at), "
                 "last_at = max(last_at, excluded.last_at)",
                 (feed, gone.number, gone.first_at, gone.last_at),

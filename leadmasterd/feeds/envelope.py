@@ -1,6 +1,6 @@
 """An event as receivers get it: its id, its JSON, and its signature. Pure.
 
-The id is made from the event itself, so every try has the same, and another database's events have others.
+`after_gap` always means: an event just before this one was given up, and the receiver is to know.
 """
 
 import base64
@@ -20,18 +20,23 @@ SOURCE: Final = "urn:leadmasterd"
 
 
 def id_of(event: Event) -> str:
-    """The idempotency key."""
-    known_by = f"{event.event_id} {event.kind} {event.stream} {event.at}"
-    return f"evt_{event.event_id}_{hashlib.sha256(known_by.encode()).hexdigest()[:12]}"
+    """The id by which a receiver recognises an event that it got before (its idempotency key).
+
+    It is made from the event itself, so every try has the same, and the events of another database have others.
+    """
+    identity = f"{event.event_id} {event.kind} {event.stream} {event.at}"
+    return f"evt_{event.event_id}_{hashlib.sha256(identity.encode()).hexdigest()[:12]}"
 
 
 def standard(event: Event, *, after_gap: bool) -> dict[str, Any]:
-    """The body of Standard Webhooks 1.0.0, and beside its three members only marks that are true."""
-    return {"type": event.kind, "timestamp": event.at, "data": event.data, **_marks(event, "after_gap", after_gap)}
+    """The body of Standard Webhooks 1.0.0: its three members, and `after_gap` and `replayed` where they are true."""
+    marks = _true_marks({"after_gap": after_gap, "replayed": _is_replayed(event)})
+    return {"type": event.kind, "timestamp": event.at, "data": event.data, **marks}
 
 
 def cloud_event(event: Event, *, after_gap: bool) -> dict[str, Any]:
-    """The structured form of CloudEvents 1.0. Names of its attributes have lower-case letters and digits only."""
+    """The structured form of CloudEvents 1.0, whose attributes have names of lower-case letters and digits only."""
+    marks = _true_marks({"aftergap": after_gap, "replayed": _is_replayed(event)})
     subject = {} if event.stream == NO_STREAM else {"subject": f"conversation/{event.stream}"}
     return {
         "specversion": "1.0",
@@ -41,38 +46,47 @@ def cloud_event(event: Event, *, after_gap: bool) -> dict[str, Any]:
         "time": event.at,
         **subject,
         "datacontenttype": "application/json",
-        **_marks(event, "aftergap", after_gap),
+        **marks,
         "data": event.data,
     }
 
 
 MARKS: Final = ("id", "type", "timestamp", "after_gap", "replayed")
-"""What a template can name beside the fields of `data`."""
+"""What a template can name besides the fields of `data`."""
 
 
 def by_template(template: Mapping[str, Any], event: Event, *, after_gap: bool) -> Any:
-    """A hub's own JSON."""
+    """The JSON of a receiver with a format of its own: the feed's `template`, filled with this event's values."""
     values = {
         "id": id_of(event),
         "type": event.kind,
         "timestamp": event.at,
         "after_gap": after_gap,
-        "replayed": event.feed is not None,
+        "replayed": _is_replayed(event),
         **{f"data.{name}": value for name, value in event.data.items()},
     }
     return filled(template, values)
 
 
-def _marks(event: Event, name: str, after_gap: bool) -> dict[str, bool]:
-    return {mark: True for mark, holds in ((name, after_gap), ("replayed", event.feed is not None)) if holds}
+def _is_replayed(event: Event) -> bool:
+    """Whether it is sent again for one feed, rather than for all when it was committed."""
+    return event.feed is not None
+
+
+def _true_marks(marks: Mapping[str, bool]) -> dict[str, bool]:
+    """Those that are true: a mark that is false is left out of the JSON."""
+    return {name: True for name, holds in marks.items() if holds}
 
 
 def json_bytes(value: Mapping[str, Any]) -> bytes:
-    """UTF-8 without spaces, on one line."""
+    """The value as JSON in UTF-8, on one line and without spaces."""
     return json_line(value, separators=(",", ":")).encode()
 
 
 def signature(keys: Iterable[bytes], *, webhook_id: str, timestamp: int, body: bytes) -> str:
-    """The `webhook-signature` header: one signature a key, separated by exactly one space."""
+    """The `webhook-signature` header of Standard Webhooks: one signature for each key, one space between two.
+
+    `timestamp`: seconds since 1970, as in the `webhook-timestamp` header.
+    """
     signed = f"{webhook_id}.{timestamp}.".encode() + body
     return " ".join("v1," + base64.b64encode(hmac.digest(key, signed, "sha256")).decode() for key in keys)

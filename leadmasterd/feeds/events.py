@@ -1,4 +1,4 @@
-"""Committed events, as the outbox in the daemon's database holds them. Only read here, never written."""
+"""Committed events, read from the outbox in the daemon's database. Nothing here writes to it."""
 
 import sqlite3
 from collections.abc import Mapping
@@ -17,7 +17,7 @@ NO_STREAM: Final = 0
 
 @dataclass(frozen=True, slots=True)
 class News:
-    """Events in the order of their commits: all those there are after the id `after`, up to the last of them."""
+    """Events in the order of their commits: every event after the id `after`, up to the last one here."""
 
     after: int
     events: list[Event]
@@ -29,22 +29,29 @@ _WORDS: Final[Mapping[str, frozenset[str]]] = {
     )
     for kind in KINDS
 }
+"""By kind: the fields of `data` that hold what people wrote. Only a feed that is `full` gets them."""
 
 
 def fields_of(kind: str, *, full: bool) -> frozenset[str]:
-    """What events of this kind always have in their data."""
-    sources = [source.fields.items() for source in SOURCES if kind in source.kinds]
-    each = [frozenset(name for name, field in fields if full or not field.full) for fields in sources]
-    return frozenset.intersection(*each)
+    """The fields that the `data` of every event of this kind has. `full`: as in the settings of the feed.
+
+    Several tables can be the source of one kind, with different fields.
+    """
+    by_source = [
+        frozenset(name for name, field in source.fields.items() if full or not field.full)
+        for source in SOURCES
+        if kind in source.kinds
+    ]
+    return frozenset.intersection(*by_source)
 
 
 def without_words(event: Event) -> Event:
-    """The event as a feed gets it that is not `full`: ids, codes and times."""
+    """The event without what people wrote, for a feed that is not `full`: ids, codes and times."""
     words = _WORDS.get(event.kind, frozenset())
     return event._replace(data={name: value for name, value in event.data.items() if name not in words})
 
 
-_HAPPENED: Final[Mapping[str, str]] = {
+_FIELD_OF_TIME: Final[Mapping[str, str]] = {
     kind: name
     for source in SOURCES
     if source.order_by
@@ -52,11 +59,17 @@ _HAPPENED: Final[Mapping[str, str]] = {
     for name, field in source.fields.items()
     if field.sql == source.order_by
 }
+"""By kind: the field of `data` with the time by which a replay finds such an event."""
 
 
 def happened_at(event: Event) -> str:
-    """By what a replay finds it: of a wait when it began, which may be long before it was told."""
-    return event.data.get(_HAPPENED.get(event.kind, "")) or event.at
+    """When it happened (ISO, UTC): for a wait when it began, which may be long before its event was written.
+
+    A replay finds it by this time. Where `data` has no such time, it is when the event was written.
+    """
+    field = _FIELD_OF_TIME.get(event.kind)
+    happened = event.data.get(field) if field else None
+    return happened or event.at
 
 
 class Outbox:
@@ -91,12 +104,12 @@ class Outbox:
         return reading.of_stream(self._connection, stream, between, limit)
 
     def count_after(self, event_id: int) -> int:
-        """How many events there are after this one. Ids have no holes, so nothing is read for it."""
+        """How many events there are after this id. Ids have no holes, so the lowest and the highest one tell."""
         first = "SELECT min(event_id) FROM outbox WHERE event_id > ?"
         query = f"SELECT ifnull(max(event_id) - ({first}) + 1, 0) FROM outbox"
         (number,) = self._connection.execute(query, (event_id,)).fetchone()
         return int(number)
 
     def room(self, free: int) -> Room:
-        """What the events take of the disk, of which these bytes are free."""
+        """How much disk the events take and may take. `free`: bytes that are free on it."""
         return room(self._connection, free=free)

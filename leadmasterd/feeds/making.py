@@ -1,4 +1,4 @@
-"""From the settings of a feed to its receiver."""
+"""Makes the receiver of a feed from its settings."""
 
 from importlib.metadata import entry_points
 
@@ -42,26 +42,30 @@ def make_receiver(settings: FeedSettings, place: Place) -> Receiver:
 
 
 def _check_template(settings: WebhookFeed, feed: str) -> None:
-    """Every name must be there in every event that is delivered: a hub must not be told nothing by mistake."""
+    """Raise CannotUseSettings if the template names a field that some event of the feed would not have.
+
+    Its place would stay empty without anybody noticing.
+    """
     named = set(names_in(settings.template)) - set(MARKS)
-    for kind in KINDS:
-        if named and settings.wants(kind):
-            fields = fields_of(kind, full=settings.full)
-            if missing := sorted(named - {f"data.{name}" for name in fields}):
-                raise CannotUseSettings(
-                    _(
-                        "cannot use feeds.{feed}.template: events of the type {kind} have no {missing}; known there: "
-                        "{known}"
-                    ).format(
-                        feed=feed,
-                        kind=kind,
-                        missing=", ".join(missing),
-                        known=", ".join([*MARKS, *(f"data.{name}" for name in sorted(fields))]),
-                    )
-                )
+    if not named:
+        return
+    for kind in filter(settings.wants, KINDS):
+        fields = [f"data.{name}" for name in sorted(fields_of(kind, full=settings.full))]
+        missing = sorted(named.difference(fields))
+        if missing:
+            raise CannotUseSettings(
+                _(
+                    "cannot use feeds.{feed}.template: events of the type {kind} have no {missing}; known there: "
+                    "{known}"
+                ).format(feed=feed, kind=kind, missing=", ".join(missing), known=", ".join([*MARKS, *fields]))
+            )
 
 
 def _keys(settings: WebhookFeed | SheetsFeed, place: Place) -> list[bytes]:
+    """The keys to sign with: from the secret file if the settings name one, else from the settings themselves.
+
+    Raises CannotUseSettings where a line of the file is no secret or the file can't be used.
+    """
     if not settings.secret_file:
         return [webhook_key(each.get_secret_value()) for each in settings.secrets]
     path = secret_path(settings.secret_file, place.base)

@@ -1,7 +1,7 @@
-"""The feeds process: hands what the daemon commits to every feed, tells people, and reports to the daemon.
+"""The feeds process: it delivers what the daemon commits to every feed, sends alerts, and reports to the daemon.
 
-It ends when its stdin does, so it never outlives the daemon, however that ends. One line of JSON on its stdout is a
-`Report`. Committed events are emitted once, as `news`, to whoever listens (pyee).
+It ends when its stdin does, so it never outlives the daemon, however that ends. Each line on its stdout is a
+`FeedReport` as JSON. Committed events are emitted once, as `news`, to the feeds and the alerts (pyee).
 """
 
 import asyncio
@@ -25,7 +25,7 @@ from pyee.asyncio import AsyncIOEventEmitter
 from leadmasterd import times
 from leadmasterd.errors import CannotUseSettings, CannotUseState, LeadmasterdError
 from leadmasterd.feeds.books import Books, FeedRecord, State
-from leadmasterd.feeds.engine import READ, Bookkeeper, Feed
+from leadmasterd.feeds.engine import READ, Bookkeeper, Feed, Progress
 from leadmasterd.feeds.events import Outbox, without_words
 from leadmasterd.feeds.kinds import Nowhere, Place, Receiver
 from leadmasterd.settings.model import Settings
@@ -40,22 +40,22 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 _LOOK_EVERY: Final = 0.5
-"""Seconds between two looks for news in the database and for a person's changes in the books."""
+"""Seconds between two looks for new events in the database and for a person's changes in the books."""
 _REPORT_EVERY: Final = 1.0
 _LOOK_FOR_ROOM_EVERY: Final = 60.0
 _STOP_SECONDS: Final = 4.0
-"""For tries that are under way when the daemon stops; those that are cut short are made again."""
+"""Seconds for tries that are under way when the daemon stops; those that are cut short are made again."""
 _LONGEST_PAUSE: Final = 300.0
-"""Seconds until feeds that could not begin are tried again, where there are alerts too."""
+"""Seconds, at most, until feeds that failed are started again, where alerts or a ping keep the process alive."""
 _LOCK_SECONDS: Final = 20.0
-"""An earlier process, whose daemon was killed, may still be ending."""
+"""How long to wait for an earlier process, whose daemon was killed, to end."""
 
 ENDINGS: Final = (sqlite3.Error, OSError)
-"""What ends the process with a sentence. The daemon starts it again."""
+"""Errors that end the process with one line in the journal. The daemon starts it again."""
 
 
 async def run(settings: Settings, paths: Paths) -> None:
-    """Until stdin ends. Raises CannotUseState, sqlite3.Error and OSError."""
+    """Run the feeds process until stdin ends. Raises CannotUseState, sqlite3.Error and OSError."""
     stop = asyncio.Event()
     await _stop_at_end_of_stdin(stop)
     with _lock(paths.state_dir / "feeds.lock"):
@@ -63,7 +63,7 @@ async def run(settings: Settings, paths: Paths) -> None:
 
 
 class Process:
-    """What is configured of feeds, alerts and a still-alive ping, each on its own feet."""
+    """Runs what the settings ask for: feeds, alerts and a still-alive ping. One does not end with another."""
 
     def __init__(self, settings: Settings, paths: Paths) -> None:
         self._settings = settings
@@ -72,53 +72,67 @@ class Process:
         self._emitter.on("error", _listener_failed)
         self._feeds: Feeds | None = None
         self._trouble: str | None = None
-        """Why the feeds do not run."""
+        """Why the feeds do not run; None while they do, or before they have failed twice."""
         self._alerts = _alerts_of(settings, paths)
         self._last_report = ""
 
     async def run(self, stop: asyncio.Event) -> None:
-        """Until it is asked to stop. Feeds alone end with what is wrong with their files; beside alerts they wait."""
+        """Run until `stop` is set.
+
+        Where there are only feeds, an error in their files ends the process; with alerts or a ping it must go on, so
+        the feeds are started again after a while.
+        """
         async with asyncio.TaskGroup() as tasks:
-            beside = [tasks.create_task(self._report(stop), name="report")]
+            reporting = tasks.create_task(self._report(stop), name="report")
+            other_work: list[asyncio.Task[None]] = []
             if self._alerts:
                 self._emitter.on("news", self._alerts.news)
-                beside.append(tasks.create_task(self._tell(self._alerts), name="alerts"))
-            if url := self._settings.alerts.ping_url.get_secret_value():
-                beside.append(tasks.create_task(self._ping(url), name="ping"))
+                other_work.append(tasks.create_task(self._run_alerts(self._alerts), name="alerts"))
+            ping_url = self._settings.alerts.ping_url.get_secret_value()
+            if ping_url:
+                other_work.append(tasks.create_task(self._ping(ping_url), name="ping"))
             if not self._settings.feeds:
                 await stop.wait()
-            elif beside[1:]:
-                await self._deliver_again_and_again(stop)
+            elif other_work:
+                await self._keep_delivering(stop)
             else:
                 await self._deliver(stop)
-            for task in beside:
+            for task in (reporting, *other_work):
                 task.cancel()
 
-    async def _tell(self, alerts: "Alerts") -> None:
+    async def _run_alerts(self, alerts: "Alerts") -> None:
         """In the operator's language; all else that this process says is English, as it goes to logs and files."""
         with speaking(self._settings.language()):
             await alerts.run()
 
     async def _ping(self, url: str) -> None:
+        """Ping this URL for as long as the daemon is well, so that a service there notices when it is not."""
         from leadmasterd.alerts.ping import StillAlive
 
         fail_after, divisor = self._settings.alerts.down_after, self._settings.supervisor.time_divisor
         await StillAlive(url, lambda: read_status(self._paths), fail_after=fail_after, divisor=divisor).run()
 
     async def _deliver(self, stop: asyncio.Event) -> None:
+        """Open the outbox and the books, and run all feeds until `stop`. Raises CannotUseState and ENDINGS."""
         with (
             closing(Outbox(self._paths.database)) as outbox,
             closing(Books(self._paths.state_dir / "feeds.db")) as books,
         ):
             self._feeds = Feeds(self._settings, self._paths, outbox=outbox, books=books, emitter=self._emitter)
+            self._trouble = None
             try:
                 await self._feeds.run(stop)
             finally:
                 self._feeds = None
 
-    async def _deliver_again_and_again(self, stop: asyncio.Event) -> None:
-        """Deliver until `stop`. Retries where there is no database that can be used: alerts go on meanwhile."""
-        pause, failures, loop = 1.0, 0, asyncio.get_running_loop()
+    async def _keep_delivering(self, stop: asyncio.Event) -> None:
+        """Deliver until `stop`, starting again after each failure: a database that is missing, say.
+
+        The pauses double, and are short again once the feeds have run for a while.
+        """
+        loop = asyncio.get_running_loop()
+        pause = 1.0
+        failures = 0
         while not stop.is_set():
             began = loop.time()
             try:
@@ -126,7 +140,8 @@ class Process:
             except* (*ENDINGS, LeadmasterdError) as group:
                 log.error("the feeds wait for %g s: %s", pause, group.exceptions[0], extra={"action": "feeds_wait"})  # noqa: TRY400
                 if loop.time() - began > _LONGEST_PAUSE:
-                    pause, failures = 1.0, 0
+                    pause = 1.0
+                    failures = 0
                 failures += 1
                 self._trouble = str(group.exceptions[0]) if failures > 1 else None
             with contextlib.suppress(TimeoutError):
@@ -135,7 +150,10 @@ class Process:
             pause = min(pause * 2, _LONGEST_PAUSE)
 
     async def _report(self, stop: asyncio.Event) -> None:
-        """A report whenever something changed. Without anybody who reads them there is no daemon."""
+        """Print a report as one line of JSON whenever it differs from the last one.
+
+        If nobody reads them any more, the daemon is gone, and this process stops.
+        """
         while True:
             line = json.dumps(self.report(), ensure_ascii=False)
             if line != self._last_report:
@@ -147,16 +165,18 @@ class Process:
             await asyncio.sleep(_REPORT_EVERY)
 
     def report(self) -> FeedReport:
-        """How all is doing."""
+        """How feeds and alerts are doing; without any feeds at work, why."""
         alerts = self._alerts.trouble() if self._alerts else ""
         if self._feeds:
-            self._trouble = None
             return self._feeds.report(alerts)
         return FeedReport(low_water=0, crowded=0, trouble=self._trouble, feeds=[], alerts=alerts)
 
 
 def _alerts_of(settings: Settings, paths: Paths) -> "Alerts | None":
-    """Imported only where somebody is to be told: the client of all those services is large."""
+    """The alerts of the settings; None if nobody is to be told.
+
+    Imported only here, because the client of all those services is large.
+    """
     if not settings.alerts.tells:
         return None
     from leadmasterd.alerts.making import make
@@ -165,7 +185,7 @@ def _alerts_of(settings: Settings, paths: Paths) -> "Alerts | None":
 
 
 class Feeds:
-    """All feeds of the settings, at work."""
+    """All feeds of the settings at work, and what they share: news, books, and room on the disk."""
 
     def __init__(
         self,
@@ -185,18 +205,22 @@ class Feeds:
         self._emitter = emitter
         self._feeds: dict[str, Feed] = {}
         self._unusable: dict[str, str] = {}
+        """By feed: why no receiver could be made from its settings."""
         self._free = free or (lambda: shutil.disk_usage(paths.database.parent).free)
         self._crowded = 0
+        """Events up to this id take too much disk; 0: none."""
         self._position = outbox.last_id()
+        """Events up to this id were emitted as news, or were there before: feeds read those by themselves."""
         now = times.iso(datetime.now(UTC))
         for name, record in books.register(settings.feeds, last_id=self._position, now=now).items():
-            if record.state is State.DISABLED:  # a person who has restarted the daemon has mended the receiver
+            if record.state is State.DISABLED:  # a person who restarts the daemon is taken to have mended the receiver
                 books.set_state(name, State.ACTIVE, reason="", now=now)
                 record.state, record.reason = State.ACTIVE, ""
             self._add(name, record, paths)
         self._bookkeeper.watch(self._feeds.values())
 
     def _add(self, name: str, record: FeedRecord, paths: Paths) -> None:
+        """Make one feed and its receiver. A feed whose settings can't be used delivers nothing, and says why."""
         from leadmasterd.feeds.making import make_receiver  # a client of 10 MB, which alerts alone do without
 
         settings = self._settings.feeds[name]
@@ -206,7 +230,8 @@ class Feeds:
             receiver = make_receiver(settings, place)
         except (CannotUseSettings, OSError) as error:
             log.error("feed %s does not start: %s", name, error, extra={"action": "feed_unusable"})  # noqa: TRY400
-            self._unusable[name], receiver = str(error), Nowhere()
+            self._unusable[name] = str(error)
+            receiver = Nowhere()
         feed = self._feeds[name] = Feed(
             name,
             receiver,
@@ -215,16 +240,19 @@ class Feeds:
             wants=settings.wants,
             shape=(lambda event: event) if settings.full else without_words,
             divisor=self._settings.supervisor.time_divisor,
-            settled=self._bookkeeper.settled,
+            on_settled=self._bookkeeper.settled,
         )
         self._emitter.on("news", feed.take)
 
     async def run(self, stop: asyncio.Event) -> None:
-        """Until it is asked to stop."""
+        """Deliver until `stop` is set.
+
+        Tries under way then get some seconds to end; the bookkeeper commits what came of them, and all is closed.
+        """
         try:
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(self._bookkeeper.run(), name="bookkeeper")
-                helpers = [
+                watching = [
                     tasks.create_task(self._look_for_news(), name="news"),
                     tasks.create_task(self._look_for_room(), name="room"),
                 ]
@@ -234,7 +262,7 @@ class Feeds:
                     feed.stop()
                 if working:
                     await asyncio.wait(working, timeout=_STOP_SECONDS)
-                for task in (*helpers, *working):
+                for task in (*watching, *working):
                     task.cancel()
                 self._bookkeeper.stop()
         finally:
@@ -243,12 +271,13 @@ class Feeds:
                 await feed.receiver.close()
 
     async def _look_for_news(self) -> None:
+        """Emit events that the daemon has committed, and hand a person's changes in the books to the feeds."""
         while True:
             if self._outbox.changed():
                 while (news := self._outbox.after(self._position, READ)).events:
                     self._emitter.emit("news", news)
                     self._position = news.events[-1].event_id
-                    await asyncio.sleep(0)
+                    await asyncio.sleep(0)  # lets the feeds start on them
             if self._books.changed():
                 for name, standing in self._books.standings().items():
                     if feed := self._feeds.get(name):
@@ -256,7 +285,7 @@ class Feeds:
             await asyncio.sleep(_LOOK_EVERY)
 
     async def _look_for_room(self) -> None:
-        """Events that take too much disk are given up in the books, and the daemon then deletes them."""
+        """Have the feeds give up events that take too much disk; the daemon deletes them once the books say so."""
         while True:
             self._crowded = self._outbox.room(self._free()).through
             if self._crowded:
@@ -265,49 +294,54 @@ class Feeds:
             await asyncio.sleep(_LOOK_FOR_ROOM_EVERY)
 
     def report(self, alerts: str = "") -> FeedReport:
-        """How all feeds are doing. `alerts`: what is wrong with those."""
-        statuses: list[FeedStatus] = []
-        floors: list[int] = []
-        for name, settings in self._settings.feeds.items():
-            progress = self._feeds[name].progress()
-            state, why, outage_hours = str(progress.state), progress.reason or progress.last_why, progress.outage_hours
-            if name in self._unusable:
-                state, why, outage_hours = "unusable", self._unusable[name], 0
-            elif progress.state is State.ACTIVE and (progress.paused_for or outage_hours):
-                state = "down"
-            behind = progress.undelivered
-            if progress.seen < self._position:
-                behind += self._outbox.count_after(progress.seen)
-            floors.append(progress.floor)
-            statuses.append(
-                FeedStatus(
-                    name=name,
-                    kind=settings.kind,
-                    state=state,
-                    why=why,
-                    behind=behind,
-                    retrying=progress.retrying,
-                    dead=progress.dead,
-                    given_up=progress.given_up.number if progress.given_up else 0,
-                    outage_hours=outage_hours,
-                )
-            )
+        """How all feeds are doing. `alerts`: why somebody can't be told of an alert, else empty; it is passed on."""
+        progress = {name: self._feeds[name].progress() for name in self._settings.feeds}
         return FeedReport(
-            low_water=min(floors, default=0),
+            low_water=min((each.floor for each in progress.values()), default=0),
             crowded=self._crowded,
             trouble=self._bookkeeper.trouble,
-            feeds=statuses,
+            feeds=[self._status(name, each) for name, each in progress.items()],
             alerts=alerts,
+        )
+
+    def _status(self, name: str, progress: Progress) -> FeedStatus:
+        """One feed of the report. To the feed's own states it adds `unusable` and `down`."""
+        state = str(progress.state)
+        why = progress.reason or progress.last_why
+        outage_hours = progress.outage_hours
+        if name in self._unusable:
+            state = "unusable"
+            why = self._unusable[name]
+            outage_hours = 0
+        elif progress.state is State.ACTIVE and (progress.paused_for or outage_hours):
+            state = "down"
+        behind = progress.undelivered
+        if progress.read_to < self._position:
+            behind += self._outbox.count_after(progress.read_to)
+        return FeedStatus(
+            name=name,
+            kind=self._settings.feeds[name].kind,
+            state=state,
+            why=why,
+            behind=behind,
+            retrying=progress.retrying,
+            dead=progress.dead,
+            given_up=progress.given_up.number if progress.given_up else 0,
+            outage_hours=outage_hours,
         )
 
 
 def _listener_failed(error: Exception) -> None:
+    """Called by the emitter with what a listener to `news` raised: a defect, which must not stop the others."""
     log.error("a listener to news failed", exc_info=error, extra={"action": "news_defect"})
 
 
 @contextlib.contextmanager
 def _lock(path: Path) -> Iterator[None]:
-    """One process delivers. Raises CannotUseState, and OSError."""
+    """Hold a lock on this file, so that only one process delivers.
+
+    Waits for an earlier process that is still ending. Raises CannotUseState if it does not end, and OSError.
+    """
     with path.open("a", encoding="utf-8") as file:
         deadline = time.monotonic() + _LOCK_SECONDS
         while True:
@@ -325,8 +359,11 @@ def _lock(path: Path) -> Iterator[None]:
 
 
 async def _stop_at_end_of_stdin(stop: asyncio.Event) -> None:
+    """Have `stop` set once stdin ends; what it says is ignored. Its file is read through a copy of the descriptor."""
+
     class Stdin(asyncio.Protocol):
         def connection_lost(self, exc: Exception | None) -> None:
+            """Called by asyncio when stdin has ended."""
             stop.set()
 
     await asyncio.get_running_loop().connect_read_pipe(Stdin, os.fdopen(os.dup(sys.stdin.fileno()), "rb", 0))

@@ -1,6 +1,6 @@
-"""`python -m leadmasterd.feeds.trial NAME`: one harmless event, straight to a feed's receiver. For `feeds test`.
+"""`python -m leadmasterd.feeds.trial NAME`: sends one test event straight to a feed's receiver, for `feeds test`.
 
-It notes nothing, so it can run beside the feeds process, or without. Prints one JSON object, an `Answer`.
+It writes no books, so it can run next to the feeds process or without it. Prints one JSON object, an `Answer`.
 """
 
 import argparse
@@ -29,7 +29,7 @@ from leadmasterd.text import _, speak, speaking
 
 
 class Answer(TypedDict):
-    """What the receiver answered."""
+    """What the receiver answered. `result`: a `schedule.Result`; `why`: in English; `seconds`: how long it took."""
 
     result: str
     why: str
@@ -37,7 +37,7 @@ class Answer(TypedDict):
 
 
 def main() -> int:
-    """The exit code of an error; 0 whatever the receiver answered."""
+    """Send the event and print the answer. Returns 0 whatever the receiver answered, or the exit code of an error."""
     parser = argparse.ArgumentParser(prog="python -m leadmasterd.feeds.trial", description=__doc__)
     parser.add_argument("name")
     parser.add_argument("--config")
@@ -56,6 +56,7 @@ def main() -> int:
 
 
 async def _send(settings: FeedSettings, place: Place) -> Answer:
+    """Make the feed's receiver, and deliver the test to it. Raises CannotUseSettings and CannotUseState."""
     if isinstance(settings, JsonLinesFeed):
         return await _to_a_file(settings, place)
     try:
@@ -65,19 +66,22 @@ async def _send(settings: FeedSettings, place: Place) -> Answer:
             _("cannot make the receiver of {feed}: {why}").format(feed=place.feed, why=causes.of_system(error))
         ) from error
     try:
-        return await _deliver(receiver, _of_template(settings))
+        return await _deliver(receiver, _template_fields(settings))
     finally:
         await receiver.close()
 
 
-def _of_template(settings: FeedSettings) -> dict[str, Any]:
-    """What a hub's own JSON asks of an event, as null."""
+def _template_fields(settings: FeedSettings) -> dict[str, Any]:
+    """The fields of `data` that the feed's template names, each None: the test event has no values for them."""
     template = settings.template if isinstance(settings, WebhookFeed) else {}
     return {name.removeprefix("data."): None for name in names_in(template) if name.startswith("data.")}
 
 
 async def _to_a_file(settings: JsonLinesFeed, place: Place) -> Answer:
-    """A file of its own beside the feed's, which only the feeds process may write, and gone at the end."""
+    """Write to a temporary file in the feed's folder, which shows whether that can be written to.
+
+    Only the feeds process may write to the feed's own file. Raises CannotUseState and CannotUseSettings.
+    """
     path = place.state_dir / (settings.path or f"feeds/{place.feed}.jsonl")
     folder = path.parent if path.parent.is_dir() else place.state_dir
     if not folder.is_dir():
@@ -86,25 +90,26 @@ async def _to_a_file(settings: JsonLinesFeed, place: Place) -> Answer:
                 folder=folder
             )
         )
-    beside = folder / f"{path.name}.test"
+    temporary = folder / f"{path.name}.test"
     try:
-        receiver = JsonLines(beside, rotate_bytes=settings.rotate_mb * 1_000_000, keep=0)
+        receiver = JsonLines(temporary, rotate_bytes=settings.rotate_mb * 1_000_000, keep=0)
     except OSError as error:
         raise CannotUseState(
-            _("cannot write {path}: {why}").format(path=beside, why=causes.of_system(error))
+            _("cannot write {path}: {why}").format(path=temporary, why=causes.of_system(error))
         ) from error
     try:
         return await _deliver(receiver)
     finally:
         await receiver.close()
-        beside.unlink()
+        temporary.unlink()
 
 
 async def _deliver(receiver: Receiver, data: Mapping[str, Any] = MappingProxyType({})) -> Answer:
+    """Deliver one test event. `data`: fields that it has besides `sent_at`."""
     now = times.iso(datetime.now(UTC))
     began = time.monotonic()
     event = Event(event_id=0, kind=TEST, stream=NO_STREAM, at=now, data={**data, "sent_at": now}, feed=None)
-    with speaking("en"):  # as the feeds process notes it
+    with speaking("en"):  # whoever prints it translates it
         outcome = await receiver.deliver(event, after_gap=False)
     return {"result": outcome.result, "why": outcome.why, "seconds": round(time.monotonic() - began, 3)}
 

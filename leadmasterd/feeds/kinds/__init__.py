@@ -1,6 +1,7 @@
-"""What a feed delivers to. A kind is a function that makes a Receiver; packages add theirs by entry point.
+"""What feeds deliver to: the protocol of a receiver. The modules here are the kinds of receivers that we bring.
 
-The group of the entry points is `leadmasterd.feeds`, the name is what `kind` says in the settings.
+Other packages add kinds by an entry point to a `Maker`, in the group `leadmasterd.feeds`. Its name is what `kind` says
+in the settings.
 """
 
 from collections.abc import Callable
@@ -17,21 +18,24 @@ class Receiver(Protocol):
 
     @property
     def concurrency(self) -> int:
-        """How many events, each of another stream, it takes at a time."""
+        """How many events it takes at a time; they are all of different streams."""
 
     async def deliver(self, event: Event, *, after_gap: bool) -> Outcome:
-        """One try. `after_gap`: an earlier event of the stream was given up, and the receiver is to know."""
+        """Try once to deliver this event.
+
+        `after_gap`: the event before it in its stream was given up, and the receiver is to know.
+        """
 
     def flush(self) -> None:
-        """Called in a thread before delivered events are noted: from then on they are not tried again."""
+        """Make sure that what was delivered survives a crash. Called in a thread, just before the books say so."""
 
     async def close(self) -> None:
-        """Called once at the end."""
+        """Free what it holds. Called once at the end."""
 
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where a feed lives: its name, the folder of the state, and the folder from which paths in the settings count."""
+    """A feed's name and folders. `base`: the folder to which paths in the settings are relative."""
 
     feed: str
     state_dir: Path
@@ -39,20 +43,20 @@ class Place:
 
 
 class Nowhere:
-    """The receiver of a feed whose settings can't be used: it takes nothing."""
+    """The receiver of a feed whose settings can't be used: its `concurrency` of 0 lets no event through."""
 
     concurrency = 0
 
     async def deliver(self, event: Event, *, after_gap: bool) -> Outcome:
-        """Never called, since nothing is delivered at a time."""
+        """Never called, because of the `concurrency`."""
         raise NotImplementedError
 
     def flush(self) -> None:
-        """Nothing."""
+        """Nothing to do."""
 
     async def close(self) -> None:
-        """Nothing is open."""
+        """Nothing to do."""
 
 
 Maker = Callable[[Any, Place], Receiver]
-"""Takes the feed's settings. Raises CannotUseSettings. Called within the event loop."""
+"""Makes a receiver from the feed's settings. Called within the event loop. Raises CannotUseSettings and OSError."""

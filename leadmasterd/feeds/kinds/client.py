@@ -1,11 +1,13 @@
-"""The HTTP client of feeds: TLS is verified, no proxy of the environment is used, nothing is redirected by itself, and
-only public addresses are connected to unless a host is allowed by name.
+"""The HTTP client of the feeds that post to a URL, and what its errors mean in our own words.
+
+TLS is verified, no proxy of the environment is used, and it connects to public addresses only, unless a host is allowed
+by name.
 """
 
 import contextlib
 import ssl
 from asyncio import timeout as at_most
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from typing import Final
 
 import aiohttp
@@ -16,18 +18,21 @@ from leadmasterd.text import later
 
 CONNECT_TIMEOUT: Final = 10.0
 _KEPT_SECONDS: Final = 4.0
-"""A connection is used again within this. Node's servers close theirs after five, and a post to one that is just being
-closed would be a failed try."""
+"""For how long an idle connection is used again. Node's servers close theirs after five seconds, and a post to one that
+is just being closed would be a failed try."""
 _DRAINED_BYTES: Final = 65_536
 _DRAIN_SECONDS: Final = 1.0
-"""What is read of an answer's body, so that the connection can be used again; beyond it the connection is closed."""
+"""How much of an answer's body is read at most, so that its connection can be used again."""
 
 FAILURES: Final = (aiohttp.ClientError, OSError, TimeoutError, ValueError)
-"""What a try can end with; `why` has the words."""
+"""The exceptions that a request can raise; `why` puts them into words."""
 
 
 def open_session(*, private_hosts: Collection[str], timeout: float, most_connections: int) -> aiohttp.ClientSession:
-    """`timeout`: seconds for one request. Called within the event loop."""
+    """A client session that keeps the rules above. Called within the event loop.
+
+    `private_hosts`: names that may have private addresses. `timeout`: seconds for one request.
+    """
     return aiohttp.ClientSession(
         connector=aiohttp.TCPConnector(
             resolver=PublicResolver(private_hosts),
@@ -44,7 +49,10 @@ def open_session(*, private_hosts: Collection[str], timeout: float, most_connect
 
 
 async def drain(response: aiohttp.ClientResponse) -> None:
-    """The status is known, so nothing that happens to the body matters any more."""
+    """Read the rest of the answer's body, so that the connection can be used again; close it if that is too much.
+
+    Only the status counts, so an error here is none.
+    """
     left = _DRAINED_BYTES
     with contextlib.suppress(*FAILURES):
         async with at_most(_DRAIN_SECONDS):
@@ -57,9 +65,11 @@ async def drain(response: aiohttp.ClientResponse) -> None:
 
 
 def why(error: Exception) -> str:
-    """A short text in our own words: a library's may quote the URL, which can hold a secret."""
-    cause: BaseException | None = error
-    while cause is not None:
+    """What went wrong, as a short text in our own words: a library's may quote the URL, which can hold a secret.
+
+    The causes of the error are looked at first, as they say more.
+    """
+    for cause in _chain(error):
         match cause:
             case PrivateAddress():
                 return later("private address")
@@ -73,7 +83,6 @@ def why(error: Exception) -> str:
                 return later("connection refused")
             case _:
                 pass
-        cause = cause.__cause__ or getattr(cause, "os_error", None) or getattr(cause, "certificate_error", None)
     match error:
         case aiohttp.ClientConnectorDNSError():
             return later("the name can't be resolved")
@@ -87,3 +96,11 @@ def why(error: Exception) -> str:
             return later("the answer is not HTTP")
         case _:
             return later("the connection failed")
+
+
+def _chain(error: Exception) -> Iterator[BaseException]:
+    """The error, what caused it, what caused that, and so on; aiohttp keeps some causes in attributes of its own."""
+    cause: BaseException | None = error
+    while cause is not None:
+        yield cause
+        cause = cause.__cause__ or getattr(cause, "os_error", None) or getattr(cause, "certificate_error", None)

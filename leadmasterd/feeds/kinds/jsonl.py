@@ -1,6 +1,6 @@
-"""The kind `jsonl`: one line of JSON an event, appended to a file that is rotated and compressed.
+"""The kind `jsonl`: each event is a line of JSON, appended to a file that is rotated and compressed.
 
-What is in the file after a crash and not yet noted in the books comes once more; the line's `id` tells.
+After a crash, events that are in the file and not yet in the books are written once more, with the same `id`.
 """
 
 import contextlib
@@ -23,25 +23,28 @@ from leadmasterd.times import stamp
 
 _FLAGS: Final = os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC
 _BEGINNING: Final = b'{"id":"evt_'
-"""Of each line, and so of each file."""
+"""How each line begins, and so each file."""
 
 
 class JsonLines:
-    """Appends to one file. Rotated files are beside it, named by the time and `.gz`."""
+    """Appends to one file. Rotated files are in the same folder: the file's name, the time and `.gz`."""
 
     concurrency = 1
 
     def __init__(self, path: Path, *, rotate_bytes: int, keep: int) -> None:
-        """`keep`: how many rotated files; 0: all. Raises OSError, and CannotUseSettings: the file is another's."""
+        """Open the file, or create it with its folder. `keep`: how many rotated files to keep; 0: all.
+
+        Raises OSError, and CannotUseSettings if the file is there and holds something else.
+        """
         self._path = path
         self._rotate_bytes = rotate_bytes
         self._keep = keep
-        self._swapping = threading.Lock()
+        self._swapping = threading.Lock()  # `flush`, in a thread, must not use a descriptor that a rotation closes
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._open()
 
     def _open(self) -> None:
-        """Cut off a line that a crash left half: its event is delivered again."""
+        """Open the file and cut off a last line that a crash left unfinished: its event is delivered again."""
         self._file = os.open(self._path, _FLAGS, 0o600)
         if not _BEGINNING.startswith(os.pread(self._file, len(_BEGINNING), 0)):
             os.close(self._file)
@@ -52,7 +55,7 @@ class JsonLines:
         os.ftruncate(self._file, self._size)
 
     async def deliver(self, event: Event, *, after_gap: bool) -> Outcome:
-        """Append one line."""
+        """Append the event as one line. If that fails, because the disk is full, say, it is tried again later."""
         line = envelope.json_bytes({"id": envelope.id_of(event), **envelope.standard(event, after_gap=after_gap)})
         try:
             self._append(line + b"\n")
@@ -61,6 +64,7 @@ class JsonLines:
         return DELIVERED
 
     def _append(self, line: bytes) -> None:
+        """Write the whole line or, raising OSError, none of it; first rotate a file that it would make too large."""
         if self._size and self._size + len(line) > self._rotate_bytes:
             self._rotate()
         try:
@@ -72,9 +76,13 @@ class JsonLines:
         self._size += len(line)
 
     def _rotate(self) -> None:
+        """Rename the file to its name with the time, and go on with an empty one.
+
+        The time is always after that of the last rotated file, so that names keep their order if the clock is set back.
+        """
         beginning = f"{self._path.name}."
-        before = [each.name.removeprefix(beginning).removesuffix(".gz") for each in self._rotated()]
-        name = beginning + stamp(datetime.now(UTC), after=before[-1] if before else "")
+        times = [each.name.removeprefix(beginning).removesuffix(".gz") for each in self._rotated()]
+        name = beginning + stamp(datetime.now(UTC), after=times[-1] if times else "")
         new = self._path.with_name(f".{self._path.name}.new")
         file = os.open(new, _FLAGS | os.O_TRUNC, 0o600)  # the first step, since a full disk may refuse it
         try:
@@ -89,7 +97,10 @@ class JsonLines:
             os.close(file)
 
     def flush(self) -> None:
-        """Get the lines to the disk, and compress what was rotated; where there is no room for that, another time."""
+        """Get the lines to the disk, compress rotated files, and delete those beyond `keep`.
+
+        A file that can't be compressed, on a full disk say, is compressed another time.
+        """
         with self._swapping:
             os.fdatasync(self._file)
         for rotated in self._rotated():
@@ -101,7 +112,7 @@ class JsonLines:
                 old.unlink(missing_ok=True)
 
     def _rotated(self) -> list[Path]:
-        """Oldest first."""
+        """The rotated files, compressed or not, oldest first."""
         name = re.compile(re.escape(self._path.name) + r"\.\d{8}T\d{6}\.\d{6}Z(\.gz)?")
         return sorted(each for each in self._path.parent.iterdir() if name.fullmatch(each.name))
 
@@ -111,12 +122,12 @@ class JsonLines:
 
 
 def _write_all(file: int, data: bytes) -> None:
-    while data:  # a disk that is nearly full takes half of it, and the rest is refused
+    while data:  # a disk that is nearly full takes a part of it; the next write then raises
         data = data[os.write(file, data) :]
 
 
 def _end_of_lines(file: int) -> int:
-    """Where the last whole line ends."""
+    """Where the last whole line of the file ends, in bytes from its beginning; 0 if it has none."""
     end = os.fstat(file).st_size
     while end:
         start = max(0, end - 65_536)

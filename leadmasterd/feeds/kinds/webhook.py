@@ -1,6 +1,6 @@
-"""The kind `webhook`: Standard Webhooks 1.0.0, with a CloudEvents envelope by choice.
+"""The kind `webhook`: posts as in Standard Webhooks 1.0.0, by choice with a CloudEvents envelope or a template.
 
-Redirects are failures. Success is a status 2xx, whatever body comes with it or does not.
+A status 2xx is a success, whatever its body. Redirects are failures.
 """
 
 import time
@@ -19,6 +19,7 @@ from leadmasterd.text import later
 TIMEOUT: Final = 20.0
 """Seconds for one try, from the connection to the answer's headers. Standard Webhooks recommends 15 to 30."""
 CONCURRENCY: Final = 8
+"""Events, all of different streams, that are posted at a time."""
 
 
 class Webhook:
@@ -27,27 +28,30 @@ class Webhook:
     concurrency = CONCURRENCY
 
     def __init__(self, settings: WebhookFeed, keys: Sequence[bytes], *, timeout: float = TIMEOUT) -> None:
-        """`timeout` is shorter in tests."""
+        """`keys`: to sign with. `timeout`: seconds for one try; shorter in tests."""
         self._url = settings.url
         self._keys = keys
         self._template = settings.template
         self._cloudevents = settings.envelope == "cloudevents"
         private_hosts = {host.lower() for host in settings.private_hosts}
         host = urlsplit(settings.url).hostname or ""
-        self._refused = is_address(host) and not is_public(host) and host not in private_hosts
+        # The session's resolver refuses private addresses, but it is not asked if the URL has an address, not a name.
+        self._is_private = is_address(host) and not is_public(host) and host not in private_hosts
         self._session = open_session(private_hosts=private_hosts, timeout=timeout, most_connections=CONCURRENCY)
         self._type = "application/cloudevents+json" if self._cloudevents else "application/json"
 
     async def deliver(self, event: Event, *, after_gap: bool) -> Outcome:
-        """One POST."""
+        """Try once: a POST of the event. One whose body is too large can never be delivered."""
         if self._template:
             value = envelope.by_template(self._template, event, after_gap=after_gap)
+        elif self._cloudevents:
+            value = envelope.cloud_event(event, after_gap=after_gap)
         else:
-            value = (envelope.cloud_event if self._cloudevents else envelope.standard)(event, after_gap=after_gap)
+            value = envelope.standard(event, after_gap=after_gap)
         body = envelope.json_bytes(value)
         if len(body) >= envelope.MOST_BYTES:
             return Outcome(Result.IMPOSSIBLE, later("its body is larger than a webhook may have"))
-        if self._refused:
+        if self._is_private:
             return Outcome(Result.AGAIN, later("private address"))
         now = time.time()
         webhook_id = envelope.id_of(event)
@@ -66,7 +70,7 @@ class Webhook:
         return outcome
 
     def flush(self) -> None:
-        """What was delivered is the receiver's."""
+        """Nothing to do: what was delivered is at the receiver."""
 
     async def close(self) -> None:
         """Close all connections."""
