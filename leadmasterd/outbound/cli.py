@@ -1,4 +1,4 @@
-"""`leadmaster-outbound`: the sender's own command. What its subcommands do is in `commands`."""
+"""The command `leadmaster-outbound`: its parser, help and exit codes. What the subcommands do is in `commands`."""
 
 import argparse
 import os
@@ -22,7 +22,7 @@ translate_usage()
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Run one command and return its exit code."""
+    """Run one command and return its exit code. `argv`: without the program's name; by default `sys.argv`."""
     arguments = None
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):
@@ -57,9 +57,12 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def _note_what_is_ignored(config: str | None) -> None:
-    """A name that is misspelt must not seem to be in force."""
+    """Print which variables and sections of the settings are ignored: a misspelt name must not seem to be in force."""
+    sentences = list(ignored_variables())
     file = find_file(config)
-    for sentence in (*ignored_variables(), *(ignored_sections(file, read_file(file)) if file else ())):
+    if file:
+        sentences += ignored_sections(file, read_file(file))
+    for sentence in sentences:
         print(sentence, file=sys.stderr)
 
 
@@ -108,7 +111,7 @@ def _request_flags(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--not-after", metavar=_("TIME"), help=_("the same (default: 24 hours from now)"))
 
 
-def _ids(parser: argparse.ArgumentParser) -> None:
+def _requests_flag(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("requests", metavar=_("REQUEST"), type=_number, nargs="+", help=_("as `list` shows them"))
 
 
@@ -172,20 +175,24 @@ def _forget_flags(parser: argparse.ArgumentParser) -> None:
 
 
 def _number(text: str) -> int:
+    """A whole number of at least 1, as a row id of SQLite or a limit is."""
     if not (text.isascii() and text.isdigit() and 0 < int(text) < 2**63):
         raise argparse.ArgumentTypeError(_("{text} must be a whole number, at least 1").format(text=repr(text)))
     return int(text)
 
 
 class _Command(NamedTuple):
+    """A subcommand: its line in the help, what adds its flags and runs it, and examples without the program's name."""
+
     summary: str
     flags: Callable[[argparse.ArgumentParser], None]
     run: Callable[[argparse.Namespace], int]
+    """Returns the exit code."""
     examples: tuple[str, ...]
 
 
 def subcommands() -> Mapping[str, _Command]:
-    """In the order of `--help`."""
+    """All subcommands by name, in the order of `--help`. Call it once the language is chosen (`speak`)."""
     return {
         "status": _Command(
             _("what is on and what is off, and how many requests there are"), _no_flags, commands.status, ("status",)
@@ -200,10 +207,15 @@ def subcommands() -> Mapping[str, _Command]:
             ),
         ),
         "check": _Command(
-            _("may these be sent now, and if not, why; exits with 1 if one may not"), _ids, commands.check, ("check 3",)
+            _("may these be sent now, and if not, why; exits with 1 if one may not"),
+            _requests_flag,
+            commands.check,
+            ("check 3",),
         ),
-        "approve": _Command(_("a person approves drafts as they are"), _ids, commands.approve, ("approve 3",)),
-        "cancel": _Command(_("take drafts or approved requests back"), _ids, commands.cancel, ("cancel 3",)),
+        "approve": _Command(
+            _("a person approves drafts as they are"), _requests_flag, commands.approve, ("approve 3",)
+        ),
+        "cancel": _Command(_("take drafts or approved requests back"), _requests_flag, commands.cancel, ("cancel 3",)),
         "list": _Command(
             _("requests and what became of them, the newest first"),
             _list_flags,
@@ -251,7 +263,7 @@ def subcommands() -> Mapping[str, _Command]:
 
 
 def make_parser() -> argparse.ArgumentParser:
-    """The whole command line."""
+    """The parser of the whole command line; what it returns has `run`, the function of the subcommand."""
     parser = _Parser(
         prog="leadmaster-outbound",
         description=_("Decides and records what may be sent through the Cloud API. Sends nothing yet."),

@@ -1,4 +1,8 @@
-"""What the subcommands of `leadmaster-outbound` do. Each prints sentences, or one JSON object (docs/outbound.md)."""
+"""What the subcommands of `leadmaster-outbound` do.
+
+Each command prints sentences or, with `--json`, one object (docs/outbound.md), and returns its exit code. Errors of
+`leadmasterd.errors` are printed by `cli`.
+"""
 
 import argparse
 import json
@@ -7,7 +11,7 @@ import pwd
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from contextlib import suppress as ignored
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Final
@@ -23,7 +27,6 @@ from leadmasterd.outbound.decision import (
     FreeText,
     Inbound,
     Policy,
-    Purpose,
     QuietHours,
     Reason,
     Source,
@@ -41,27 +44,29 @@ from leadmasterd.text import _, ngettext, printable, spoken_language
 from leadmasterd.times import iso
 
 _LIFETIME: Final = timedelta(hours=24)
-"""A request that nobody approves in time is out of date."""
+"""How long a request can be sent by default: approved later than that, it would be out of date."""
 
 
 @dataclass(frozen=True, slots=True)
-class _Desk:
-    """What most commands need."""
+class _Context:
+    """What most commands need: settings, the open records, and the time at which the command began."""
 
     records: Records
     core: Core
     settings: OutboundSettings
     policy: Policy
     database: Path
+    """Of the records."""
     country: str
+    """Of phones that are typed without a country code."""
     now: datetime
 
     def person(self, text: str) -> str:
-        """The key of the person with this phone."""
+        """The key of the person with this phone, in any spelling. Raises CannotUseArgument if it is no phone."""
         return self.records.person(_match_key(text, self.country))
 
     def inbound_of(self, stored: StoredRequest) -> Sequence[Inbound]:
-        """What is known of their messages to us."""
+        """What is known of the recipient's messages to us; nothing if they were forgotten."""
         return self.core.inbound(_match_key(stored.recipient, self.country)) if stored.recipient else ()
 
     def shown(self, at: datetime) -> str:
@@ -70,8 +75,11 @@ class _Desk:
 
 
 @contextmanager
-def _desk(arguments: argparse.Namespace) -> Iterator[_Desk]:
-    """Raises CannotUseSettings rather than to decide by a default that nobody chose."""
+def _open_context(arguments: argparse.Namespace) -> Iterator[_Context]:
+    """Read the settings and open the records, which are closed at the end.
+
+    Raises CannotUseSettings where the zone in them is wrong: a default that nobody chose must not decide.
+    """
     paths = find_paths(arguments.config)
     settings, leads = read_outbound(paths), read_leads_settings(paths)
     zone = leads.zone()
@@ -92,7 +100,7 @@ def _desk(arguments: argparse.Namespace) -> Iterator[_Desk]:
     )
     database = paths.state_dir / settings.database
     with open_records(database) as records:
-        yield _Desk(
+        yield _Context(
             records=records,
             core=Core(paths.database),
             settings=settings,
@@ -104,7 +112,7 @@ def _desk(arguments: argparse.Namespace) -> Iterator[_Desk]:
 
 
 def _actor() -> str:
-    """The login of the person at the terminal, even through sudo."""
+    """The person at the terminal, also through sudo: `person:LOGIN`, or `person:uid N` for a user without a name."""
     with ignored(KeyError):
         if os.environ.get("SUDO_USER"):
             return f"person:{os.environ['SUDO_USER']}"
@@ -113,6 +121,7 @@ def _actor() -> str:
 
 
 def _match_key(text: str, country: str) -> str:
+    """The match key of a phone in any spelling (`identity.phone_from_text`). Raises CannotUseArgument for no phone."""
     key = phone_from_text(text, country)
     if key is None:
         raise CannotUseArgument(_("cannot use {text}: it is no phone number").format(text=repr(text)))
@@ -123,43 +132,44 @@ def _match_key(text: str, country: str) -> str:
 
 
 def status(arguments: argparse.Namespace) -> int:
-    """What is on and what is off."""
-    with _desk(arguments) as desk:
-        switch, counts = desk.records.switch(), desk.records.counts()
-        core = desk.core.readable()
+    """Show what is on and what is off, and how many requests are in each state."""
+    with _open_context(arguments) as context:
+        switch = context.records.switch()
+        counts = context.records.counts()
+        listener_readable = context.core.readable()
         if arguments.json:
             return _print(
                 gateway=NullGateway.name,
-                enabled=desk.settings.enabled,
-                account=desk.settings.account or None,
+                enabled=context.settings.enabled,
+                account=context.settings.account or None,
                 stopped=switch.stopped,
                 stopped_at=iso(switch.at) if switch.at else None,
                 stopped_by=switch.actor,
                 requests=counts,
-                database=str(desk.database),
-                listener_readable=core,
+                database=str(context.database),
+                listener_readable=listener_readable,
             )
         print(_("Nothing is sent: there is no gateway yet that sends. Approved messages are only recorded."))
         print(_("  settings     sending is {on}, account {account}").format(
-            on=_("on") if desk.settings.enabled else _("off"), account=desk.settings.account or _("none")
+            on=_("on") if context.settings.enabled else _("off"), account=context.settings.account or _("none")
         ))  # fmt: skip
         if switch.at and switch.actor:
             since = _("{on} since {at}, by {who}").format(
-                on=_("on") if switch.stopped else _("off"), at=desk.shown(switch.at), who=_who(switch.actor)
+                on=_("on") if switch.stopped else _("off"), at=context.shown(switch.at), who=_who(switch.actor)
             )
         else:
             since = _("on; nobody has lifted it yet")
         print(_("  kill switch  {since}").format(since=since))
-        told = ", ".join(f"{n} {state}" for state, n in counts.items()) or _("none yet")
-        print(_("  requests     {told}").format(told=told))
-        print(_("  records      {path}").format(path=desk.database))
-        if not core:
+        requests = ", ".join(f"{n} {state}" for state, n in counts.items()) or _("none yet")
+        print(_("  requests     {told}").format(told=requests))
+        print(_("  records      {path}").format(path=context.database))
+        if not listener_readable:
             print(_("  listener     its database can't be read: people are known by their phones only"))
         return 0
 
 
 def stop(arguments: argparse.Namespace) -> int:
-    """The kill switch. Turning it on works whatever is wrong in the settings."""
+    """Turn the kill switch on, or off with --lift. It works whatever is wrong in the settings."""
     with open_records(outbound_database(find_paths(arguments.config))) as records:
         records.turn_switch(stopped=not arguments.lift, actor=_actor(), now=datetime.now(UTC))
     if arguments.json:
@@ -175,44 +185,52 @@ def stop(arguments: argparse.Namespace) -> int:
 
 
 def request(arguments: argparse.Namespace) -> int:
-    """Draft one."""
-    with _desk(arguments) as desk:
-        lead, recipient = _recipient(desk, arguments.to)
+    """Write a request as a draft, and show it with what stands against sending it now."""
+    with _open_context(arguments) as context:
+        lead, recipient = _recipient(context, arguments.to)
         content: FreeText | Template = FreeText(arguments.text or "")
         if arguments.template:
             content = Template(arguments.template, arguments.language, tuple(arguments.value))
         elif arguments.value:
             raise CannotUseArgument(_("cannot use --value: free text takes none"))
         new = NewRequest(
-            account=desk.settings.account,
-            person=desk.person(recipient),
+            account=context.settings.account,
+            person=context.person(recipient),
             recipient=recipient,
             purpose=arguments.purpose,
             content=content,
-            not_after=_time(desk, arguments.not_after) or desk.now + _LIFETIME,
-            not_before=_time(desk, arguments.not_before),
+            not_after=_time(context, arguments.not_after) or context.now + _LIFETIME,
+            not_before=_time(context, arguments.not_before),
             lead_id=lead,
         )
-        request_id = desk.records.add_request(new, actor=_actor(), now=desk.now)
-        return _show(desk, [request_id], arguments)
+        request_id = context.records.add_request(new, actor=_actor(), now=context.now)
+        return _show(context, [request_id], arguments)
 
 
-def _recipient(desk: _Desk, text: str) -> tuple[int | None, str]:
-    """The lead, if one was named, and the digits to write to."""
+def _recipient(context: _Context, text: str) -> tuple[int | None, str]:
+    """The number of the lead, None if a phone was given, and the digits to write to.
+
+    Fewer than seven digits are the number of a lead. A phone is written as the listener knows its WhatsApp id; an
+    unknown one as it was typed if that is complete, else as its match key. Raises Refused for a lead without a phone,
+    and CannotUseArgument for what is no phone.
+    """
     if text.isascii() and text.isdigit() and len(text) < 7:
-        phone = desk.core.phone_of_lead(int(text))
+        phone = context.core.phone_of_lead(int(text))
         if phone is None:
             raise Refused(_("cannot write to lead {lead}: there is none, it has no phone, or the listener's database "
                             "can't be read; name a phone").format(lead=text))  # fmt: skip
         return int(text), phone
-    key = _match_key(text, desk.country)
+    key = _match_key(text, context.country)
     digits = "".join(filter(str.isdigit, text))
-    whole = phone_of(f"{digits}@c.us")
-    typed = digits if whole and whole.match_key == key else key  # else without the country's code, or with a 15
-    return None, desk.core.phone_as_known(key) or typed
+    typed = phone_of(f"{digits}@c.us")
+    is_complete = (
+        typed is not None and typed.match_key == key
+    )  # with the country's code, and in Argentina without the 15
+    return None, context.core.phone_as_known(key) or (digits if is_complete else key)
 
 
-def _time(desk: _Desk, text: str | None) -> datetime | None:
+def _time(context: _Context, text: str | None) -> datetime | None:
+    """A time from the command line as UTC; without an offset it is in the shop's zone. None if it was not given."""
     if text is None:
         return None
     try:
@@ -221,55 +239,59 @@ def _time(desk: _Desk, text: str | None) -> datetime | None:
         raise CannotUseArgument(
             _("cannot use the time {text}: write it as 2026-11-23 or 2026-11-23T14:30").format(text=repr(text))
         ) from error
-    return (at if at.tzinfo else at.replace(tzinfo=desk.policy.zone)).astimezone(UTC)
+    return (at if at.tzinfo else at.replace(tzinfo=context.policy.zone)).astimezone(UTC)
 
 
 def check(arguments: argparse.Namespace) -> int:
-    """0 if all may be sent now, else 1."""
-    with _desk(arguments) as desk:
-        _show(desk, arguments.requests, arguments)
-        return NO if any(_obstacles(desk, desk.records.request(each)) for each in arguments.requests) else 0
+    """Show these requests with what stands against sending them now. Returns 1 if one may not be sent, else 0."""
+    with _open_context(arguments) as context:
+        _show(context, arguments.requests, arguments)
+        return NO if any(_obstacles(context, context.records.request(each)) for each in arguments.requests) else 0
 
 
 def approve(arguments: argparse.Namespace) -> int:
-    """All of them or none."""
+    """Approve these drafts, all of them or none."""
     return _move(arguments, State.APPROVED, allowed=(State.DRAFT,))
 
 
 def cancel(arguments: argparse.Namespace) -> int:
-    """All of them or none."""
+    """Cancel these drafts and approved requests, all of them or none."""
     return _move(arguments, State.CANCELLED, allowed=(State.DRAFT, State.APPROVED))
 
 
 def _move(arguments: argparse.Namespace, state: State, *, allowed: Sequence[State]) -> int:
-    with _desk(arguments) as desk:
-        with desk.records.transaction():
+    """Put these requests into this state, and show them.
+
+    Raises Refused if one is not in an allowed state; then none is changed.
+    """
+    with _open_context(arguments) as context:
+        with context.records.transaction():
             for request_id in arguments.requests:
-                desk.records.move(request_id, state, allowed=allowed, actor=_actor(), now=desk.now)
-        return _show(desk, arguments.requests, arguments)
+                context.records.move(request_id, state, allowed=allowed, actor=_actor(), now=context.now)
+        return _show(context, arguments.requests, arguments)
 
 
 def list_requests(arguments: argparse.Namespace) -> int:
-    """Without decisions: `check` has those."""
-    with _desk(arguments) as desk:
-        found = desk.records.requests(arguments.state, limit=arguments.limit)
+    """Show requests, the newest first; whether they may be sent now is what `check` shows."""
+    with _open_context(arguments) as context:
+        found = context.records.requests(arguments.state, limit=arguments.limit)
         if arguments.json:
             return _print(requests=[_as_json(each) for each in found])
         for stored in found:
-            _print_request(desk, stored)
+            _print_request(context, stored)
         if not found:
             print(_("No requests."))
         return 0
 
 
 def send(arguments: argparse.Namespace) -> int:
-    """Everything approved that may be sent now. What is held back stays approved, and its reason is told."""
-    with _desk(arguments) as desk, only_sender(desk.database):
+    """Hand over every approved request that may be sent now. The others stay approved, and the reason is shown."""
+    with _open_context(arguments) as context, only_sender(context.database):
         sender = Sender(
-            records=desk.records,
+            records=context.records,
             gateway=NullGateway(),
-            policy=desk.policy,
-            inbound_of=desk.inbound_of,
+            policy=context.policy,
+            inbound_of=context.inbound_of,
             clock=lambda: datetime.now(UTC),
         )
         outcomes = list(sender.send_approved())
@@ -287,13 +309,14 @@ def send(arguments: argparse.Namespace) -> int:
         for each in outcomes:
             print(_("Request {id}: {what}").format(id=each.request_id, what=_outcome(each.state, each.denied)))
             if each.denied:
-                _print_denied(desk, each.denied)
+                _print_denied(context, each.denied)
         if not outcomes:
             print(_("Nothing is approved."))
         return 0
 
 
 def _outcome(state: State, denied: Denied | None) -> str:
+    """What became of a request in words: held back, if it was denied, else its new state."""
     if denied:
         return _("held back ({code})").format(code=denied.reason.value)
     return {
@@ -304,37 +327,41 @@ def _outcome(state: State, denied: Denied | None) -> str:
     }.get(state, state.value)
 
 
-def _obstacles(desk: _Desk, stored: StoredRequest) -> list[Denied]:
-    facts = desk.records.facts(stored, desk.now, desk.inbound_of(stored))
-    return obstacles(stored.request, facts, desk.policy, desk.now)
+def _obstacles(context: _Context, stored: StoredRequest) -> list[Denied]:
+    """What stands against sending this request now."""
+    facts = context.records.facts(stored, context.now, context.inbound_of(stored))
+    return obstacles(stored.request, facts, context.policy, context.now)
 
 
-def _show(desk: _Desk, ids: Sequence[int], arguments: argparse.Namespace) -> int:
-    """Requests with the decision of this moment."""
-    found = [desk.records.request(each) for each in ids]
+def _show(context: _Context, ids: Sequence[int], arguments: argparse.Namespace) -> int:
+    """Print these requests, each with what stands against sending it now. Returns 0."""
+    found = [context.records.request(each) for each in ids]
     if arguments.json:
-        return _print(requests=[_as_json(each) | _decision(desk, _obstacles(desk, each)) for each in found])
+        return _print(
+            requests=[_as_json(each) | _decision_as_json(context, _obstacles(context, each)) for each in found]
+        )
     for stored in found:
-        _print_request(desk, stored)
-        denied = _obstacles(desk, stored)
+        _print_request(context, stored)
+        denied = _obstacles(context, stored)
         print(_("  may be sent now") if not denied else _("  may not be sent now:"))
         for each in denied:
-            _print_denied(desk, each)
+            _print_denied(context, each)
             if each.reason is Reason.TEMPLATE_NEEDED:
-                _print_elsewhere(desk, stored)
+                _print_messages_elsewhere(context, stored)
     return 0
 
 
-def _print_elsewhere(desk: _Desk, stored: StoredRequest) -> None:
-    """They did write, and it opens nothing."""
-    for each in desk.inbound_of(stored):
+def _print_messages_elsewhere(context: _Context, stored: StoredRequest) -> None:
+    """Print their messages to a number that we listen to, which explain why no window is open although they wrote."""
+    for each in context.inbound_of(stored):
         if each.source is not Source.CLOUD_API:
             number = each.account.partition("@")[0]
             text = _("    (their message of {at} came to {number}, the number we listen to, and opens no window)")
-            print(text.format(at=desk.shown(each.at), number=number))
+            print(text.format(at=context.shown(each.at), number=number))
 
 
-def _print_request(desk: _Desk, stored: StoredRequest) -> None:
+def _print_request(context: _Context, stored: StoredRequest) -> None:
+    """Print one line about the request, and its text if it is known."""
     whom = f"+{stored.recipient}" if stored.recipient else _("somebody forgotten")
     print(
         _("Request {id}: {state}, {purpose} to {whom}, of {at} by {who}").format(
@@ -342,7 +369,7 @@ def _print_request(desk: _Desk, stored: StoredRequest) -> None:
             state=stored.state.value,
             purpose=stored.request.purpose.value,
             whom=whom,
-            at=desk.shown(stored.created_at),
+            at=context.shown(stored.created_at),
             who=_who(stored.actor),
         )
     )
@@ -350,16 +377,18 @@ def _print_request(desk: _Desk, stored: StoredRequest) -> None:
         print(f"  «{printable(stored.text)}»")
 
 
-def _print_denied(desk: _Desk, denied: Denied) -> None:
-    spanish = printable(sentences.spanish(denied, desk.policy.zone))
+def _print_denied(context: _Context, denied: Denied) -> None:
+    """Print the obstacle's code with its sentence: in Spanish only if that is spoken, else in English and Spanish."""
+    spanish = printable(sentences.spanish(denied, context.policy.zone))
     if spoken_language() == "es":
         print(f"  {denied.reason.value}: {spanish}")
         return
-    print(f"  {denied.reason.value}: {printable(sentences.english(denied, desk.policy.zone))}")
+    print(f"  {denied.reason.value}: {printable(sentences.english(denied, context.policy.zone))}")
     print(f"    {spanish}")
 
 
 def _as_json(stored: StoredRequest) -> dict[str, object]:
+    """The object `requests[]` of docs/outbound.md, without `allowed` and `obstacles`."""
     content = stored.request.content
     return {
         "request_id": stored.request_id,
@@ -378,15 +407,16 @@ def _as_json(stored: StoredRequest) -> dict[str, object]:
     }
 
 
-def _decision(desk: _Desk, found: Sequence[Denied]) -> dict[str, object]:
+def _decision_as_json(context: _Context, found: Sequence[Denied]) -> dict[str, object]:
+    """`allowed` and `obstacles` of the object `requests[]` in docs/outbound.md."""
     return {
         "allowed": not found,
         "obstacles": [
             {
                 "reason": each.reason.value,
                 "until": iso(each.until) if each.until else None,
-                "en": sentences.english(each, desk.policy.zone),
-                "es": sentences.spanish(each, desk.policy.zone),
+                "en": sentences.english(each, context.policy.zone),
+                "es": sentences.spanish(each, context.policy.zone),
             }
             for each in found
         ],
@@ -397,11 +427,11 @@ def _decision(desk: _Desk, found: Sequence[Denied]) -> dict[str, object]:
 
 
 def template(arguments: argparse.Namespace) -> int:
-    """Record one, approve one, or list all."""
-    with _desk(arguments) as desk:
+    """Record or approve the template that is named, and show it; without a name, show all."""
+    with _open_context(arguments) as context:
         if arguments.name:
-            _change_template(desk, arguments)
-        found = [each for each in desk.records.templates() if not arguments.name or each.name == arguments.name]
+            _change_template(context, arguments)
+        found = [each for each in context.records.templates() if not arguments.name or each.name == arguments.name]
         if arguments.json:
             return _print(
                 templates=[
@@ -434,35 +464,46 @@ def template(arguments: argparse.Namespace) -> int:
         return 0
 
 
-def _change_template(desk: _Desk, arguments: argparse.Namespace) -> None:
-    with desk.records.transaction():
-        known = desk.records.template(desk.settings.account, arguments.name, arguments.language)
+def _change_template(context: _Context, arguments: argparse.Namespace) -> None:
+    """Record what the arguments say about a template, and approve its text or take that back.
+
+    What they leave out stays as recorded. Raises Refused for a new template without a category or a text.
+    """
+    with context.records.transaction():
+        known = context.records.template(context.settings.account, arguments.name, arguments.language)
         if known is None and not (arguments.body and arguments.category):
             raise Refused(
                 _("cannot find the template {name} ({language}); to record it, give --category and --body").format(
                     name=arguments.name, language=arguments.language
                 )
             )
-        new = StoredTemplate(
-            account=desk.settings.account,
-            name=arguments.name,
-            language=arguments.language,
-            category=arguments.category or (known.category if known else Purpose.MARKETING),
-            status=arguments.status or (known.status if known else TemplateStatus.PENDING),
-            body=arguments.body or (known.body if known else ""),
-            approved_by=None,
+        if known is None:
+            known = StoredTemplate(
+                account=context.settings.account,
+                name=arguments.name,
+                language=arguments.language,
+                category=arguments.category,
+                status=TemplateStatus.PENDING,
+                body=arguments.body,
+                approved_by=None,
+            )
+        new = replace(
+            known,
+            category=arguments.category or known.category,
+            status=arguments.status or known.status,
+            body=arguments.body or known.body,
         )
         if arguments.body or arguments.category or arguments.status:
-            desk.records.put_template(new, now=desk.now)
+            context.records.put_template(new, now=context.now)
         if arguments.approve or arguments.disapprove:
-            desk.records.approve_template(new, actor=_actor() if arguments.approve else None, now=desk.now)
+            context.records.approve_template(new, actor=_actor() if arguments.approve else None, now=context.now)
 
 
 def consent(arguments: argparse.Namespace) -> int:
-    """Append what somebody said."""
-    with _desk(arguments) as desk:
-        said = Consent(arguments.purpose, not arguments.withdraw, desk.now, arguments.evidence)
-        desk.records.add_consent(desk.person(arguments.phone), said, actor=_actor())
+    """Record that somebody agreed to messages of a purpose, or took that back."""
+    with _open_context(arguments) as context:
+        said = Consent(arguments.purpose, not arguments.withdraw, context.now, arguments.evidence)
+        context.records.add_consent(context.person(arguments.phone), said, actor=_actor())
         if arguments.json:
             return _print(purpose=said.purpose.value, granted=said.granted, at=iso(said.at))
         recorded = (
@@ -475,9 +516,9 @@ def consent(arguments: argparse.Namespace) -> int:
 
 
 def suppress(arguments: argparse.Namespace) -> int:
-    """Append, and tell."""
-    with _desk(arguments) as desk:
-        desk.records.suppress(desk.person(arguments.phone), actor=_actor(), now=desk.now, lift=arguments.lift)
+    """Record that somebody must not be written to, or with --lift that they may be again."""
+    with _open_context(arguments) as context:
+        context.records.suppress(context.person(arguments.phone), actor=_actor(), now=context.now, lift=arguments.lift)
         if arguments.json:
             return _print(suppressed=not arguments.lift)
         print(_("They may be written to again.") if arguments.lift else _("Nothing will be sent to them."))
@@ -485,9 +526,9 @@ def suppress(arguments: argparse.Namespace) -> int:
 
 
 def forget(arguments: argparse.Namespace) -> int:
-    """Erase them here. The listener's database has its own way."""
-    with _desk(arguments) as desk:
-        emptied = desk.records.forget(desk.person(arguments.phone), actor=_actor(), now=desk.now)
+    """Erase somebody from these records, and suppress them. The listener's database is not touched."""
+    with _open_context(arguments) as context:
+        emptied = context.records.forget(context.person(arguments.phone), actor=_actor(), now=context.now)
         if arguments.json:
             return _print(suppressed=True, emptied=emptied)
         print(
@@ -504,9 +545,11 @@ def forget(arguments: argparse.Namespace) -> int:
 
 
 def _who(actor: str) -> str:
+    """An actor as people read it: the login."""
     return printable(actor.removeprefix("person:"))
 
 
 def _print(**answer: object) -> int:
+    """Print one JSON object with these members. Returns 0, for a command to return."""
     print(json.dumps(answer))
     return 0

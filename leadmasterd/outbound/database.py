@@ -1,7 +1,8 @@
-"""`outbound.db`: the schema, and opening it. A file of the sender's own, which nothing that listens opens.
+"""`outbound.db`: the schema, and opening it. It belongs to the sender; nothing that listens opens it.
 
-Whoever was written to, or must not be, is kept by a key: the HMAC of their phone with a secret that is beside the
-database and in no copy of it. So a person who was forgotten stays suppressed although their number is gone.
+People are stored by a key: the HMAC of their phone with a secret. So a person who was forgotten stays suppressed
+although their number is gone. The secret is in a file next to the database, not in it, so a copy of the database alone
+names nobody.
 """
 
 import hashlib
@@ -132,16 +133,16 @@ CREATE TRIGGER attempts_are_kept BEFORE DELETE ON attempts BEGIN SELECT raise(AB
 
 @dataclass(frozen=True, slots=True)
 class IdentityKey:
-    """Makes the key of a person."""
+    """The secret, which makes the key of a person from their phone."""
 
     secret: bytes
 
     def of(self, match_key: str) -> str:
-        """For a phone as `identity.phone_from_text` gives it, equal for all its spellings."""
+        """The key of the person with this match key (`identity.phone_from_text`), the same for all spellings."""
         return self._hmac(f"phone:{match_key}")
 
     def digest(self) -> str:
-        """Tells one secret from another, and nothing about it."""
+        """Identifies the secret without revealing it, to notice a wrong one."""
         return self._hmac("which secret")
 
     def _hmac(self, text: str) -> str:
@@ -149,16 +150,18 @@ class IdentityKey:
 
 
 def key_file(path: Path) -> Path:
-    """Where the secret of a database is."""
+    """The file with the secret of this database."""
     return path.with_name(f"{path.name}.key")
 
 
 def open_database(path: Path) -> tuple[sqlite3.Connection, IdentityKey]:
-    """The records for reading and writing; made if they are not there. Raises CannotUseDatabase, CannotUseState."""
+    """Open the database for reading and writing, and read its secret; both are made if there is no database.
+
+    Raises CannotUseDatabase, and CannotUseState where the secret is missing or another one.
+    """
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        with open(path, "ab", opener=lambda name, flags: os.open(name, flags, 0o600)):
-            pass
+        os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600))  # for its owner only
         connection = sqlite3.connect(path, isolation_level=None, timeout=PATIENCE)
     except (OSError, sqlite3.Error) as error:
         raise cannot_use(path, error) from error
@@ -179,9 +182,13 @@ def open_database(path: Path) -> tuple[sqlite3.Connection, IdentityKey]:
 
 
 def _prepare(connection: sqlite3.Connection, path: Path) -> IdentityKey:
+    """Make the tables and the secret in an empty file, or check both, inside the caller's transaction.
+
+    Raises CannotUseDatabase for another program's file or one of a newer version, and what `_new_key` and `_key_of` do.
+    """
     [version] = connection.execute("PRAGMA user_version").fetchone()
     [application] = connection.execute("PRAGMA application_id").fetchone()
-    tables = connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()[0]
+    [tables] = connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()
     if tables and application != _APPLICATION:
         raise CannotUseDatabase(
             _("cannot use {path}: it is a database of another program; set outbound.database to another file").format(
@@ -207,8 +214,9 @@ def _prepare(connection: sqlite3.Connection, path: Path) -> IdentityKey:
 
 
 def _statements(script: str) -> list[str]:
-    """One by one: `executescript` would commit first."""
-    statements, begun = [], ""
+    """The statements of a script, to be executed one by one: `executescript` would commit the transaction first."""
+    statements: list[str] = []
+    begun = ""
     for line in script.splitlines(keepends=True):
         begun += line
         if sqlite3.complete_statement(begun):
@@ -218,9 +226,10 @@ def _statements(script: str) -> list[str]:
 
 
 def _new_key(path: Path) -> IdentityKey:
-    """A secret that is on the disk before anything is keyed with it.
+    """Make the secret, and have it on the disk before any key is made with it.
 
-    Raises CannotUseDatabase if there is one already: then records are lost, and with them who must not be written to.
+    Raises CannotUseDatabase if there is one already: then the database was lost, and with it the record of who must not
+    be written to.
     """
     file = key_file(path)
     if file.exists():
@@ -239,7 +248,11 @@ def _new_key(path: Path) -> IdentityKey:
 
 
 def _key_of(connection: sqlite3.Connection, path: Path) -> IdentityKey:
-    """Raises CannotUseState with another secret: everybody who is suppressed could be written to then."""
+    """Read the secret that belongs to this database.
+
+    Raises CannotUseState if it is missing or another one: keys would differ, so that suppressed people could be written
+    to.
+    """
     file = key_file(path)
     [digest] = connection.execute("SELECT digest FROM identity_key").fetchone()
     key = IdentityKey(file.read_bytes()) if file.exists() else None
@@ -255,16 +268,16 @@ def _key_of(connection: sqlite3.Connection, path: Path) -> IdentityKey:
 
 
 _DEFECTS: Final = ("SQLITE_ERROR", "SQLITE_MISUSE", "SQLITE_RANGE", "SQLITE_CONSTRAINT", "SQLITE_MISMATCH")
-"""Errors of a statement, and so of ours; all others are of the file or its disk."""
+"""Beginnings of SQLite's names for errors in a statement, so in our code; all others are about the file or its disk."""
 
 
 def is_defect(error: sqlite3.Error) -> bool:
-    """Whether our own code is wrong, and not the file."""
+    """Whether the error shows a defect in our code rather than something wrong with the file."""
     return str(getattr(error, "sqlite_errorname", "")).startswith(_DEFECTS)
 
 
 def cannot_use(path: Path, error: Exception) -> CannotUseDatabase:
-    """The error as a sentence that says what to do."""
+    """The error to raise instead of this one (sqlite3.Error or OSError): a sentence with what to do about it."""
     match str(getattr(error, "sqlite_errorname", "")):
         case "SQLITE_BUSY" | "SQLITE_LOCKED":
             return CannotUseDatabase(

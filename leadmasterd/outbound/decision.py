@@ -1,8 +1,9 @@
 """May this message be sent now? Pure: `decide` takes everything it looks at, the time included.
 
-Each obstacle is one rule, and each rule looks at nothing but its own facts. So one obstacle can never lift another, and
-a message is allowed only if no rule objects. `RULES` is in the order in which obstacles are told: first what stands for
-all messages, then what a person must not do at all, then what a person can mend, then what time mends by itself.
+There is one rule for each reason against sending, and no rule looks at the answer of another. So one obstacle can never
+lift another, and a message is allowed only if no rule objects. `RULES` has them in the order in which obstacles are
+shown: first those of all messages, then what a person can't change, what a person can change, and what passes by
+itself.
 
 Whatever is missing or unknown counts against sending.
 """
@@ -19,7 +20,7 @@ from leadmasterd.times import is_between
 WINDOW: Final = timedelta(hours=24)
 """How long Meta lets a business answer freely after a customer's last message to that account."""
 DAY: Final = timedelta(hours=24)
-"""Caps count the last 24 hours, as Meta's own limits do, and no calendar day."""
+"""Caps count the last 24 hours, as Meta's own limits do, not the calendar day."""
 PAIR_GAP: Final = timedelta(seconds=6)
 """Meta takes about one message in six seconds from one number to one person (error 131056)."""
 
@@ -54,7 +55,7 @@ class Purpose(StrEnum):
 
 
 class TemplateStatus(StrEnum):
-    """What Meta says of a template."""
+    """Meta's status of a template."""
 
     APPROVED = "approved"
     PENDING = "pending"
@@ -70,7 +71,7 @@ class Source(StrEnum):
     WHATSAPP_WEB = "whatsapp_web"
 
 
-# ---------------------------------------------------------------------- what is asked
+# ---------------------------------------------------------------------- the message
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +83,7 @@ class FreeText:
 
 @dataclass(frozen=True, slots=True)
 class Template:
-    """A text that Meta has approved, and what its `{{1}}`, `{{2}}` … become."""
+    """A message template, by its name and language at Meta, and the values for its `{{1}}`, `{{2}}` …"""
 
     name: str
     language: str
@@ -91,7 +92,10 @@ class Template:
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One message to one person. `not_before`: None for at once. `approved_by`: the person who did, or None."""
+    """One message to one person, to be sent from `not_before` (None: at once) until just before `not_after`.
+
+    `account`: the one that is to send it. `approved_by`: who approved it; None if nobody has.
+    """
 
     account: str
     purpose: Purpose
@@ -102,23 +106,23 @@ class Request:
     cancelled: bool = False
 
 
-# ---------------------------------------------------------------------- what is known
+# ---------------------------------------------------------------------- what the decision depends on
 
 
 @dataclass(frozen=True, slots=True)
 class Consent:
-    """A person agreed to be written to for this purpose, or took it back. Never changed, only followed by another."""
+    """A person agreed to messages of this purpose (`granted`), or took that back. None changes; later ones follow."""
 
     purpose: Purpose
     granted: bool
     at: datetime
     evidence: str
-    """Where it can be seen that they did. Without it a grant counts for nothing."""
+    """Where it can be seen that they did. A grant without it does not count."""
 
 
 @dataclass(frozen=True, slots=True)
 class Inbound:
-    """A message of this person: which account it came to, and when."""
+    """A message of this person to us: how it came, to which account, and when."""
 
     source: Source
     account: str
@@ -127,7 +131,7 @@ class Inbound:
 
 @dataclass(frozen=True, slots=True)
 class TemplateRecord:
-    """What is known of the template. `approved_here`: a person of the shop approved the very text that Meta has."""
+    """What is known of the request's template. `approved_here`: a person of the shop approved the text it has now."""
 
     category: Purpose
     status: TemplateStatus
@@ -136,7 +140,7 @@ class TemplateRecord:
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """All that a decision looks at besides the request. The defaults deny."""
+    """What is on record about the request, its person and its account. By the defaults nothing may be sent."""
 
     stopped: bool = True
     """The kill switch is on."""
@@ -145,8 +149,11 @@ class Facts:
     attempted: bool = True
     """This request has been handed to a gateway before, whatever came of it."""
     template: TemplateRecord | None = None
+    """The template of the request; None: it has none, or it is not recorded."""
     consents: Sequence[Consent] = ()
+    """Everything that this person said about it, in any order."""
     inbound: Sequence[Inbound] = ()
+    """What is known of this person's messages to us."""
     sent_by_account: Sequence[datetime] = ()
     """Attempts of this account, to anybody, of the last day at least."""
     sent_to_person: Sequence[datetime] = ()
@@ -155,7 +162,7 @@ class Facts:
 
 @dataclass(frozen=True, slots=True)
 class QuietHours:
-    """From `start` until just before `end` on the shop's clock, across midnight if `end` is earlier. Never equal."""
+    """From `start` until just before `end` on the shop's clock, across midnight if `end` is earlier; they differ."""
 
     start: time
     end: time
@@ -167,12 +174,14 @@ class QuietHours:
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """The settings. `account`: the one account that may send."""
+    """What the settings say. `enabled`: sending is on. `account`: the one account that may send."""
 
     enabled: bool
     account: str
     zone: ZoneInfo
+    """The shop's zone, for quiet hours and shown times."""
     quiet: QuietHours | None
+    """None: there are none."""
     account_cap: int
     """Most messages of the account in 24 hours."""
     contact_cap: int
@@ -189,7 +198,7 @@ class Allowed:
 
 @dataclass(frozen=True, slots=True)
 class Denied:
-    """The first obstacle. `until`: when time alone lifts this one, else None. `values`: what its sentence names."""
+    """One obstacle. `until`: when it passes by itself; None if it does not. `values`: what its sentence mentions."""
 
     reason: Reason
     until: datetime | None = None
@@ -197,20 +206,27 @@ class Denied:
 
 
 def decide(request: Request, facts: Facts, policy: Policy, now: datetime) -> Allowed | Denied:
-    """Allowed, or the first obstacle. `now`: aware."""
-    return next(iter(obstacles(request, facts, policy, now)), Allowed())
+    """Allowed, or the first of `obstacles`. `now`: with its zone."""
+    found = obstacles(request, facts, policy, now)
+    return found[0] if found else Allowed()
 
 
 def obstacles(request: Request, facts: Facts, policy: Policy, now: datetime) -> list[Denied]:
-    """Every obstacle that matters, in the order of RULES: of what is over, neither its approval nor the hour does."""
+    """Everything against sending this message now, in the order of RULES; empty: it may be sent.
+
+    Obstacles that approval or time would lift are left out for a request that will never be sent: they don't matter.
+    Raises ValueError if `now` has no zone.
+    """
     if now.tzinfo is None:
         raise ValueError("a decision needs a time with its zone")
-    found = [denied for rule in RULES.values() if (denied := rule(request, facts, policy, now))]
-    over = any(each.reason in _OVER for each in found)
-    return [each for each in found if not (over and each.reason in _OF_ITS_TURN)]
+    answers = [rule(request, facts, policy, now) for rule in RULES.values()]
+    found = [answer for answer in answers if answer is not None]
+    if any(each.reason in _NEVER_SENT for each in found):
+        return [each for each in found if each.reason not in _MAY_PASS]
+    return found
 
 
-# ---------------------------------------------------------------------- the rules
+# ---------------------------------------------------------------------- the rules: each returns its obstacle, or None
 
 
 def _kill_switch(_request: Request, facts: Facts, _policy: Policy, _now: datetime) -> Denied | None:
@@ -218,6 +234,7 @@ def _kill_switch(_request: Request, facts: Facts, _policy: Policy, _now: datetim
 
 
 def _account_disabled(request: Request, _facts: Facts, policy: Policy, _now: datetime) -> Denied | None:
+    """Only the one account of the settings may send, and only while sending is on."""
     if policy.enabled and policy.account and request.account == policy.account:
         return None
     return Denied(Reason.ACCOUNT_DISABLED, values={"account": request.account or "-"})
@@ -240,9 +257,9 @@ def _expired(request: Request, _facts: Facts, _policy: Policy, now: datetime) ->
 
 
 def _no_consent(request: Request, facts: Facts, _policy: Policy, now: datetime) -> Denied | None:
-    """Both what the request says it is for, and what Meta takes its template for, need their consent.
+    """The purpose of the request and Meta's category of its template both need the person's consent.
 
-    An inbound message is the ground of an answer to it (`service`) and consent to nothing else.
+    An answer to their own message (`service`) needs none; that message is no consent to anything else.
     """
     purposes = [request.purpose]
     if isinstance(request.content, Template) and facts.template:
@@ -254,15 +271,24 @@ def _no_consent(request: Request, facts: Facts, _policy: Policy, now: datetime) 
 
 
 def _consented(consents: Sequence[Consent], purpose: Purpose, now: datetime) -> bool:
-    """The last word counts; of two at one time the withdrawal, and a grant only if it shows why and is not to come."""
-    words = [each for each in consents if each.purpose is purpose]
-    granted = [each.at for each in words if each.granted and each.evidence.strip() and each.at <= now]
-    withdrawn = [each.at for each in words if not each.granted]
-    return bool(granted) and (not withdrawn or max(granted) > max(withdrawn))
+    """Whether the last thing that they said about this purpose is a grant.
+
+    A grant counts only with evidence, and not if it is dated in the future. Of a grant and a withdrawal at the same
+    time the withdrawal counts.
+    """
+    about_it = [each for each in consents if each.purpose is purpose]
+    granted = [each.at for each in about_it if each.granted and each.evidence.strip() and each.at <= now]
+    withdrawn = [each.at for each in about_it if not each.granted]
+    if not granted:
+        return False
+    return not withdrawn or max(granted) > max(withdrawn)
 
 
 def _template_needed(request: Request, facts: Facts, _policy: Policy, now: datetime) -> Denied | None:
-    """Only a message to this very account opens its window: one to the number that we listen to opens nothing."""
+    """Free text needs an open window: a message of theirs to this very account within the last 24 hours.
+
+    A message to the number that we listen to opens none. Templates don't need it.
+    """
     if isinstance(request.content, Template):
         return None
     opened = [each.at for each in facts.inbound if each.source is Source.CLOUD_API and each.account == request.account]
@@ -272,6 +298,7 @@ def _template_needed(request: Request, facts: Facts, _policy: Policy, now: datet
 
 
 def _template_not_approved_by_meta(request: Request, facts: Facts, _policy: Policy, _now: datetime) -> Denied | None:
+    """A template needs Meta's approval; one that is not recorded has none."""
     if not isinstance(request.content, Template):
         return None
     status = facts.template.status if facts.template else None
@@ -282,6 +309,7 @@ def _template_not_approved_by_meta(request: Request, facts: Facts, _policy: Poli
 
 
 def _template_not_approved_here(request: Request, facts: Facts, _policy: Policy, _now: datetime) -> Denied | None:
+    """A template needs the approval of a person of the shop too, for the text that it has now."""
     if not isinstance(request.content, Template) or (facts.template and facts.template.approved_here):
         return None
     return Denied(Reason.TEMPLATE_NOT_APPROVED_HERE, values={"template": request.content.name})
@@ -305,7 +333,7 @@ def _quiet_hours(_request: Request, _facts: Facts, policy: Policy, now: datetime
 
 
 def _end_of_quiet(quiet: QuietHours, now: datetime, zone: ZoneInfo) -> datetime:
-    """The next time at which the clock shows `end`; where a clock change skips that, when it would have shown it."""
+    """When the shop's clock shows `end` next (UTC); where a clock change skips that, when it would have shown it."""
     local = now.astimezone(zone)
     day = local.date() if local.time() < quiet.end else local.date() + timedelta(days=1)
     end = datetime.combine(day, quiet.end, zone)
@@ -315,23 +343,25 @@ def _end_of_quiet(quiet: QuietHours, now: datetime, zone: ZoneInfo) -> datetime:
 
 
 def _account_cap(_request: Request, facts: Facts, policy: Policy, now: datetime) -> Denied | None:
-    until = _below(policy.account_cap, facts.sent_by_account, now)
+    until = _below_cap_at(policy.account_cap, facts.sent_by_account, now)
     return Denied(Reason.ACCOUNT_CAP, until=until, values={"cap": policy.account_cap}) if until else None
 
 
 def _contact_cap(_request: Request, facts: Facts, policy: Policy, now: datetime) -> Denied | None:
-    until = _below(policy.contact_cap, facts.sent_to_person, now)
+    until = _below_cap_at(policy.contact_cap, facts.sent_to_person, now)
     return Denied(Reason.CONTACT_CAP, until=until, values={"cap": policy.contact_cap}) if until else None
 
 
-def _below(cap: int, sent: Sequence[datetime], now: datetime) -> datetime | None:
-    """When fewer than `cap` of these lie in the last day; None if they already do. An attempt leaves after 24 hours."""
-    leave = sorted(at + DAY for at in sent if now < at + DAY)
-    return leave[len(leave) - cap] if len(leave) >= cap else None
+def _below_cap_at(cap: int, sent: Sequence[datetime], now: datetime) -> datetime | None:
+    """When fewer than `cap` of these attempts will be within the last 24 hours; None if that is so already."""
+    ends = sorted(at + DAY for at in sent if now < at + DAY)  # when each of them stops counting
+    return ends[len(ends) - cap] if len(ends) >= cap else None
 
 
 def _pair_rate(_request: Request, facts: Facts, _policy: Policy, now: datetime) -> Denied | None:
-    until = max(facts.sent_to_person, default=now - PAIR_GAP) + PAIR_GAP
+    if not facts.sent_to_person:
+        return None
+    until = max(facts.sent_to_person) + PAIR_GAP
     return Denied(Reason.PAIR_RATE, until=until) if now < until else None
 
 
@@ -355,11 +385,11 @@ RULES: Final[Mapping[Reason, Rule]] = {
     Reason.CONTACT_CAP: _contact_cap,
     Reason.PAIR_RATE: _pair_rate,
 }
-"""One rule per reason, in the order in which they are told."""
+"""One rule per reason, in the order in which they are shown."""
 
-_OVER: Final = frozenset({Reason.ALREADY_ATTEMPTED, Reason.CANCELLED, Reason.EXPIRED})
-"""This request will never be sent, whatever is done."""
-_OF_ITS_TURN: Final = frozenset(
+_NEVER_SENT: Final = frozenset({Reason.ALREADY_ATTEMPTED, Reason.CANCELLED, Reason.EXPIRED})
+"""With one of these, the request will never be sent, whatever anybody does."""
+_MAY_PASS: Final = frozenset(
     {
         Reason.NOT_APPROVED,
         Reason.TOO_EARLY,
@@ -369,4 +399,4 @@ _OF_ITS_TURN: Final = frozenset(
         Reason.PAIR_RATE,
     }
 )
-"""Obstacles of this request at this time; the others would stand against a new one too."""
+"""What approval of this request or time would lift. The other obstacles would stand against a new request too."""

@@ -1,4 +1,4 @@
-"""What takes approved messages from here. The only gateway there is sends nothing."""
+"""Gateways: what an approved message is handed to. The only one there is sends nothing."""
 
 from dataclasses import dataclass
 from typing import Protocol
@@ -25,35 +25,38 @@ class Recorded:
 
 @dataclass(frozen=True, slots=True)
 class Accepted:
-    """The provider took it; `message_id` is what its statuses will call it."""
+    """The provider took it. `message_id`: the provider's id, which its later statuses will name."""
 
     message_id: str
 
 
 @dataclass(frozen=True, slots=True)
 class Rejected:
-    """The provider did not take it, and said why. `code`: its own."""
+    """The provider refused it. `code`: the provider's own error code."""
 
     code: str
 
 
 class Gateway(Protocol):
-    """Hands one message over and returns what came back."""
+    """Hands messages to a provider."""
 
     @property
     def name(self) -> str:
-        """As attempts record it."""
+        """Its name in the table `attempts`."""
 
     def send(self, message: ApprovedMessage) -> Recorded | Accepted | Rejected:
-        """Whatever it raises means that nobody knows whether the message was sent."""
+        """Hand over one message, and return the provider's answer.
+
+        If it raises anything, nobody knows whether the message was sent.
+        """
 
 
 class NullGateway:
-    """The default: takes note of the message and sends nothing."""
+    """The only gateway: it sends nothing."""
 
     name = "null"
 
     def send(self, message: ApprovedMessage) -> Recorded:
-        """The note is the attempt itself, which has the text, the recipient and the time."""
+        """Do nothing: the caller has recorded the attempt with its text already."""
         del message
         return Recorded()

@@ -1,7 +1,7 @@
 """The sender's records: requests and what became of them, consent, suppression, templates, the kill switch.
 
-Every method is one transaction, or part of the one that `transaction` holds. Times are as in every table: UTC, ISO 8601
-with milliseconds.
+Every method is one transaction, or part of the one that `transaction` holds. In the tables times are UTC, ISO 8601 with
+milliseconds; arguments `now` are times with their zone. `actor`: who does it, `person:LOGIN` or `system`.
 """
 
 import json
@@ -33,11 +33,11 @@ from leadmasterd.text import _
 from leadmasterd.times import iso
 
 _PLACE: Final = re.compile(r"{{(\d+)}}")
-"""Where a template takes a value, counted from 1."""
+"""A place for a value in the text of a template: its number counts from 1."""
 
 
 class State(StrEnum):
-    """What became of a request: its last status."""
+    """The state of a request: that of its last row in `statuses`."""
 
     DRAFT = "draft"
     APPROVED = "approved"
@@ -45,9 +45,11 @@ class State(StrEnum):
     SENDING = "sending"
     """Handed to the gateway, which has not answered yet."""
     RECORDED = "recorded"
-    """Taken by the null gateway: nothing was sent."""
+    """Handed to the null gateway: nothing was sent."""
     ACCEPTED = "accepted"
+    """By the provider."""
     FAILED = "failed"
+    """Refused by the provider."""
     UNKNOWN = "unknown"
     """The program or the gateway died before the answer, so nobody knows whether it was sent. Never sent again."""
 
@@ -68,9 +70,10 @@ class NewRequest:
 
 @dataclass(frozen=True, slots=True)
 class StoredRequest:
-    """A request with what became of it. `recipient` and `text` are None once the person was forgotten.
+    """A request with its state. `recipient` and `text` are None once the person was forgotten.
 
-    `text`: as they would read it; a template that is not recorded can't be told.
+    `actor`: who drafted it. `text`: as the person would read it, or did; None too if the template is not recorded, or
+    now takes another number of values.
     """
 
     request_id: int
@@ -87,7 +90,7 @@ class StoredRequest:
 
 @dataclass(frozen=True, slots=True)
 class StoredTemplate:
-    """A template as Meta has it, and who of us approved this very text."""
+    """A template as Meta has it. `approved_by`: the person of the shop who approved the text it has now, or None."""
 
     account: str
     name: str
@@ -98,17 +101,17 @@ class StoredTemplate:
     approved_by: str | None
 
     def places(self) -> int:
-        """How many values it takes."""
+        """How many values it takes: the highest number of a place in its text; 0: none."""
         return max((int(number) for number in _PLACE.findall(self.body)), default=0)
 
     def filled(self, values: Sequence[str]) -> str:
-        """The text with these values."""
+        """The text with these values in its places; there must be `places()` of them."""
         return _PLACE.sub(lambda place: values[int(place[1]) - 1], self.body)
 
 
 @dataclass(frozen=True, slots=True)
 class Switch:
-    """The kill switch. `at`, `actor`: when and by whom it was last turned; None: never, and so it is on."""
+    """The kill switch; `stopped`: it is on. `at`, `actor`: when and by whom it was last turned; None: never yet."""
 
     stopped: bool
     at: datetime | None = None
@@ -124,7 +127,7 @@ class Records:
 
     @classmethod
     def open(cls, path: Path) -> "Records":
-        """Make the file if it is not there. Raises CannotUseDatabase, CannotUseState."""
+        """Open the records, or make them if there is no file. Raises CannotUseDatabase, CannotUseState."""
         return cls(*open_database(path))
 
     def close(self) -> None:
@@ -133,7 +136,10 @@ class Records:
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
-        """Nobody else writes meanwhile: what was decided is decided about what is still so when it is written."""
+        """A transaction that holds the write lock from its beginning; inside another one, a part of that.
+
+        Nobody else writes meanwhile, so what a decision has read is still true when its result is written.
+        """
         if self._connection.in_transaction:
             yield
             return
@@ -153,14 +159,14 @@ class Records:
     # ------------------------------------------------------------------ the kill switch
 
     def switch(self) -> Switch:
-        """Whether it is on."""
+        """The kill switch as it was last turned; on if it never was."""
         row = self._row("SELECT stopped, at, actor FROM kill_switch ORDER BY switch_id DESC LIMIT 1")
         if row is None:
             return Switch(stopped=True)
         return Switch(stopped=bool(row["stopped"]), at=_time(row["at"]), actor=row["actor"])
 
     def turn_switch(self, *, stopped: bool, actor: str, now: datetime) -> None:
-        """On (`stopped`) or off."""
+        """Turn the kill switch on (`stopped`) or off."""
         self._write(
             "INSERT INTO kill_switch (at, stopped, actor) VALUES (:at, :stopped, :actor)",
             at=iso(now),
@@ -171,7 +177,7 @@ class Records:
     # ------------------------------------------------------------------ people
 
     def add_consent(self, person: str, consent: Consent, *, actor: str) -> None:
-        """What they said last counts. Raises Refused without evidence, also for a withdrawal."""
+        """Append that a person gave or withdrew consent. Raises Refused without evidence, also for a withdrawal."""
         if not consent.evidence.strip():
             raise Refused(_("cannot record consent without evidence: say where it can be seen"))
         self._write(
@@ -186,13 +192,13 @@ class Records:
         )
 
     def suppress(self, person: str, *, actor: str, now: datetime, lift: bool = False) -> None:
-        """They asked not to be written to; `lift`: they want to be again."""
-        self._suppression(person, "lifted" if lift else "asked", actor=actor, now=now)
+        """Append that a person asked not to be written to; with `lift`, that they may be written to again."""
+        self._append_suppression(person, "lifted" if lift else "asked", actor=actor, now=now)
 
     def forget(self, person: str, *, actor: str, now: datetime) -> int:
-        """Suppress them, and erase their number, words and consents. How many requests were emptied."""
+        """Suppress a person, and erase their number, words and consents. Returns how many requests were emptied."""
         with self.transaction():
-            self._suppression(person, "forgotten", actor=actor, now=now)
+            self._append_suppression(person, "forgotten", actor=actor, now=now)
             self._write("DELETE FROM consents WHERE person = :person", person=person)
             self._write("UPDATE attempts SET text = NULL WHERE person = :person", person=person)
             return self._write(
@@ -201,7 +207,8 @@ class Records:
                 person=person,
             )
 
-    def _suppression(self, person: str, cause: str, *, actor: str, now: datetime) -> None:
+    def _append_suppression(self, person: str, cause: str, *, actor: str, now: datetime) -> None:
+        """`cause`: `asked`, `forgotten`, or `lifted`, which ends the suppression."""
         self._write(
             "INSERT INTO suppressions (person, cause, at, actor) VALUES (:person, :cause, :at, :actor)",
             person=person,
@@ -213,7 +220,10 @@ class Records:
     # ------------------------------------------------------------------ templates
 
     def put_template(self, template: StoredTemplate, *, now: datetime) -> None:
-        """As Meta has it now. Our own approval stays with the text that was approved."""
+        """Record a template as Meta has it now, or change what is recorded.
+
+        Our own approval stays with the text that was approved: after a change of the text it does not hold.
+        """
         self._write(
             "INSERT INTO templates (account, name, language, category, status, body, updated_at) "
             "VALUES (:account, :name, :language, :category, :status, :body, :at) ON CONFLICT DO UPDATE SET "
@@ -229,7 +239,7 @@ class Records:
         )
 
     def approve_template(self, template: StoredTemplate, *, actor: str | None, now: datetime) -> None:
-        """Approve the text as it is now; `actor` None takes an approval back."""
+        """Approve this text of a recorded template; with `actor` None, take the approval back."""
         self._write(
             "UPDATE templates SET approved_body = iif(:actor IS NULL, NULL, :body), approved_by = :actor, "
             "approved_at = iif(:actor IS NULL, NULL, :at) "
@@ -243,7 +253,7 @@ class Records:
         )
 
     def template(self, account: str, name: str, language: str) -> StoredTemplate | None:
-        """None if it was never recorded."""
+        """The recorded template with this name and language; None if there is none."""
         found = self._templates("(account, name, language) = (?, ?, ?)", account, name, language)
         return found[0] if found else None
 
@@ -252,6 +262,7 @@ class Records:
         return self._templates("1")
 
     def _templates(self, condition: str, *values: str) -> list[StoredTemplate]:
+        """Those for which an SQL condition with these values holds, by name."""
         rows = self._connection.execute(
             "SELECT account, name, language, category, status, body, iif(body = approved_body, approved_by, NULL) "
             f"AS approved_by FROM templates WHERE {condition} ORDER BY account, name, language",
@@ -273,8 +284,11 @@ class Records:
     # ------------------------------------------------------------------ requests
 
     def add_request(self, new: NewRequest, *, actor: str, now: datetime) -> int:
-        """A draft. Raises Refused for a template that is not recorded, or that takes more or fewer values."""
-        text = template = language = values = None
+        """Write a request as a draft. Returns its id.
+
+        Raises Refused for an empty text, and for a template that is not recorded or takes more or fewer values.
+        """
+        text = template = language = values = None  # the columns of free text, or of a template
         if isinstance(new.content, Template):
             template, language = new.content.name, new.content.language
             values = json.dumps(new.content.values, ensure_ascii=False)
@@ -310,6 +324,7 @@ class Records:
         return request_id
 
     def _check_values(self, account: str, content: Template) -> None:
+        """Raise Refused unless this template is recorded and takes as many values as it was given."""
         template = self.template(account, content.name, content.language)
         if template is None:
             raise Refused(
@@ -327,7 +342,7 @@ class Records:
     def add_status(
         self, request_id: int, state: State, *, actor: str, now: datetime, detail: str | None = None
     ) -> None:
-        """What became of it."""
+        """Append a state of the request. `detail`: the provider's id of the message, or what went wrong."""
         self._write(
             "INSERT INTO statuses (request_id, at, state, actor, detail) VALUES (:id, :at, :state, :actor, :detail)",
             id=request_id,
@@ -338,7 +353,7 @@ class Records:
         )
 
     def move(self, request_id: int, state: State, *, allowed: Sequence[State], actor: str, now: datetime) -> None:
-        """A person moves a request on. Raises Refused if it is in none of the allowed states."""
+        """Append this state if the request is in an allowed one. Raises Refused if it is not, or there is none."""
         with self.transaction():
             before = self.request(request_id).state
             if before not in allowed:
@@ -350,18 +365,18 @@ class Records:
             self.add_status(request_id, state, actor=actor, now=now)
 
     def request(self, request_id: int) -> StoredRequest:
-        """Raises Refused if there is none."""
+        """The request with this id. Raises Refused if there is none."""
         found = self._requests("WHERE request_id = :id", id=request_id)
         if not found:
             raise Refused(_("cannot find request {id}: `leadmaster-outbound list` shows them").format(id=request_id))
         return found[0]
 
     def requests(self, state: State | None = None, *, limit: int = -1) -> list[StoredRequest]:
-        """The newest first."""
-        condition = "WHERE state = :state" if state else ""
-        return self._requests(
-            f"{condition} ORDER BY request_id DESC LIMIT :limit", state=state and state.value, limit=limit
-        )
+        """Requests in this state, or all, the newest first. `limit`: at most so many; negative: no limit."""
+        if state is None:
+            return self._requests("ORDER BY request_id DESC LIMIT :limit", limit=limit)
+        condition = "WHERE state = :state ORDER BY request_id DESC LIMIT :limit"
+        return self._requests(condition, state=state.value, limit=limit)
 
     def counts(self) -> dict[str, int]:
         """How many requests are in each state; states with none are left out."""
@@ -371,24 +386,26 @@ class Records:
         )
         return {row["state"]: row["n"] for row in rows}
 
-    def _requests(self, condition: str, **values: object) -> list[StoredRequest]:
+    def _requests(self, clauses: str, **values: object) -> list[StoredRequest]:
+        """The requests that SQL clauses (WHERE, ORDER BY, LIMIT) with these values choose, with their last states."""
         rows = self._connection.execute(
             "SELECT * FROM (SELECT r.*, s.state, s.at AS state_at, s.actor AS state_actor, a.text AS attempted_text "
             "FROM requests r JOIN statuses s ON s.status_id = (SELECT max(status_id) FROM statuses "
-            f"WHERE request_id = r.request_id) LEFT JOIN attempts a USING (request_id)) {condition}",
+            f"WHERE request_id = r.request_id) LEFT JOIN attempts a USING (request_id)) {clauses}",
             values,
         ).fetchall()
         return [self._stored(row) for row in rows]
 
     def _stored(self, row: sqlite3.Row) -> StoredRequest:
+        """A row of `_requests` as a value. The text that was attempted wins over what its template says today."""
         state = State(row["state"])
         content: FreeText | Template = FreeText(row["text"] or "")
         text: str | None = row["text"]
         if row["template"] is not None:
             content = Template(row["template"], row["language"], tuple(json.loads(row["values_json"])))
             template = self.template(row["account"], content.name, content.language)
-            fits = template is not None and template.places() == len(content.values)
-            text = template.filled(content.values) if template and fits else None
+            if template is not None and template.places() == len(content.values):
+                text = template.filled(content.values)
         return StoredRequest(
             request_id=row["request_id"],
             created_at=_time(row["created_at"]),
@@ -413,32 +430,31 @@ class Records:
     # ------------------------------------------------------------------ deciding and sending
 
     def facts(self, stored: StoredRequest, now: datetime, inbound: Sequence[Inbound]) -> Facts:
-        """All that the decision looks at. Their own messages come from elsewhere: this file has none."""
-        request, person = stored.request, {"person": stored.person}
-        template = None
-        if isinstance(request.content, Template):
-            found = self.template(request.account, request.content.name, request.content.language)
-            # A text that takes other values than were given is not the one that the request was made for.
-            fits = found is not None and found.places() == len(request.content.values)
-            if found:
-                template = TemplateRecord(found.category, found.status, found.approved_by is not None and fits)
-        last = self._row(
-            "SELECT cause FROM suppressions WHERE person = :person ORDER BY suppression_id DESC LIMIT 1", **person
+        """What the decision on this request depends on. `inbound`: the person's messages to us, which are not in here.
+
+        A person counts as suppressed by the last row about them in `suppressions`, or because they were forgotten.
+        """
+        request = stored.request
+        last_suppression = self._row(
+            "SELECT cause FROM suppressions WHERE person = :person ORDER BY suppression_id DESC LIMIT 1",
+            person=stored.person,
         )
+        is_suppressed = last_suppression is not None and last_suppression["cause"] != "lifted"
+        is_forgotten = stored.recipient is None
         attempts = self._connection.execute(
             "SELECT account, person, started_at FROM attempts "
             "WHERE started_at > :since AND (account = :account OR person = :person)",
-            {**person, "account": request.account, "since": iso(now - DAY - DAY)},
+            {"person": stored.person, "account": request.account, "since": iso(now - 2 * DAY)},  # a day would do
         ).fetchall()
         attempted = self._row("SELECT 1 FROM attempts WHERE request_id = :id", id=stored.request_id)
         consents = self._connection.execute(
-            "SELECT purpose, granted, at, evidence FROM consents WHERE person = :person", person
+            "SELECT purpose, granted, at, evidence FROM consents WHERE person = :person", {"person": stored.person}
         )
         return Facts(
             stopped=self.switch().stopped,
-            suppressed=stored.recipient is None or (last is not None and last["cause"] != "lifted"),
+            suppressed=is_suppressed or is_forgotten,
             attempted=attempted is not None,
-            template=template,
+            template=self._template_record(request),
             consents=[
                 Consent(Purpose(row["purpose"]), bool(row["granted"]), _time(row["at"]), row["evidence"])
                 for row in consents
@@ -448,8 +464,25 @@ class Records:
             sent_to_person=[_time(row["started_at"]) for row in attempts if row["person"] == stored.person],
         )
 
+    def _template_record(self, request: Request) -> TemplateRecord | None:
+        """What is known of the request's template; None for free text, and for a template that is not recorded.
+
+        If the template takes another number of values than the request has, the shop's approval does not count: it was
+        given for another text than the one the request was made for.
+        """
+        if not isinstance(request.content, Template):
+            return None
+        found = self.template(request.account, request.content.name, request.content.language)
+        if found is None:
+            return None
+        fits = found.places() == len(request.content.values)
+        return TemplateRecord(found.category, found.status, found.approved_by is not None and fits)
+
     def begin_attempt(self, stored: StoredRequest, *, gateway: str, actor: str, now: datetime) -> None:
-        """Written before the gateway is asked. A second one for a request is an error of the database."""
+        """Record the attempt and the state `sending`, before the gateway is asked.
+
+        Raises sqlite3.IntegrityError at a second attempt of a request: nothing is sent twice.
+        """
         with self.transaction():
             self._write(
                 "INSERT INTO attempts (request_id, account, person, started_at, gateway, text) "
@@ -464,7 +497,10 @@ class Records:
             self.add_status(stored.request_id, State.SENDING, actor=actor, now=now)
 
     def give_up_on_orphans(self, *, actor: str, now: datetime) -> list[int]:
-        """Requests whose sender died before the answer become `unknown`. Only while nothing else sends."""
+        """Requests that are still `sending`, because their sender died, become `unknown`. Returns their ids.
+
+        To be called only while nothing else sends.
+        """
         with self.transaction():
             orphans = [each.request_id for each in self.requests(State.SENDING)]
             for request_id in orphans:
@@ -474,17 +510,23 @@ class Records:
     # ------------------------------------------------------------------ SQL
 
     def _row(self, query: str, **values: object) -> sqlite3.Row | None:
+        """The first row of a query, or None."""
         found: sqlite3.Row | None = self._connection.execute(query, values).fetchone()
         return found
 
     def _write(self, statement: str, **values: Any) -> int:
+        """Run a statement in a transaction. Returns how many rows it changed."""
         with self.transaction():
             return self._connection.execute(statement, values).rowcount
 
 
 @contextmanager
 def open_records(path: Path) -> Iterator[Records]:
-    """Open and close. Raises CannotUseDatabase, CannotUseState, also for what is found while they are open."""
+    """The records of this file, closed at the end.
+
+    Raises CannotUseDatabase and CannotUseState; SQLite's errors while they are open become CannotUseDatabase too,
+    except those that show a defect.
+    """
     records = Records.open(path)
     try:
         yield records

@@ -1,4 +1,7 @@
-"""Hands approved requests to the gateway, one by one. Each is decided anew at that moment, and attempted once ever."""
+"""Hands approved requests to the gateway, one by one.
+
+Whether each may be sent is decided again at that moment, and a request is attempted at most once, whatever happens.
+"""
 
 import fcntl
 import os
@@ -16,7 +19,7 @@ from leadmasterd.outbound.records import Records, State, StoredRequest
 from leadmasterd.text import _
 
 ACTOR: Final = "system"
-"""Who writes what the program did by itself."""
+"""The actor on record for what the program did by itself."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +33,7 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True)
 class Sender:
-    """`inbound_of`: what is known of their messages to us. `clock`: the time, aware."""
+    """Sends what is approved. `inbound_of`: the person's known messages to us. `clock`: the time, with its zone."""
 
     records: Records
     gateway: Gateway
@@ -39,15 +42,24 @@ class Sender:
     clock: Callable[[], datetime]
 
     def send_approved(self) -> Iterator[Outcome]:
-        """The oldest first. The caller holds `only_sender`, so whatever is still `sending` has lost its sender."""
+        """Send all approved requests that may be sent now, the oldest first, and yield what became of each.
+
+        The caller holds `only_sender`. So a request that is still `sending` was left by a sender that died: it becomes
+        `unknown`, and those are yielded first.
+        """
         for request_id in self.records.give_up_on_orphans(actor=ACTOR, now=self.clock()):
             yield Outcome(request_id, State.UNKNOWN)
         for stored in reversed(self.records.requests(State.APPROVED)):
             yield self._send(stored.request_id)
 
     def _send(self, request_id: int) -> Outcome:
+        """Decide on one request, record the attempt and hand it over. Raises what the gateway raises.
+
+        Decision and attempt are one transaction, so nothing that the decision depends on can change in between.
+        """
         with self.records.transaction():
-            stored, now = self.records.request(request_id), self.clock()
+            stored = self.records.request(request_id)
+            now = self.clock()
             facts = self.records.facts(stored, now, self.inbound_of(stored))
             answer = decide(stored.request, facts, self.policy, now)
             if isinstance(answer, Denied):
@@ -65,6 +77,7 @@ class Sender:
         return Outcome(request_id, state)
 
     def _hand_over(self, stored: StoredRequest) -> tuple[State, str | None]:
+        """The request's new state by the gateway's answer, and the provider's id or error code if there is one."""
         assert stored.recipient is not None, "a forgotten person is suppressed"
         assert stored.text is not None, "a template that is not recorded is approved by nobody"
         message = ApprovedMessage(
@@ -85,7 +98,7 @@ class Sender:
 
 @contextmanager
 def only_sender(database: Path) -> Iterator[None]:
-    """Nobody else sends from these records meanwhile. Raises Refused if somebody does."""
+    """Hold a lock, so that no other process sends from these records meanwhile. Raises Refused if one does now."""
     fd = os.open(database.with_name(f"{database.name}.lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -1,4 +1,7 @@
-"""Reasons of a decision in words, English and Spanish. Pure; what is stored is the code."""
+"""The obstacles of a decision as sentences, in English and Spanish. Pure.
+
+They are not translated by the catalogue, because people and JSON get both languages.
+"""
 
 from collections.abc import Mapping
 from datetime import datetime, time, tzinfo
@@ -57,23 +60,25 @@ _WORDS_ES: Final[Mapping[str, str]] = {
 
 
 def english(denied: Denied, zone: tzinfo) -> str:
-    """One sentence, with times of this zone."""
+    """The obstacle as one sentence. `zone`: of the times in it."""
     return _filled(ENGLISH, denied, zone, never="there was none")
 
 
 def spanish(denied: Denied, zone: tzinfo) -> str:
-    """The same in Spanish."""
+    """As `english`, in Spanish."""
     values = {key: _WORDS_ES.get(str(value), value) for key, value in denied.values.items()}
-    told = Denied(denied.reason, until=denied.until, values=values)
-    return _filled(SPANISH, told, zone, never="no hubo ninguno")
+    in_spanish = Denied(denied.reason, until=denied.until, values=values)
+    return _filled(SPANISH, in_spanish, zone, never="no hubo ninguno")
 
 
 def _filled(sentences: Mapping[Reason, str], denied: Denied, zone: tzinfo, *, never: str) -> str:
+    """The sentence of the obstacle's reason, with its values. `never`: the words for a time that there is not."""
     values = {**denied.values, "until": denied.until}
     return sentences[denied.reason].format(**{key: _shown(value, zone, never) for key, value in values.items()})
 
 
 def _shown(value: object, zone: tzinfo, never: str) -> str:
+    """One value as text: moments in this zone, times of day as `14:30`."""
     match value:
         case None:
             return never
