@@ -14,7 +14,7 @@ from leadmasterd.daemon.warnings import ActiveWarnings
 from leadmasterd.leads.calendar import BusinessCalendar
 from leadmasterd.projection.policy import classifier_of, policy_of
 from leadmasterd.projection.projector import Projector
-from leadmasterd.queries.deadlines import by_hours_of
+from leadmasterd.queries.deadlines import with_current_deadlines
 from leadmasterd.settings.leads_light import LightLeadsSettings, read_leads_settings
 from leadmasterd.settings.model import load
 from leadmasterd.settings.paths import find_paths
@@ -180,7 +180,7 @@ def test_a_page_loads_no_calendar_while_messages_come(shop: Shop) -> None:
     for settings, computes in ((ALWAYS_OPEN, False), (EVENINGS, True)):
         write(shop, settings)
         with reading(shop.database) as connection:
-            by_hours_of(connection, read_leads_settings(find_paths(None)), in_doubt=False)
+            with_current_deadlines(connection, read_leads_settings(find_paths(None)), while_pending=False)
             views = connection.execute("SELECT count(*) FROM sqlite_temp_schema").fetchone()[0]
         assert bool(views) == computes
 

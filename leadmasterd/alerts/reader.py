@@ -10,7 +10,7 @@ from typing import Final, TypeVar
 
 from leadmasterd.errors import CannotUseDatabase, DatabaseBusy, DatabaseDamaged
 from leadmasterd.queries.database import Connection, cause_in_file, open_for_reading
-from leadmasterd.queries.deadlines import by_hours_of
+from leadmasterd.queries.deadlines import with_current_deadlines
 from leadmasterd.settings.leads_light import LightLeadsSettings, read_leads_settings
 from leadmasterd.settings.paths import Paths
 
@@ -70,7 +70,7 @@ class Reader:
             return None
         with closing(connection):
             try:
-                found = work(by_hours_of(connection, self.settings))
+                found = work(with_current_deadlines(connection, self.settings))
             except Exception as error:  # noqa: BLE001 - a damaged row can make anything fail
                 self._failed(cause_in_file(self._paths.database, error) or error, now)
                 self._not_before = time.monotonic() + max(_AFTER_A_DEFECT, _SHARE * (time.thread_time() - began))

@@ -13,7 +13,7 @@ from leadmasterd.cli.arguments import add_epilog, add_json
 from leadmasterd.clock import Clock, length
 from leadmasterd.errors import CannotUseDatabase, DatabaseDamaged
 from leadmasterd.queries.database import Connection, cause_in_file, open_for_reading
-from leadmasterd.queries.deadlines import by_hours_of
+from leadmasterd.queries.deadlines import with_current_deadlines
 from leadmasterd.queries.waiting import count_waiting, waiting
 from leadmasterd.settings.leads_light import LightLeadsSettings, read_leads_settings
 from leadmasterd.settings.paths import Paths, find_paths
@@ -104,7 +104,7 @@ def _reading(paths: Paths, settings: LightLeadsSettings) -> Iterator[Connection 
         return
     with closing(connection):
         try:
-            yield by_hours_of(connection, settings)
+            yield with_current_deadlines(connection, settings)
         except Exception as error:
             if cause := cause_in_file(paths.database, error):
                 raise cause from error

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from leadmasterd.clock import Clock
 from leadmasterd.queries.database import Connection, open_for_reading
-from leadmasterd.queries.deadlines import by_hours_of
+from leadmasterd.queries.deadlines import with_current_deadlines
 from leadmasterd.queries.waiting import BusinessSeconds
 from leadmasterd.settings.leads_light import LightLeadsSettings, read_leads_settings
 from leadmasterd.settings.paths import Paths
@@ -33,7 +33,7 @@ def leads_database(paths: Paths, settings: LightLeadsSettings) -> Connection | N
     if connection is None:
         return None
     try:
-        return by_hours_of(connection, settings)
+        return with_current_deadlines(connection, settings)
     except BaseException:
         connection.close()
         raise

@@ -1,5 +1,5 @@
-"""The only read path for people and programs: typed records from the database, nothing written, nothing printed.
+"""The only read path for people and programs: typed records from the database. Nothing here writes or prints.
 
-The objects of docs/json.md are the TypedDicts here; times in them are the tables' text. Light imports, because
-read-only commands must answer at once.
+The JSON objects of docs/json.md are TypedDicts in these modules. Times in them are text as in the tables (ISO 8601,
+UTC). Imports are light, because read-only commands must answer at once.
 """

@@ -1,23 +1,25 @@
-"""Which alerts are open and which were told to whom, from `alerts.db`, which the feeds process writes."""
+"""Which alerts are open, and what was sent to whom: read from `alerts.db`, which the feeds process writes."""
 
 import json
 from pathlib import Path
 from typing import Final, Literal, TypedDict, cast
 
-from leadmasterd.queries.database import open_beside, rows
+from leadmasterd.queries.database import open_companion, rows
 from leadmasterd.settings.paths import Paths
 from leadmasterd.text import later, translated
 
 VERSION: Final = 1
-"""As `leadmasterd.alerts.store` writes it."""
-_ANEW: Final = later("what still holds is then told again, and the history is lost")
+"""The version of the file that `leadmasterd.alerts.store` writes."""
+_IF_RECREATED: Final = later("what still holds is then told again, and the history is lost")
 
 What = Literal["began", "ended", "digest"]
+"""What an alert says: that a condition began to hold or ended, or several of these at once."""
 State = Literal["held", "gathered", "due", "told", "over", "in_digest", "given_up"]
+"""What became of an alert; `queries.words.alert_state` has the words."""
 
 
 class OpenAlert(TypedDict):
-    """A condition that holds now."""
+    """A condition that holds now, and what became of the alert about it. `subject`: whom or what it concerns."""
 
     kind: str
     subject: str
@@ -27,7 +29,7 @@ class OpenAlert(TypedDict):
 
 
 class Delivery(TypedDict):
-    """What became of an alert at one address."""
+    """What became of an alert at one address. `told_at`: None until it is delivered; `why`: the last failure."""
 
     to: str
     told_at: str | None
@@ -36,7 +38,7 @@ class Delivery(TypedDict):
 
 
 class Alert(TypedDict):
-    """Something that was to be told."""
+    """One message of the alerts, delivered or not. `at`: when it was made; `due_at`: when it is to be sent next."""
 
     at: str
     kind: str
@@ -50,34 +52,42 @@ class Alert(TypedDict):
 
 
 class AlertHistory(TypedDict):
-    """`alerts history --json`."""
+    """The answer of `alerts history --json`. `total`: of all alerts, also those beyond the limit."""
 
     total: int
     alerts: list[Alert]
 
 
 def file_of(paths: Paths) -> Path:
-    """Where alerts are kept."""
+    """The path of `alerts.db`."""
     return paths.state_dir / "alerts.db"
 
 
 def open_alerts(paths: Paths) -> list[OpenAlert]:
-    """What holds now, as far as it was to be told; the oldest first. Raises CannotUseDatabase and CannotUseState."""
-    with open_beside(file_of(paths), "ro", version=VERSION, anew=translated(_ANEW)) as connection:
-        found = connection and rows(
+    """The conditions that hold now and that an alert was made for, the oldest first; none before the file exists.
+
+    Raises CannotUseDatabase and CannotUseState.
+    """
+    with open_companion(file_of(paths), "ro", version=VERSION, if_recreated=translated(_IF_RECREATED)) as connection:
+        if connection is None:
+            return []
+        found = rows(
             connection,
             "SELECT e.kind, e.subject, e.since, n.title, n.state FROM episodes e JOIN notes n ON n.note_id = coalesce("
             "(SELECT max(note_id) FROM notes WHERE kind = e.kind AND subject = e.subject AND what = 'began'), "
-            # Many that begin at once have one note.
+            # Where many conditions began at once, a digest is their only note.
             "(SELECT max(note_id) FROM notes WHERE kind = e.kind AND what = 'digest')) "
             "WHERE e.open ORDER BY e.since, n.note_id",
         )
-    return cast("list[OpenAlert]", found or [])
+    return cast("list[OpenAlert]", found)
 
 
 def alert_history(paths: Paths, *, limit: int) -> AlertHistory:
-    """What was told, or is to be; the newest first. Raises CannotUseDatabase and CannotUseState."""
-    with open_beside(file_of(paths), "ro", version=VERSION, anew=translated(_ANEW)) as connection:
+    """The newest `limit` alerts, sent or still to be sent, the newest first; none before the file exists.
+
+    Raises CannotUseDatabase and CannotUseState.
+    """
+    with open_companion(file_of(paths), "ro", version=VERSION, if_recreated=translated(_IF_RECREATED)) as connection:
         if connection is None:
             return {"total": 0, "alerts": []}
         found = rows(

@@ -1,4 +1,7 @@
-"""What alerts ask whenever the database has changed: cheap, however many messages and people there are."""
+"""What alerts read whenever the database has changed: a snapshot, cheap however many messages and people there are.
+
+Which of it becomes an alert is left to `leadmasterd.alerts`.
+"""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -12,19 +15,19 @@ from leadmasterd.queries.people import DISPLAY_NAME
 
 
 class Wait(NamedTuple):
-    """A conversation that waits. Times are ISO text. `due_at`: None without opening hours ahead."""
+    """A conversation that waits. Times are ISO text. `due_at`: of the SLA target; None without opening hours ahead."""
 
     cycle: str
-    """Another one with each wait."""
+    """An id of this one wait: the conversation's next wait has another."""
     conversation_id: int
     message_id: int | None
-    """None: a missed call."""
+    """The message that began the wait; None for a missed call."""
     since: str
     due_at: str | None
 
 
 class NewLead(TypedDict):
-    """A lead as it is told."""
+    """What an alert about a new lead says of it. `message_id`: the message that opened it, if one did."""
 
     lead_id: int
     who: str
@@ -37,7 +40,7 @@ class NewLead(TypedDict):
 
 
 class Settled(NamedTuple):
-    """The last phase that leads to no other by itself: ready, or one in which a person is needed."""
+    """The last phase that lasts, and since when: ready, or one in which a person is needed."""
 
     phase: str
     at: str
@@ -45,7 +48,7 @@ class Settled(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """The database at one moment."""
+    """What alerts need to know of the database at one moment. `unjudged`: conversations still to be projected."""
 
     waits: tuple[Wait, ...] = ()
     new_leads: tuple[NewLead, ...] = ()
@@ -56,7 +59,10 @@ class Snapshot:
 
 
 def snapshot(connection: Connection, *, leads_since: datetime | None) -> Snapshot:
-    """Who waits and how complete capture is; with `leads_since` also the leads that were opened since then."""
+    """Who waits, which leads are new and how complete capture is.
+
+    `leads_since`: new are the open leads that were opened since then; None: they are not asked for.
+    """
     return Snapshot(
         waits=_waits(connection),
         new_leads=_new_leads(connection, leads_since) if leads_since else (),
@@ -77,7 +83,7 @@ _WAITS: Final = """
 
 def _waits(connection: Connection) -> tuple[Wait, ...]:
     cursor = connection.cursor()
-    cursor.row_factory = None
+    cursor.row_factory = None  # plain tuples
     return tuple(Wait(str(cycle), *rest) for cycle, *rest in cursor.execute(_WAITS))
 
 
@@ -92,10 +98,12 @@ _NEW_LEADS: Final = f"""
 
 def _new_leads(connection: Connection, since: datetime) -> tuple[NewLead, ...]:
     found = rows(connection, _NEW_LEADS, since=times.iso(since))
-    return tuple(cast("NewLead", row | cast("dict[str, Any]", {"who": visible_name(row)})) for row in found)
+    named: list[dict[str, Any]] = [row | {"who": visible_name(row)} for row in found]
+    return tuple(cast("NewLead", each) for each in named)
 
 
 def _settled(connection: Connection) -> Settled | None:
+    """None before there was such a phase."""
     row = connection.execute(
         "SELECT phase, at FROM session_events WHERE phase IN ('ready', 'waiting_for_scan', 'needs_passkey', 'halted') "
         "ORDER BY event_id DESC LIMIT 1"

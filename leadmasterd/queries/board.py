@@ -1,4 +1,8 @@
-"""Open leads by stage, the longest in it first: what is stuck, what nobody has planned for, which quotes are silent."""
+"""The board: open leads in columns by stage, and which of them need attention.
+
+A lead is stuck (too long in one stage), unplanned (nobody waits and no follow-up is planned) or silent (quoted, and
+the customer has not written since).
+"""
 
 from collections.abc import Mapping
 from datetime import datetime, timedelta
@@ -12,10 +16,15 @@ from leadmasterd.queries.people import DISPLAY_NAME
 from leadmasterd.times import iso
 
 Only = Literal["stuck", "unplanned", "silent"]
+"""Which leads the cards are limited to."""
 
 
 class Card(TypedDict):
-    """An open lead. `unplanned`: nobody waits for an answer, and no follow-up is planned."""
+    """An open lead. `stage_at`: since when it has been in its stage.
+
+    `stuck`: for too many days. `unplanned`: nobody waits for an answer and no follow-up is planned. `silent`: it is
+    quoted, and the customer has not written since. `follow_up_at`: when the next planned follow-up is due.
+    """
 
     lead_id: int
     conversation_id: int
@@ -35,7 +44,7 @@ class Card(TypedDict):
 
 
 class BoardColumn(TypedDict):
-    """A stage: how many open leads are in it, and the first cards of those that were asked for."""
+    """A stage: how many open leads are in it, how many need attention, and the first cards of those asked for."""
 
     stage: str
     leads: int
@@ -43,12 +52,12 @@ class BoardColumn(TypedDict):
     unplanned: int
     silent: int
     chosen: int
-    """How many of them were asked for."""
+    """How many leads the cards are taken from: all, or those that the board is limited to."""
     cards: list[Card]
 
 
 class Board(TypedDict):
-    """All open leads. `days`: in one stage for longer is stuck."""
+    """All open leads. `days`: in one stage for longer is stuck. `unjudged`: conversations still to be projected."""
 
     as_of: str
     days: int
@@ -62,7 +71,7 @@ _SILENT: Final = (
     "l.stage = 'quoted' AND l.stage_at <= :day_ago AND NOT EXISTS (SELECT 1 FROM conversations s "
     "WHERE s.conversation_id = l.conversation_id AND s.last_inbound_at > l.stage_at)"
 )
-"""Quoted a day ago or earlier, the day of the first follow-up, and they have written nothing since."""
+"""SQL: quoted so long ago that the first follow-up is due (`:day_ago`), and they have written nothing since."""
 
 _ONLY: Final[Mapping[Only | None, str]] = {
     None: "1",
@@ -70,6 +79,7 @@ _ONLY: Final[Mapping[Only | None, str]] = {
     "unplanned": f"NOT EXISTS ({_PLANNED}) AND NOT EXISTS ({_WAITS})",
     "silent": _SILENT,
 }
+"""SQL conditions on a lead `l`."""
 
 _CARDS: Final = f"""
     SELECT l.lead_id, l.conversation_id, v.chat, {DISPLAY_NAME} AS who, coalesce(c.phone, r.phone) AS phone,
@@ -98,31 +108,32 @@ _WITH_NEXT_ACTION: Final = """
         WHERE u.waiting_since IS NOT NULL AND w.conversation_id = u.conversation_id AND w.ended_at IS NULL
     ) CROSS JOIN leads l USING (lead_id) WHERE l.closed_at IS NULL GROUP BY l.stage
 """
-"""Few, beside all open leads: so those without are the rest."""
+"""Open leads with a planned follow-up or a wait. They are few, so these are counted, and the rest is unplanned."""
 
 
 def board(connection: Connection, now: datetime, *, days: int, limit: int, only: Only | None = None) -> Board:
-    """All stages in their order, each with at most `limit` cards; with `only`, cards of those leads alone.
+    """All stages in their order, each with at most `limit` cards, those that have been longest in the stage first.
 
-    `days`: in one stage for longer is stuck. `silent`: quoted, and they have written nothing for a day or more.
+    `days`: a lead is stuck after so many days in one stage. `only`: cards of these leads alone; the numbers stay those
+    of all.
     """
     values = {
         "now": iso(now),
         "stuck_before": iso(now - timedelta(days=days)),
         "day_ago": iso(now - timedelta(days=QUOTE_DAYS[0])),
     }
-    counts = {row["stage"]: row for row in rows(connection, _COUNTS, **values)}
+    by_stage = {row["stage"]: row for row in rows(connection, _COUNTS, **values)}
     planned = {row["stage"]: row["planned"] for row in rows(connection, _WITH_NEXT_ACTION)}
-    silent = f"SELECT count(*) AS n FROM leads l WHERE l.closed_at IS NULL AND {_SILENT}"
-    [[silent_quotes]] = [row.values() for row in rows(connection, silent, **values)]
+    count_silent = f"SELECT count(*) AS quotes FROM leads l WHERE l.closed_at IS NULL AND {_SILENT}"
+    [silent] = rows(connection, count_silent, **values)
     columns: list[BoardColumn] = []
     for stage in OPEN:
-        found = counts.get(stage, {"leads": 0, "stuck": 0})
+        found = by_stage.get(stage, {"leads": 0, "stuck": 0})
         numbers = {
             "leads": found["leads"],
             "stuck": found["stuck"],
             "unplanned": found["leads"] - planned.get(stage, 0),
-            "silent": silent_quotes if stage == "quoted" else 0,
+            "silent": silent["quotes"] if stage == "quoted" else 0,
         }
         chosen = numbers[only or "leads"]
         cards = _cards(connection, values | {"stage": stage, "limit": limit}, only) if chosen else []
@@ -131,6 +142,7 @@ def board(connection: Connection, now: datetime, *, days: int, limit: int, only:
 
 
 def _cards(connection: Connection, values: Mapping[str, object], only: Only | None) -> list[Card]:
+    """The cards of one stage. `values`: the parameters of `_CARDS`, among them the stage and the limit."""
     cards = []
     for row in rows(connection, _CARDS.format(only=_ONLY[only]), **values):
         computed: dict[str, Any] = {

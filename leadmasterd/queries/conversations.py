@@ -1,4 +1,4 @@
-"""Conversations as a table: one row each, whatever number of leads came of it. The answer of `leads export`."""
+"""Conversations as a table for `leads export --by conversation`: one row each, however many leads came of it."""
 
 from datetime import datetime
 from typing import Any, Final, TypedDict, cast
@@ -10,7 +10,10 @@ from leadmasterd.times import iso
 
 
 class ConversationSummary(TypedDict):
-    """One conversation, with its open lead, or else its last."""
+    """One conversation; from `lead_id` on, what is known of its open lead, or else of its latest (None without one).
+
+    `contact_id`: the person's root contact; None for a group.
+    """
 
     conversation_id: int
     contact_id: int | None
@@ -69,12 +72,12 @@ _CONVERSATIONS: Final = f"""
 def conversations_after(
     connection: Connection, now: datetime, *, after: int, limit: int, since: str | None = None
 ) -> list[ConversationSummary]:
-    """Those with a larger id than `after`, groups too, the oldest first; with `since` only those active since then."""
-    found = rows(connection, _CONVERSATIONS, now=iso(now), after=after, limit=limit, since=since)
-    return [
-        cast(
-            "ConversationSummary",
-            row | cast("dict[str, Any]", {"who": visible_name(row), "overdue": bool(row["overdue"])}),
-        )
-        for row in found
-    ]
+    """Conversations with a larger id than `after`, groups too, in order of their ids.
+
+    `since`: only those active since then, ISO, UTC.
+    """
+    found = []
+    for row in rows(connection, _CONVERSATIONS, now=iso(now), after=after, limit=limit, since=since):
+        computed: dict[str, Any] = {"who": visible_name(row), "overdue": bool(row["overdue"])}
+        found.append(cast("ConversationSummary", row | computed))
+    return found

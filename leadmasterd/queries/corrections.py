@@ -1,4 +1,4 @@
-"""Manual labels of bursts, which the classifier learns from."""
+"""Bursts that a person labelled, as examples to train the classifier with."""
 
 import json
 from typing import NotRequired, TypedDict
@@ -7,7 +7,10 @@ from leadmasterd.queries.database import Connection, rows
 
 
 class LabelledBurst(TypedDict):
-    """One burst and the intent that a person gave it."""
+    """One burst and the intent that a person gave it.
+
+    `texts`: of its messages in order, empty for one without. `context` is there only for a sender in the address book.
+    """
 
     texts: list[str]
     intent: str
@@ -15,7 +18,7 @@ class LabelledBurst(TypedDict):
 
 
 def labelled_bursts(connection: Connection) -> list[LabelledBurst]:
-    """The labels in force, oldest first: the last label of a burst counts."""
+    """All labels that were not undone, oldest first. Of a burst that was labelled twice, the later label counts."""
     found = rows(
         connection,
         "SELECT intent, (SELECT json_group_array(coalesce(body, '')) FROM (SELECT body FROM messages "
@@ -27,5 +30,7 @@ def labelled_bursts(connection: Connection) -> list[LabelledBurst]:
     bursts: list[LabelledBurst] = []
     for row in found:
         burst: LabelledBurst = {"texts": json.loads(row["texts"]), "intent": row["intent"]}
-        bursts.append({**burst, "context": {"saved_contact": True}} if row["saved"] else burst)
+        if row["saved"]:
+            burst["context"] = {"saved_contact": True}
+        bursts.append(burst)
     return bursts

@@ -1,7 +1,7 @@
 """How feeds are doing and what they have given up, from their books (`feeds.db`) and the outbox.
 
-The feeds process keeps the books; here they are only read. While the daemon runs, its status adds what only that
-process knows: that a receiver is down.
+The feeds process writes the books; nothing here does. Only that process knows that a receiver is down: while the daemon
+runs, its status says so.
 """
 
 import json
@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 
 from leadmasterd.errors import Refused
 from leadmasterd.outbox.events import KINDS
-from leadmasterd.queries.database import Connection, Row, open_beside, open_for_reading, rows
+from leadmasterd.queries.database import Connection, Row, open_companion, open_for_reading, rows
 from leadmasterd.settings.paths import Paths
 from leadmasterd.state.files import is_running, read_status
 from leadmasterd.text import _, later, nearest, ngettext, translated
@@ -26,8 +26,10 @@ if TYPE_CHECKING:
 BOOKS_VERSION: Final = 2
 """As `leadmasterd.feeds.books` writes them."""
 
-_ANEW: Final = later("every feed then delivers again what is still there; pauses and what was given up are forgotten")
-"""What comes of books that begin anew."""
+_IF_RECREATED: Final = later(
+    "every feed then delivers again what is still there; pauses and what was given up are forgotten"
+)
+"""What is lost if the books have to be created again."""
 
 FeedState = Literal["new", "active", "down", "paused", "disabled", "unusable"]
 
@@ -41,7 +43,12 @@ class GivenUp(TypedDict):
 
 
 class Feed(TypedDict):
-    """One feed."""
+    """One feed.
+
+    `behind`: events that are not delivered yet; `oldest_at`: since when the first of them is there. `retrying`: of
+    them, how many have failed and are tried again. `dead`: events that were given up and are kept as dead letters;
+    `given_up`: those that are not kept. `why`: the reason for the state, or else for the next try; empty without one.
+    """
 
     name: str
     kind: str
@@ -104,19 +111,19 @@ class DeadList(TypedDict):
 
 
 def books_of(paths: Paths) -> Path:
-    """The file of the books."""
+    """The path of the books."""
     return paths.state_dir / "feeds.db"
 
 
 def feed_of(settings: "Settings", name: str) -> "FeedSettings":
-    """The feed of this name. Raises Refused."""
+    """The settings of the feed with this name. If there is none, raises Refused, which names those that there are."""
     known = settings.feeds
     if name in known:
         return known[name]
     if not known:
         raise Refused(_("There is no feed {name}: none is configured. docs/feeds.md shows how.").format(name=name))
-    close = nearest(name, known)
-    hint = " " + _("Did you mean {name}?").format(name=close) if close else ""
+    similar = nearest(name, known)
+    hint = " " + _("Did you mean {name}?").format(name=similar) if similar else ""
     text = ngettext(
         "There is no feed {name}; there is: {known}.", "There is no feed {name}; there are: {known}.", len(known)
     )
@@ -124,7 +131,7 @@ def feed_of(settings: "Settings", name: str) -> "FeedSettings":
 
 
 def wanted_kinds(feed: "FeedSettings") -> list[str]:
-    """The kinds of events that it delivers."""
+    """The kinds of events that the feed delivers, in the order of `KINDS`."""
     return [kind for kind in KINDS if feed.wants(kind)]
 
 
@@ -135,29 +142,42 @@ def feed_list(paths: Paths, settings: "Settings") -> FeedList:
 
 
 def feed_detail(paths: Paths, settings: "Settings", name: str, *, limit: int) -> FeedDetail:
-    """One feed in full, with at most `limit` of the events that are tried again. Raises Refused."""
+    """One feed in full, with at most `limit` of the events that are tried again, the next try first.
+
+    Raises Refused if there is no such feed.
+    """
     feed = feed_of(settings, name)
     with _sources(paths) as sources:
-        tries = sources.books and rows(
-            sources.books,
-            "SELECT event_id, nullif(stream, 0) AS conversation_id, tries, next_at, why FROM tries "
-            "WHERE feed = ? ORDER BY next_at LIMIT ?",
-            name,
-            limit,
-        )
-        for row in tries or []:
-            row["why"] = translated(row["why"])
         return {
             **_feed(name, feed, sources),
             "to": _receiver(name, feed),
             "events": list(feed.events),
             "full": feed.full,
-            "tries": cast("list[OpenTry]", tries or []),
+            "tries": _open_tries(name, sources.books, limit),
         }
 
 
+def _open_tries(name: str, books: Connection | None, limit: int) -> list[OpenTry]:
+    """The events of a feed that are tried again, the next try first; none while there are no books."""
+    if books is None:
+        return []
+    found = rows(
+        books,
+        "SELECT event_id, nullif(stream, 0) AS conversation_id, tries, next_at, why FROM tries "
+        "WHERE feed = ? ORDER BY next_at LIMIT ?",
+        name,
+        limit,
+    )
+    for row in found:
+        row["why"] = translated(row["why"])
+    return cast("list[OpenTry]", found)
+
+
 def dead_letters(paths: Paths, settings: "Settings", name: str, *, limit: int) -> DeadList:
-    """What a feed has given up, oldest first. Raises Refused."""
+    """The first `limit` events that a feed has given up, the oldest first, and how many there are in `total`.
+
+    Raises Refused if there is no such feed.
+    """
     feed_of(settings, name)
     with open_books(paths, "ro") as books:
         if books is None:
@@ -172,20 +192,27 @@ def dead_letters(paths: Paths, settings: "Settings", name: str, *, limit: int) -
         [total] = rows(books, "SELECT count(*) AS n FROM dead_letters WHERE feed = ?", name)
     for row in found:
         row["why"] = translated(row["why"])
-        row["replayed"], row["data"] = bool(row["replayed"]), json.loads(row["data"])
+        row["replayed"] = bool(row["replayed"])
+        row["data"] = json.loads(row["data"])
     return {"feed": name, "total": total["n"], "dead": cast("list[DeadLetter]", found)}
 
 
 @contextmanager
 def open_books(paths: Paths, mode: Literal["ro", "rw"]) -> Iterator[Connection | None]:
-    """The feeds' books, in autocommit; None before any feed has begun. Raises CannotUseDatabase and CannotUseState."""
-    with open_beside(books_of(paths), mode, version=BOOKS_VERSION, anew=translated(_ANEW)) as books:
+    """The feeds' books, in autocommit; None before any feed has run. `mode`: `rw` only for a person's commands.
+
+    Raises CannotUseDatabase and CannotUseState.
+    """
+    with open_companion(books_of(paths), mode, version=BOOKS_VERSION, if_recreated=translated(_IF_RECREATED)) as books:
         yield books
 
 
 @dataclass(frozen=True, slots=True)
 class _Sources:
-    """What there is to read; None before it is there. `live`: what the running daemon says of each feed."""
+    """Where the state of feeds is read from. The files are None until they exist.
+
+    `live`: by name, what the running daemon's status says of each feed; empty while it does not run.
+    """
 
     books: Connection | None
     database: Connection | None
@@ -194,8 +221,10 @@ class _Sources:
 
 @contextmanager
 def _sources(paths: Paths) -> Iterator[_Sources]:
-    status = (read_status(paths) or {}) if is_running(paths) else {}
-    live = {each["name"]: each for each in status.get("feeds") or ()}
+    """All sources, opened for reading and closed at the end of the `with`. Raises as `open_books`."""
+    status = read_status(paths) if is_running(paths) else None
+    feeds = status.get("feeds") if status else None
+    live = {each["name"]: each for each in feeds or ()}
     with open_books(paths, "ro") as books, ExitStack() as stack:
         try:
             database = stack.enter_context(closing(open_for_reading(paths)))
@@ -205,26 +234,20 @@ def _sources(paths: Paths) -> Iterator[_Sources]:
 
 
 _NEW: Final[Row] = {
-    "state": "new", "reason": "", "tried": "", "since": None, "dead": 0, "retrying": 0, "next_try_at": None,
+    "state": "new", "reason": "", "last_failure": "", "since": None, "dead": 0, "retrying": 0, "next_try_at": None,
 }  # fmt: skip
+"""What the books would say of a feed that they do not know yet."""
 
 
 def _feed(name: str, feed: "FeedSettings", sources: _Sources) -> Feed:
-    found = sources.books and rows(
-        sources.books,
-        "SELECT state, reason, since, floor, (SELECT count(*) FROM dead_letters d WHERE d.feed = f.feed) AS dead, "
-        "(SELECT count(*) FROM tries t WHERE t.feed = f.feed) AS retrying, "
-        "(SELECT min(next_at) FROM tries t WHERE t.feed = f.feed) AS next_try_at, "
-        "coalesce((SELECT why FROM tries t WHERE t.feed = f.feed ORDER BY next_at LIMIT 1), '') AS tried "
-        "FROM feeds f WHERE feed = ?",
-        name,
-    )
-    gone = sources.books and rows(sources.books, "SELECT number, first_at, last_at FROM given_up WHERE feed = ?", name)
-    row, now = found[0] if found else _NEW, sources.live.get(name, {})
-    state, why = row["state"], row["reason"] or row["tried"]
-    if state == "active" and now.get("state") in ("down", "unusable"):
-        state, why = now["state"], now["why"]
-    behind, oldest_at = _undelivered(name, feed, sources, row["floor"]) if found else (0, None)
+    """How one feed is doing. Of a feed that the books have as active, the daemon's status may know that it is down."""
+    known, given_up = _in_books(name, sources.books)
+    row = known or _NEW
+    state, why = row["state"], row["reason"] or row["last_failure"]
+    live = sources.live.get(name, {})
+    if state == "active" and live.get("state") in ("down", "unusable"):
+        state, why = live["state"], live["why"]
+    behind, oldest_at = _undelivered(name, feed, sources, known["floor"]) if known else (0, None)
     return {
         "name": name,
         "kind": feed.kind,
@@ -236,12 +259,32 @@ def _feed(name: str, feed: "FeedSettings", sources: _Sources) -> Feed:
         "retrying": row["retrying"],
         "next_try_at": row["next_try_at"],
         "dead": row["dead"],
-        "given_up": cast("GivenUp", gone[0]) if gone else None,
+        "given_up": given_up,
     }
 
 
+def _in_books(name: str, books: Connection | None) -> tuple[Row | None, GivenUp | None]:
+    """What the books say of a feed, and what it has given up for good; each None where they say nothing."""
+    if books is None:
+        return None, None
+    found = rows(
+        books,
+        "SELECT state, reason, since, floor, (SELECT count(*) FROM dead_letters d WHERE d.feed = f.feed) AS dead, "
+        "(SELECT count(*) FROM tries t WHERE t.feed = f.feed) AS retrying, "
+        "(SELECT min(next_at) FROM tries t WHERE t.feed = f.feed) AS next_try_at, "
+        "coalesce((SELECT why FROM tries t WHERE t.feed = f.feed ORDER BY next_at LIMIT 1), '') AS last_failure "
+        "FROM feeds f WHERE feed = ?",
+        name,
+    )
+    given_up = rows(books, "SELECT number, first_at, last_at FROM given_up WHERE feed = ?", name)
+    return found[0] if found else None, cast("GivenUp", given_up[0]) if given_up else None
+
+
 def _undelivered(name: str, feed: "FeedSettings", sources: _Sources, floor: int) -> tuple[int, str | None]:
-    """How many events are not delivered yet, and since when."""
+    """How many events are not delivered yet, and when the first of them happened (None: there are none).
+
+    An event is final (delivered or given up) if its id is at most `floor`, or at most its stream's cursor in the books.
+    """
     if sources.database is None or sources.books is None:
         return 0, None
     cursors = rows(sources.books, "SELECT stream, event_id FROM cursors WHERE feed = ?", name)
@@ -261,8 +304,9 @@ def _undelivered(name: str, feed: "FeedSettings", sources: _Sources, floor: int)
 
 
 def _receiver(name: str, feed: "FeedSettings") -> str:
-    """Where it delivers, without what may be secret in a URL."""
-    if url := getattr(feed, "url", ""):
+    """Where the feed delivers, for people: a host, a file or else its kind. A URL's path and query may be secret."""
+    url = getattr(feed, "url", "")
+    if url:
         parts = urlsplit(url)
         return f"{parts.scheme}://{parts.netloc}/…"
     if feed.kind == "jsonl":

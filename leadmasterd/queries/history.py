@@ -31,11 +31,15 @@ RESTARTS: Final = frozenset(
         "restart_asked",
     }
 )
-"""Reasons that count as a restart of the listener."""
+"""Codes of phase changes that count as a restart of the listener."""
 
 
 class Gap(NamedTuple):
-    """An outage: no live path. `to_at` None: still down; `closed_at` None: not backfilled yet."""
+    """An outage: a time without live capture. `to_at` None: it lasts; `closed_at` None: no sweep has filled it yet.
+
+    `recovered`: messages that sweeps found while it was not closed; each is counted for every gap that was open then.
+    `chats`: chats that they looked into. `cause`: a code.
+    """
 
     from_at: str
     to_at: str | None
@@ -45,7 +49,7 @@ class Gap(NamedTuple):
     chats: int
 
     def seconds(self, now: datetime) -> float:
-        """How long the live path was down."""
+        """How many seconds live capture was down, or has been down until `now`."""
         end = datetime.fromisoformat(self.to_at) if self.to_at else now
         return max(0.0, (end - datetime.fromisoformat(self.from_at)).total_seconds())
 
@@ -70,14 +74,14 @@ class Captured(TypedDict):
 
 
 class Recovery(TypedDict):
-    """Seconds."""
+    """How long outages lasted, in seconds; None without any that is over."""
 
     median: float | None
     max: float | None
 
 
 class GapObject(TypedDict):
-    """An object of `gaps`."""
+    """An object of `gaps` in `history --json`: the fields of `Gap`."""
 
     from_at: str
     to_at: str | None
@@ -88,7 +92,7 @@ class GapObject(TypedDict):
 
 
 class EventObject(TypedDict):
-    """An object of `events`."""
+    """An object of `events` in `history --json`: the fields of `PhaseChange`."""
 
     at: str
     phase: str
@@ -97,7 +101,7 @@ class EventObject(TypedDict):
 
 
 class HistoryObject(TypedDict):
-    """`history --json`."""
+    """The answer of `history --json`; the fields of `History`, grouped."""
 
     since: str
     until: str
@@ -110,12 +114,15 @@ class HistoryObject(TypedDict):
 
 
 class History(NamedTuple):
-    """The window from `since` to `until` (ISO), oldest first."""
+    """What happened from `since` to `until` (ISO text, UTC). Gaps and events are in order, the oldest first.
+
+    `live`, `sweep`: messages captured either way. `restarts`: how many, by reason.
+    """
 
     since: str
     until: str
     uptime: float | None
-    """Share of the window with a live path, 0 to 1; None before the first link."""
+    """Share of the time with live capture, 0 to 1; None before the first phone was linked."""
     live: int
     sweep: int
     restarts: dict[str, int]
@@ -125,20 +132,22 @@ class History(NamedTuple):
     events: tuple[PhaseChange, ...]
 
     def gaps_with_share(self) -> list[tuple[Gap, int | None]]:
-        """Each gap with what was recovered of it and of no other: before the next gap that the same sweep closed.
+        """Each gap with its own share of the recovered messages, so that no message is in two shares.
 
-        None: nothing before that, so what there was of it is in the next one's share.
+        What a sweep found is counted for each gap that it closed, so the number of the next gap is subtracted if the
+        same sweep closed both. None if nothing is left: what belongs to this gap cannot be told from the next one's.
         """
-        found: list[tuple[Gap, int | None]] = []
+        shares: list[tuple[Gap, int | None]] = []
         for gap, following in zip_longest(self.gaps, self.gaps[1:]):
-            if not gap.recovered or following is None or following.closed_at != gap.closed_at:
-                found.append((gap, gap.recovered))
+            closed_together = following is not None and following.closed_at == gap.closed_at
+            if gap.recovered and closed_together:
+                shares.append((gap, max(0, gap.recovered - following.recovered) or None))
             else:
-                found.append((gap, max(0, gap.recovered - following.recovered) or None))
-        return found
+                shares.append((gap, gap.recovered))
+        return shares
 
     def as_json(self) -> HistoryObject:
-        """`history --json`."""
+        """The same as the documented object of `history --json`."""
         return {
             "since": self.since,
             "until": self.until,
@@ -165,7 +174,7 @@ class History(NamedTuple):
 
 
 def nothing(since: datetime, until: datetime) -> History:
-    """The history before the first start."""
+    """The answer of `read` when there is no database yet, before the first start."""
     return History(
         since=iso(since),
         until=iso(until),
@@ -181,7 +190,10 @@ def nothing(since: datetime, until: datetime) -> History:
 
 
 class Reliability(NamedTuple):
-    """What `gaps` alone says about a window: fast, whatever the number of messages."""
+    """What the table `gaps` alone says about a time, so it is fast whatever the number of messages.
+
+    `since`: where that time begins, not before the first link. The other fields are as in `History`.
+    """
 
     since: datetime
     uptime: float | None
@@ -191,25 +203,31 @@ class Reliability(NamedTuple):
 
 
 def _median(numbers: Iterable[float]) -> float:
-    """As `statistics` has it, which takes as long to import as a query."""
+    """The median of at least one number. `statistics` has it too, but takes as long to import as a query."""
     ordered = sorted(numbers)
     middle = len(ordered) // 2
     return ordered[middle] if len(ordered) % 2 else (ordered[middle - 1] + ordered[middle]) / 2
 
 
 def reliability(connection: sqlite3.Connection, *, since: datetime, now: datetime) -> Reliability:
-    """Uptime of the live path since the first link, and how quickly it recovered."""
-    first = connection.execute("SELECT min(first_linked_at) FROM accounts").fetchone()[0]
-    start = max(since, datetime.fromisoformat(first).astimezone(UTC)) if first else since
+    """Uptime of live capture and the outages since then, or since the first link if that was later.
+
+    Recovery times are of outages that are over and that nobody asked for.
+    """
+    [first_linked_at] = connection.execute("SELECT min(first_linked_at) FROM accounts").fetchone()
+    start = max(since, datetime.fromisoformat(first_linked_at).astimezone(UTC)) if first_linked_at else since
     gaps = _gaps(connection, "coalesce(to_at, ?) >= ?", iso(now), iso(start))
-    window = (now - start).total_seconds()
-    down = sum(_overlap(gap, start, now) for gap in gaps)
-    over = [gap.seconds(now) for gap in gaps if gap.to_at and gap.cause not in ("paused", "asked_to_stop")]
+    window_seconds = (now - start).total_seconds()
+    uptime = None
+    if first_linked_at and window_seconds > 0:
+        down_seconds = sum(_overlap(gap, start, now) for gap in gaps)
+        uptime = max(0.0, 1 - down_seconds / window_seconds)
+    recoveries = [gap.seconds(now) for gap in gaps if gap.to_at and gap.cause not in ("paused", "asked_to_stop")]
     return Reliability(
         since=start,
-        uptime=None if not first or window <= 0 else max(0.0, 1 - down / window),
-        recovery_median=round(_median(over), 1) if over else None,
-        recovery_max=round(max(over), 1) if over else None,
+        uptime=uptime,
+        recovery_median=round(_median(recoveries), 1) if recoveries else None,
+        recovery_max=round(max(recoveries), 1) if recoveries else None,
         gaps=gaps,
     )
 
@@ -220,27 +238,32 @@ def open_gaps(connection: sqlite3.Connection) -> tuple[Gap, ...]:
 
 
 def gaps_between(connection: sqlite3.Connection, begins: datetime, ends: datetime, now: datetime) -> tuple[Gap, ...]:
-    """Outages that reach into a stretch, oldest first."""
+    """Outages of which some part is between these moments, oldest first. One that lasts reaches until `now`."""
     return _gaps(connection, "from_at < ? AND coalesce(to_at, ?) > ?", iso(ends), iso(now), iso(begins))
 
 
 def recovered(gaps: Iterable[Gap]) -> int:
-    """Messages that were fetched after these outages. A sweep that closes several counts what it found for each."""
-    most: dict[str | None, int] = {}
+    """How many messages sweeps have fetched after these outages.
+
+    Of outages with the same `closed_at`, which one sweep closed, only the largest number counts: they count the same
+    messages.
+    """
+    by_sweep: dict[str | None, int] = {}
     for gap in gaps:
-        most[gap.closed_at] = max(most.get(gap.closed_at, 0), gap.recovered)
-    return sum(most.values())
+        by_sweep[gap.closed_at] = max(by_sweep.get(gap.closed_at, 0), gap.recovered)
+    return sum(by_sweep.values())
 
 
 def _gaps(connection: sqlite3.Connection, where: str, *values: object) -> tuple[Gap, ...]:
+    """The outages that fulfil an SQL condition with these values, oldest first."""
     query = f"SELECT {', '.join(_GAP_COLUMNS)} FROM gaps WHERE {where} ORDER BY from_at"
     return tuple(Gap(**dict(zip(_GAP_COLUMNS, row, strict=True))) for row in connection.execute(query, values))
 
 
 def read(connection: sqlite3.Connection, *, since: datetime, now: datetime, limit: int) -> History:
-    """Everything since a time; of the events the newest `limit`."""
+    """What happened since then, or since the first link if that was later. Of the events, the newest `limit`."""
     found = reliability(connection, since=since, now=now)
-    since_at, now_at = iso(found.since), iso(now)
+    since_at = iso(found.since)
     events = [
         PhaseChange(at, phase, code, json.loads(values))
         for at, phase, code, values in connection.execute(
@@ -252,15 +275,14 @@ def read(connection: sqlite3.Connection, *, since: datetime, now: datetime, limi
             "SELECT captured_via, count(*) FROM messages WHERE captured_at >= ? GROUP BY captured_via", (since_at,)
         ).fetchall()
     )
+    restarts = [event for event in events if event.phase == "stopping" and event.code in RESTARTS]
     return History(
         since=since_at,
-        until=now_at,
+        until=iso(now),
         uptime=found.uptime,
         live=captured.get("live", 0),
         sweep=captured.get("sweep", 0),
-        restarts=dict(
-            Counter(_reason(event) for event in events if event.phase == "stopping" and event.code in RESTARTS)
-        ),
+        restarts=dict(Counter(_restart_reason(event) for event in restarts)),
         recovery_median=found.recovery_median,
         recovery_max=found.recovery_max,
         gaps=found.gaps,
@@ -268,13 +290,13 @@ def read(connection: sqlite3.Connection, *, since: datetime, now: datetime, limi
     )
 
 
-def _reason(event: PhaseChange) -> str:
-    """The code; for a child that died, the reason in its last line (`browser_gone`, `initialize_failed`, ...)."""
+def _restart_reason(event: PhaseChange) -> str:
+    """The event's code; but of a child that died and said why in its last line, that reason (`browser_gone`, ...)."""
     return str(event.values.get("bye") or event.code)
 
 
 def _overlap(gap: Gap, start: datetime, now: datetime) -> float:
-    """Seconds of a gap within the window."""
+    """How many seconds of the gap lie between `start` and `now`."""
     begin = max(datetime.fromisoformat(gap.from_at), start)
     end = min(datetime.fromisoformat(gap.to_at), now) if gap.to_at else now
     return max(0.0, (end - begin).total_seconds())

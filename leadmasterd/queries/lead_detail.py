@@ -45,7 +45,7 @@ class Person(TypedDict):
 
 
 class Conversation(TypedDict):
-    """One of the person's conversations as it stands."""
+    """One of the person's conversations, and since when it waits for an answer (None: it does not)."""
 
     conversation_id: int
     chat: str
@@ -54,7 +54,7 @@ class Conversation(TypedDict):
     waiting_since: str | None
     due_at: str | None
     answered_by: str | None
-    """A machine of ours that has answered since they wait: the author of its last message."""
+    """The author of the last message that a machine of ours sent during this wait; None: none did, or nobody waits."""
     last_inbound_at: str | None
     last_outbound_at: str | None
 
@@ -177,27 +177,27 @@ class LeadDetail(TypedDict):
 _MOST_LEADS: Final = 1000
 """Of one person."""
 
-_CHATS: Final = "conversation_id IN (SELECT value FROM json_each(:chats))"
+_IN_CHATS: Final = "conversation_id IN (SELECT value FROM json_each(:chats))"
+"""SQL: a row belongs to one of the person's conversations."""
+_FAR_FUTURE: Final = "9999"
+"""Sorts after every time: the end of what has not ended."""
 
 
 def lead_detail(connection: Connection, subject: Subject, as_of: AsOf, *, limit: int) -> LeadDetail:
-    """The lead that was named; else the person's open one, else their last.
+    """All about the lead that `subject` names, or else about the person's open lead, or else their latest.
 
-    At most `limit` of the newest classifications and messages, and of the first touchpoints.
+    Classifications and touchpoints are those between the lead's opening and closing, follow-ups and waits its own. For
+    a person without a lead all of them are of the person's conversations. At most `limit` of the newest classifications
+    and messages, and of the first touchpoints.
     """
     all_leads = leads(connection, as_of, limit=_MOST_LEADS, closed_too=True, contact=subject.contact_id)
-    lead = next((each for each in all_leads if each["lead_id"] == subject.lead_id), None)
-    if lead is None:
-        lead = next((each for each in all_leads if each["closed_at"] is None), all_leads[0] if all_leads else None)
+    lead = _lead_to_show(all_leads, subject.lead_id)
     chats = id_list(subject.conversations)
-    number = lead["lead_id"] if lead else None
-    period = {
-        "chats": chats,
-        "opened_at": lead["opened_at"] if lead else "",
-        "closed_at": (lead["closed_at"] if lead else None) or "9999",
-        "limit": limit,
-    }
-    about = "lead_id = :lead" if lead else _CHATS
+    lead_id = lead["lead_id"] if lead else None
+    opened_at = lead["opened_at"] if lead else ""
+    closed_at = lead["closed_at"] if lead else None
+    period = {"chats": chats, "opened_at": opened_at, "closed_at": closed_at or _FAR_FUTURE, "limit": limit}
+    of_lead = "lead_id = :lead" if lead else _IN_CHATS
     return {
         "as_of": iso(as_of.now),
         "lead": lead,
@@ -209,7 +209,7 @@ def lead_detail(connection: Connection, subject: Subject, as_of: AsOf, *, limit:
             "(SELECT author FROM messages m WHERE m.conversation_id = v.conversation_id "
             "AND m.sent_at >= v.waiting_since AND m.direction = 'out' "
             "AND m.author IN ('assistant', 'api', 'auto_reply') ORDER BY m.sent_at DESC LIMIT 1) AS answered_by, "
-            f"last_inbound_at, last_outbound_at FROM conversations v WHERE {_CHATS} ORDER BY conversation_id",
+            f"last_inbound_at, last_outbound_at FROM conversations v WHERE {_IN_CHATS} ORDER BY conversation_id",
             chats=chats,
         ),
         "other_leads": [
@@ -224,40 +224,47 @@ def lead_detail(connection: Connection, subject: Subject, as_of: AsOf, *, limit:
             if each is not lead
         ],
         "classifications": _classifications(connection, period),
-        "record": _record(connection, number, chats, [each["lead_id"] for each in all_leads]),
+        "record": _record(connection, lead_id, chats, [each["lead_id"] for each in all_leads]),
         "touches": records(
             Touch,
             connection,
             "SELECT message_id, conversation_id, at, kind, source_id, source_url, headline FROM touches "
-            f"WHERE {_CHATS} AND at >= :opened_at AND at <= :closed_at ORDER BY at, touch_id LIMIT :limit",
+            f"WHERE {_IN_CHATS} AND at >= :opened_at AND at <= :closed_at ORDER BY at, touch_id LIMIT :limit",
             **period,
         ),
         "follow_ups": records(
             FollowUp,
             connection,
-            f"SELECT kind, number, planned_at, due_at, state, ended_at, ended_by FROM follow_ups WHERE {about} "
+            f"SELECT kind, number, planned_at, due_at, state, ended_at, ended_by FROM follow_ups WHERE {of_lead} "
             "ORDER BY due_at, follow_up_id",
-            lead=number,
+            lead=lead_id,
             chats=chats,
         ),
         "waiting": records(
             WaitingCycle,
             connection,
             "SELECT conversation_id, kind, started_at, due_at, ended_at, ended_by, wall_seconds, business_seconds "
-            f"FROM waiting_cycles WHERE {about} ORDER BY started_at, cycle_id",
-            lead=number,
+            f"FROM waiting_cycles WHERE {of_lead} ORDER BY started_at, cycle_id",
+            lead=lead_id,
             chats=chats,
         ),
         "messages": _messages(connection, chats, limit),
     }
 
 
+def _lead_to_show(all_leads: Sequence[Lead], lead_id: int | None) -> Lead | None:
+    """The lead with this id if it is one of them, else the open one, else the first; None if there are none."""
+    named = [lead for lead in all_leads if lead["lead_id"] == lead_id]
+    still_open = [lead for lead in all_leads if lead["closed_at"] is None]
+    return next(iter([*named, *still_open, *all_leads]), None)
+
+
 def _messages(connection: Connection, chats: str, limit: int) -> list[DetailMessage]:
-    """The newest, oldest first."""
+    """The newest `limit` messages of these conversations (a JSON list of ids), the oldest first."""
     found = rows(
         connection,
         "SELECT message_id, conversation_id, direction, author, type, body, sent_at, edited_at, revoked_at, "
-        f"readable_at, media, quoted, details FROM messages WHERE {_CHATS} "
+        f"readable_at, media, quoted, details FROM messages WHERE {_IN_CHATS} "
         "ORDER BY sent_at DESC, message_id DESC LIMIT :limit",
         chats=chats,
         limit=limit,
@@ -266,6 +273,7 @@ def _messages(connection: Connection, chats: str, limit: int) -> list[DetailMess
 
 
 def _person(connection: Connection, root: int) -> Person:
+    """The contacts that were merged into this root as one person: of names and phones, the root's own before others."""
     members = id_list(members_of(connection, root))
     contacts = rows(
         connection,
@@ -275,8 +283,8 @@ def _person(connection: Connection, root: int) -> Person:
         root=root,
     )
 
-    def first(key: str) -> str | None:
-        return next((each[key] for each in contacts if each[key]), None)
+    def first(column: str) -> str | None:
+        return next((contact[column] for contact in contacts if contact[column]), None)
 
     return {
         "contact_id": root,
@@ -304,8 +312,12 @@ def _person(connection: Connection, root: int) -> Person:
 
 
 def _classifications(connection: Connection, period: dict[str, Any]) -> list[Classification]:
-    """What each burst of the period was classified as, oldest first, with the label of a person if there is one."""
-    found = rows(
+    """What each burst of the period was classified as, oldest first, with the label of a person if there is one.
+
+    `period`: the parameters `chats`, `opened_at`, `closed_at` and `limit`. Left out are the classifications of what a
+    burst said before an edit: their `burst` has a colon.
+    """
+    newest_first = rows(
         connection,
         "SELECT k.conversation_id, k.first_message_id, m.sent_at, k.intent, k.method, k.confidence, k.source, "
         "k.code, k.value_json FROM classifications k JOIN messages m ON m.message_id = k.first_message_id "
@@ -315,32 +327,36 @@ def _classifications(connection: Connection, period: dict[str, Any]) -> list[Cla
         **period,
     )
     labels = _labels_by_message(connection, period["chats"])
-    next_burst_at: dict[int, str] = {}
+    next_burst_at: dict[int, str] = {}  # by conversation: when the burst begins that was seen last, the later one
     classifications = []
-    for row in found:
-        texts = _texts(connection, row["conversation_id"], row["sent_at"], next_burst_at.get(row["conversation_id"]))
-        next_burst_at[row["conversation_id"]] = row["sent_at"]
+    for row in newest_first:
+        conversation, begins = row["conversation_id"], row["sent_at"]
+        texts = _burst_texts(connection, conversation, begins, next_burst_at.get(conversation))
+        next_burst_at[conversation] = begins
         added = {"texts": texts, "person": labels.get(row["first_message_id"])}
         classifications.append(cast("Classification", _with_values(row) | added))
     return classifications[::-1]
 
 
 def _labels_by_message(connection: Connection, chats: str) -> dict[int, PersonsLabel]:
-    """The latest label in force on each message."""
-    labels: dict[int, PersonsLabel] = {}
-    for row in rows(
+    """By message id, the latest label that a person gave it and that was not undone."""
+    oldest_first = rows(
         connection,
         "SELECT message_ids, intent, actor, at FROM corrections "
-        f"WHERE {_CHATS} AND undone_at IS NULL ORDER BY at, correction_id",
+        f"WHERE {_IN_CHATS} AND undone_at IS NULL ORDER BY at, correction_id",
         chats=chats,
-    ):
+    )
+    labels: dict[int, PersonsLabel] = {}
+    for row in oldest_first:
         label: PersonsLabel = {"intent": row["intent"], "actor": row["actor"], "at": row["at"]}
         labels |= dict.fromkeys(json.loads(row["message_ids"]), label)
     return labels
 
 
-def _texts(connection: Connection, conversation: int, since: str, before: str | None) -> list[str]:
-    """What was received from one burst's first message until the next burst."""
+def _burst_texts(connection: Connection, conversation: int, since: str, before: str | None) -> list[str]:
+    """The lines of the inbound messages of one burst: from its first message, sent at `since`, until the next burst
+    begins at `before` (None: no burst follows).
+    """
     found = rows(
         connection,
         "SELECT type, direction, body, readable_at, media, quoted, details FROM messages "
@@ -348,7 +364,7 @@ def _texts(connection: Connection, conversation: int, since: str, before: str | 
         "AND direction = 'in' AND sent_at >= :since AND sent_at < :before ORDER BY sent_at, stanza_id",
         conversation=conversation,
         since=since,
-        before=before or "9999",
+        before=before or _FAR_FUTURE,
     )
     return [with_text(row)["text"] for row in found]
 
@@ -357,44 +373,48 @@ IS_WITHDRAWN: Final = (
     "EXISTS (SELECT 1 FROM lead_events w WHERE w.lead_id = e.lead_id AND w.kind = 'note_withdrawn' "
     "AND w.value_json ->> 'note_id' = e.event_id)"
 )
-"""SQL over a note `e`."""
-_DID_IT: Final = "e.at = d.at AND e.actor = d.actor AND e.code = 'decided'"
-"""SQL: the decision `d` did `e` to a lead."""
+"""SQL over an event `e` that is a note: whether it was withdrawn."""
+_CAUSED: Final = "e.at = d.at AND e.actor = d.actor AND e.code = 'decided'"
+"""SQL: the decision `d` caused the lead event `e`."""
 _CHANGED_NO_LEAD: Final = (
-    f"NOT EXISTS (SELECT 1 FROM lead_events e WHERE e.lead_id IN (SELECT value FROM json_each(:leads)) AND {_DID_IT})"
+    f"NOT EXISTS (SELECT 1 FROM lead_events e WHERE e.lead_id IN (SELECT value FROM json_each(:leads)) AND {_CAUSED})"
 )
+"""SQL: the decision `d` caused an event of none of the person's leads (`:leads`)."""
 _RECORD: Final = f"""
     SELECT at, recorded_at, actor, kind, before, after, message_id, code, value_json, 2 AS place, event_id AS number
     FROM lead_events e WHERE lead_id = :lead AND NOT (kind = 'note' AND {IS_WITHDRAWN})
     UNION ALL
     SELECT at, at, actor, iif(stage = '{DISMISSED}', stage, 'decision'), NULL, nullif(stage, '{DISMISSED}'), NULL,
            'decided', '{{}}', 0, decision_id
-    FROM decisions d WHERE {_CHATS} AND {_CHANGED_NO_LEAD}
+    FROM decisions d WHERE {_IN_CHATS} AND {_CHANGED_NO_LEAD}
     UNION ALL
     SELECT at, at, actor, 'note', NULL, NULL, NULL, 'note', json_object('text', note), 1, decision_id
-    FROM decisions d WHERE {_CHATS} AND note IS NOT NULL AND undone_at IS NULL AND {_CHANGED_NO_LEAD}
+    FROM decisions d WHERE {_IN_CHATS} AND note IS NOT NULL AND undone_at IS NULL AND {_CHANGED_NO_LEAD}
     UNION ALL
     SELECT undone_at, undone_at, undone_by, 'undone', NULL, NULL, NULL, 'undone',
            json_object('decision', stage, 'actor', actor, 'at', at), 3, decision_id
-    FROM decisions d WHERE {_CHATS} AND undone_at IS NOT NULL
-    AND ({_CHANGED_NO_LEAD} OR EXISTS (SELECT 1 FROM lead_events e WHERE e.lead_id = :lead AND {_DID_IT}))
+    FROM decisions d WHERE {_IN_CHATS} AND undone_at IS NOT NULL
+    AND ({_CHANGED_NO_LEAD} OR EXISTS (SELECT 1 FROM lead_events e WHERE e.lead_id = :lead AND {_CAUSED}))
     ORDER BY at, place, number
+"""
+"""The lead's events; decisions without an event, as events; their notes; and the undoing of decisions.
+
+`place` and `number` order what happened at the same time.
 """
 
 
 def _record(connection: Connection, lead: int | None, chats: str, leads_of_person: Sequence[int]) -> list[RecordEntry]:
-    """What happened to the lead, and the person's decisions that changed none: those are in no lead's events.
+    """The lead's history, oldest first: its events (None: no lead, no events), and decisions about this person that
+    changed no lead and so are in no lead's events.
 
-    Without the notes that were withdrawn; with what was undone.
+    Notes that were withdrawn are left out. What was undone stays, and that it was undone is an entry too.
     """
     found = rows(connection, _RECORD, lead=lead, chats=chats, leads=id_list(leads_of_person))
-    return [
-        cast("RecordEntry", _with_values({key: row[key] for key in row if key not in ("place", "number")}))
-        for row in found
-    ]
+    entries = [{key: row[key] for key in row if key not in ("place", "number")} for row in found]
+    return [cast("RecordEntry", _with_values(entry)) for entry in entries]
 
 
 def _with_values(row: Row) -> Row:
-    """Parse `value_json` into `values`, the documented key."""
+    """A copy of the row with `values`, the documented key, parsed from its column `value_json`."""
     others = {key: value for key, value in row.items() if key != "value_json"}
     return others | {"values": json.loads(row["value_json"])}

@@ -1,6 +1,7 @@
-"""Leads as people see them: who wrote, what they want, which stage. Indexed, so fast at any size.
+"""Leads as people see them: who wrote, what they want, which stage. Each query has an index, so it is fast at any size.
 
-What depends on the current time is computed here: overdue, stale, and whether `dormant` is proposed.
+What depends on the current time is not stored but computed here: overdue, stale, and whether `dormant` is proposed.
+All about one lead is left to `lead_detail`.
 """
 
 import json
@@ -14,7 +15,7 @@ from leadmasterd.times import iso
 
 
 class LeadTouch(TypedDict):
-    """The first touchpoint within a lead's time."""
+    """The first touchpoint between a lead's opening and closing: what brought the customer."""
 
     kind: str
     source_id: str | None
@@ -57,7 +58,7 @@ class Lead(TypedDict):
 
 
 class LeadList(TypedDict):
-    """The answer of `leads list`."""
+    """The answer of `leads list`. `unjudged`: conversations whose leads are not up to date."""
 
     as_of: str
     unjudged: int
@@ -91,7 +92,7 @@ _LEADS: Final = f"""
            (SELECT json_object('kind', kind, 'source_id', source_id, 'source_url', source_url, 'headline', headline,
                'at', at) FROM touches t WHERE t.conversation_id = l.conversation_id AND t.at >= l.opened_at
                AND t.at <= coalesce(l.closed_at, '9999') ORDER BY t.at, t.touch_id LIMIT 1) AS touch
-    FROM (SELECT l.lead_id FROM {{by}} WHERE {{where}} ORDER BY {{first}} LIMIT :limit)
+    FROM (SELECT l.lead_id FROM {{source}} WHERE {{where}} ORDER BY {{inner_order}} LIMIT :limit)
     JOIN leads l USING (lead_id) JOIN conversations v ON v.conversation_id = l.conversation_id
     JOIN contacts r ON r.contact_id = l.contact_id LEFT JOIN contacts c ON c.contact_id = v.contact_id
     ORDER BY {{order}}
@@ -100,10 +101,12 @@ _LEADS: Final = f"""
 
 _WAITS: Final = (
     "EXISTS (SELECT 1 FROM waiting_cycles x JOIN conversations y "
-    "ON y.conversation_id = x.conversation_id AND y.waiting_since = x.started_at WHERE x.lead_id = l.lead_id{earlier})"
+    "ON y.conversation_id = x.conversation_id AND y.waiting_since = x.started_at WHERE x.lead_id = l.lead_id{and_also})"
 )
-_EARLIER: Final = " AND (x.started_at, x.cycle_id) < (w.started_at, w.cycle_id)"
-_BY_WAITS: Final = (
+"""SQL: the lead `l` waits for an answer in one of its conversations."""
+_LONGER_THAN_THIS: Final = " AND (x.started_at, x.cycle_id) < (w.started_at, w.cycle_id)"
+"""For `_WAITS`: in another wait `x`, which is longer than `w`."""
+_WAITING_LEADS: Final = (
     "conversations u CROSS JOIN waiting_cycles w ON w.conversation_id = u.conversation_id "
     "AND w.started_at = u.waiting_since CROSS JOIN leads l ON l.lead_id = w.lead_id"
 )
@@ -111,7 +114,8 @@ _BY_WAITS: Final = (
 _LONGEST_WAIT: Final = (
     "(SELECT min(started_at) FROM waiting_cycles w WHERE w.lead_id = l.lead_id AND ended_at IS NULL), l.lead_id"
 )
-_TOPIC: Final = "l.intent = {} OR instr(l.topics, json_quote({}))"
+_HAS_STAGE: Final = "l.stage = {}"
+_HAS_INTENT: Final = "l.intent = {} OR instr(l.topics, json_quote({}))"
 
 
 def leads(
@@ -127,39 +131,62 @@ def leads(
     after: int | None = None,
     waiting: bool | None = None,
 ) -> list[Lead]:
-    """The most recently active first; of those that wait for an answer (`waiting`), the longest waiting first.
+    """At most `limit` leads, the most recently active first; open ones only, unless `closed_too`.
 
-    `contact`: only of this root contact. `intents`: any of these is the lead's intent or one of its topics. `since`:
-    only leads active since then. `after`: only leads with a larger id, in order of their ids.
+    `stages`, `intents`: in one of these stages; with one of these as its intent or topic (empty: any). `since`: active
+    since then, ISO, UTC. `contact`: of this root contact. `after`: with a larger id, and in order of their ids.
+    `waiting`: True for those that wait for an answer, the longest waiting first; False for the others; None for both.
     """
     conditions: list[str] = [] if closed_too else ["l.closed_at IS NULL"]
     values: dict[str, object] = {"limit": limit}
-    by, order = "leads l", "l.last_message_at DESC, l.lead_id DESC"
+    source = "leads l"
+    order = "l.last_message_at DESC, l.lead_id DESC"
     if after is not None:
         order = "l.lead_id"
     elif not (closed_too or stages or contact):
-        by = "leads l INDEXED BY leads_open"  # in this order; SQLite would rather sort all that are open
-    first = order
+        source = "leads l INDEXED BY leads_open"  # it has this order; SQLite by itself would sort all open leads
+    inner_order = order
     if waiting:
-        by, first, order = _BY_WAITS, "u.waiting_since, l.lead_id", _LONGEST_WAIT
-        conditions += ["u.waiting_since IS NOT NULL", "NOT " + _WAITS.format(earlier=_EARLIER)]
+        source = _WAITING_LEADS
+        inner_order = "u.waiting_since, l.lead_id"
+        order = _LONGEST_WAIT
+        by_longest_wait_only = "NOT " + _WAITS.format(and_also=_LONGER_THAN_THIS)  # so that no lead is found twice
+        conditions += ["u.waiting_since IS NOT NULL", by_longest_wait_only]
     elif waiting is False:
-        conditions.append("NOT " + _WAITS.format(earlier=""))
-    for column, allowed in (("l.stage = {}", stages), (_TOPIC, intents)):
-        if allowed:
-            names = [f"v{len(values) + number}" for number in range(len(allowed))]
-            values |= dict(zip(names, allowed, strict=True))
-            conditions.append("(" + " OR ".join(column.replace("{}", f":{name}") for name in names) + ")")
-    for column, value in (("l.last_message_at >=", since), ("l.contact_id =", contact), ("l.lead_id >", after)):
-        if value is not None:
-            name = f"v{len(values)}"
-            values[name] = value
-            conditions.append(f"{column} :{name}")
-    query = _LEADS.format(by=by, where=" AND ".join(conditions) or "1", first=first, order=order)
+        conditions.append("NOT " + _WAITS.format(and_also=""))
+    if stages:
+        conditions.append(_any_of(_HAS_STAGE, stages, values))
+    if intents:
+        conditions.append(_any_of(_HAS_INTENT, intents, values))
+    if since is not None:
+        conditions.append("l.last_message_at >= :since")
+        values["since"] = since
+    if contact is not None:
+        conditions.append("l.contact_id = :contact")
+        values["contact"] = contact
+    if after is not None:
+        conditions.append("l.lead_id > :after")
+        values["after"] = after
+    where = " AND ".join(conditions) or "1"
+    query = _LEADS.format(source=source, where=where, inner_order=inner_order, order=order)
     return [_lead(row, as_of) for row in rows(connection, query, **values)]
 
 
+def _any_of(condition: str, allowed: Sequence[str], values: dict[str, object]) -> str:
+    """SQL: the condition, in which `{}` stands for a value, holds for any of these.
+
+    Adds them to `values`, the parameters of the query, under names of their own.
+    """
+    alternatives = []
+    for each in allowed:
+        name = f"value{len(values)}"
+        values[name] = each
+        alternatives.append(condition.replace("{}", f":{name}"))
+    return f"({' OR '.join(alternatives)})"
+
+
 def _lead(row: Row, as_of: AsOf) -> Lead:
+    """A row of `_LEADS` as the documented object, with what depends on the current time."""
     is_open = row["closed_at"] is None
     silent_days = (as_of.now - datetime.fromisoformat(row["last_message_at"])) / timedelta(days=1)
     computed: dict[str, Any] = {
@@ -174,12 +201,14 @@ def _lead(row: Row, as_of: AsOf) -> Lead:
 
 
 def visible_name(row: Row) -> str:
-    """`who`, or a phone or chat id if that name is invisible."""
-    return str((row["phone"] or row["chat"]) if is_blank(row["who"]) else row["who"])
+    """The name to show for a row with `who`, `phone` and `chat`: `who`, unless it is invisible; else a phone or id."""
+    if is_blank(row["who"]):
+        return str(row["phone"] or row["chat"])
+    return str(row["who"])
 
 
 def touch_name(touch: LeadTouch) -> str:
-    """A name for an ad, a link or a campaign."""
+    """The best name for an ad, a link or a campaign; `?` if nothing is known of it."""
     return touch["headline"] or touch["source_id"] or touch["source_url"] or "?"
 
 
@@ -195,7 +224,10 @@ def lead_list(
     stages: Sequence[str] = (),
     intents: Sequence[str] = (),
 ) -> LeadList:
-    """Open leads, or those of certain stages or intents: the longest waiting first, then the most recently active."""
+    """At most `limit` leads: those that wait for an answer, the longest first; then the most recently active.
+
+    `closed_too`, `stages`, `intents`: as for `leads`.
+    """
     pending = count_pending(connection)
     found: list[Lead] = []
     for waiting in (True, False):
@@ -218,10 +250,13 @@ def no_leads(as_of: AsOf) -> LeadList:
 
 
 def leads_after(connection: Connection, as_of: AsOf, *, after: int, limit: int, since: str | None = None) -> list[Lead]:
-    """Those with a larger id than `after`, closed ones too, the oldest first; with `since` only those active since."""
+    """Leads with a larger id than `after`, closed ones too, in order of their ids.
+
+    `since`: only those active since then, ISO, UTC.
+    """
     return leads(connection, as_of, limit=limit, closed_too=True, since=since, after=after)
 
 
 def count_pending(connection: Connection) -> int:
-    """Conversations whose leads are not up to date yet (dirty): the daemon projects them, or will once it runs."""
+    """How many conversations have leads that are not up to date yet. The daemon projects them, or will once it runs."""
     return int(connection.execute("SELECT count(*) FROM unjudged").fetchone()[0])

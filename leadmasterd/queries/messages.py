@@ -1,4 +1,4 @@
-"""Captured messages, searched and listed. The answer of `messages`."""
+"""Captured messages, searched and listed: the answers of `messages` and `messages --problems`."""
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
@@ -11,7 +11,7 @@ from leadmasterd.text import unaccented
 
 
 class CapturedMessage(TypedDict):
-    """One message as captured and, if it was edited or revoked, as it stands now."""
+    """One message as it stands now: after an edit, its new words. `text`: the line that people read."""
 
     message_id: int
     account: str
@@ -43,7 +43,7 @@ class MessageList(TypedDict):
     messages: list[CapturedMessage]
 
 
-_QUERY: Final = """
+_MESSAGES: Final = """
     SELECT m.message_id, a.wid AS account, m.conversation_id, v.chat, m.direction, m.author, m.type, m.body, m.sent_at,
            m.captured_at, m.captured_via, m.readable_at, m.edited_at, m.revoked_at, m.notify_name, m.media, m.quoted,
            m.referral, m.details, m.marks, coalesce(c.saved_name, c.verified_name, c.push_name) AS contact
@@ -55,16 +55,20 @@ _JSON_COLUMNS: Final = ("media", "quoted", "referral", "details", "marks")
 
 
 def conversations_meant(connection: Connection, text: str, country: str) -> tuple[int, ...]:
-    """All conversations of the person behind an id or a name, or the one with that chat id, as of a group.
+    """The conversations that somebody means by an id or a name that they type. Empty if none fits.
 
-    Empty if none. Raises Refused with a list where several have that name.
+    First, all conversations of the person with that id; else the one with that chat id, as of a group; else all of the
+    person with that name. `country`: the country of a phone typed without its code. Raises Refused with a list where
+    several people have that name.
     """
-    if subject := find(connection, text, country):
+    subject = find(connection, text, country)
+    if subject:
         return subject.conversations
     found = rows(connection, "SELECT conversation_id FROM conversations WHERE chat = :chat", chat=text.strip())
-    if not found and (named := find_named(connection, text)):
-        return named.conversations
-    return tuple(row["conversation_id"] for row in found)
+    if found:
+        return tuple(row["conversation_id"] for row in found)
+    named = find_named(connection, text)
+    return named.conversations if named else ()
 
 
 def message_list(
@@ -77,40 +81,50 @@ def message_list(
 ) -> MessageList:
     """The newest `limit` messages, the oldest first.
 
-    `conversations`: only of these. `search`: only with this text, whatever its case and accents. `since`: ISO, UTC.
+    `conversations`: only of these. `search`: only with this text, whatever its case and accents. `since`: only sent
+    since then, ISO, UTC. Defines the SQL function `contains` on the connection for a search.
     """
-    conditions = ["1"]
+    conditions = ["1"]  # true, so that there is always one
     values: dict[str, object] = {"limit": limit}
     if conversations is not None:
         conditions.append("m.conversation_id IN (SELECT value FROM json_each(:conversations))")
         values["conversations"] = id_list(conversations)
     if search:
-        words = unaccented(search) or search
+        words = unaccented(search) or search  # nothing is left of an accent alone
         connection.create_function("contains", 5, lambda *columns: words in unaccented(searched_columns(*columns)))
         conditions.append("contains(m.type, m.body, m.media, m.quoted, m.details)")
     if since:
         conditions.append("m.sent_at >= :since")
         values["since"] = since
-    found = rows(connection, _QUERY.format(where=" AND ".join(conditions)), **values)
+    found = rows(connection, _MESSAGES.format(where=" AND ".join(conditions)), **values)
     return {"messages": [cast("CapturedMessage", with_text(row)) for row in reversed(found)]}
 
 
 def lines_of(connection: Connection, messages: Iterable[int]) -> dict[int, str]:
-    """These messages as people read them, by their ids; without those that were deleted."""
-    query = _QUERY.format(where="m.message_id IN (SELECT value FROM json_each(:ids)) AND m.revoked_at IS NULL")
-    return {
-        row["message_id"]: with_text(row)["text"] for row in rows(connection, query, ids=id_list(messages), limit=-1)
-    }
+    """The line that people read of each of these messages, by id. Revoked ones and ids that do not exist are left out.
+
+    `messages`: ids of messages.
+    """
+    query = _MESSAGES.format(where="m.message_id IN (SELECT value FROM json_each(:ids)) AND m.revoked_at IS NULL")
+    found = rows(connection, query, ids=id_list(messages), limit=-1)
+    return {row["message_id"]: with_text(row)["text"] for row in found}
 
 
 def with_text(row: Row) -> Row:
-    """A row of `messages` with its JSON parsed, and with the line that people read."""
-    parsed = row | {name: json.loads(row[name]) if row[name] else None for name in _JSON_COLUMNS if name in row}
-    return parsed | {"text": line(content_of(parsed))}
+    """A copy of a row of `messages` with its JSON columns parsed, and with `text`, the line that people read.
+
+    The row needs the columns that `content_of` reads; other columns stay as they are.
+    """
+    parsed = {name: json.loads(row[name]) if row[name] else None for name in _JSON_COLUMNS if name in row}
+    message = row | parsed
+    return message | {"text": line(content_of(message))}
 
 
 def content_of(message: Mapping[str, Any]) -> Content:
-    """What `readable` tells of a message with these keys."""
+    """A message, as a mapping by column with its JSON parsed, in the form that `readable` puts into words.
+
+    While it can't be read (`readable_at` is None), its type is `ciphertext`.
+    """
     return Content(
         type=message["type"] if message["readable_at"] else "ciphertext",
         body=message["body"],
@@ -122,7 +136,7 @@ def content_of(message: Mapping[str, Any]) -> Content:
 
 
 class CapturedText(TypedDict):
-    """A message with the digits of the other side's phone."""
+    """A message of a conversation, with the digits of the customer's phone (None: not known)."""
 
     direction: str
     body: str | None
@@ -131,7 +145,7 @@ class CapturedText(TypedDict):
 
 
 def captured_texts(connection: Connection) -> list[CapturedText]:
-    """Every message; for the demo, which counts what was captured."""
+    """Every captured message, in no order. For the demo, which compares them with what was written."""
     return records(
         CapturedText,
         connection,
@@ -142,7 +156,10 @@ def captured_texts(connection: Connection) -> list[CapturedText]:
 
 
 class Problem(TypedDict):
-    """A line of the listener that is no message of its own, and why. `message_id`: of the message that it is about."""
+    """A line of the listener that was not stored as a message, and why. `message_id`: the message it is about, if any.
+
+    `problem`: a code. `line`: as the listener wrote it.
+    """
 
     captured_at: str
     message_id: int | None
@@ -157,7 +174,10 @@ class ProblemList(TypedDict):
 
 
 def problem_list(connection: Connection, *, limit: int, since: str | None = None) -> ProblemList:
-    """The newest `limit` lines that could not be used or differ from a stored message, the oldest first."""
+    """The newest `limit` lines that could not be used or differ from a stored message, the oldest first.
+
+    `since`: only captured since then, ISO, UTC.
+    """
     found = records(
         Problem,
         connection,

@@ -1,4 +1,7 @@
-"""People: finding one by an id that somebody types, and what they are called."""
+"""People: finding one by what somebody types, what they are called, and which contacts may be one person.
+
+A person is a root contact and all contacts that were merged into it.
+"""
 
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Final, NamedTuple, TypedDict
@@ -8,7 +11,7 @@ from leadmasterd.queries.database import Connection, id_list, records, rows
 from leadmasterd.text import _, printable, unaccented
 
 if TYPE_CHECKING:
-    from leadmasterd.store import duplicates as possible
+    from leadmasterd.store import duplicates as store_duplicates
 
 DISPLAY_NAME: Final = (
     "coalesce(nullif(trim(r.saved_name), ''), nullif(trim(c.saved_name), ''), nullif(trim(r.verified_name), ''), "
@@ -26,8 +29,12 @@ _INVISIBLE: Final = "\u115f\u1160\u2800\u3164\uffa0"
 
 
 def is_blank(name: str) -> bool:
-    """Whether a name is invisible: only spaces, controls and invisible letters, as some people's names are."""
-    return not any(char.isprintable() and not char.isspace() and char not in _INVISIBLE for char in name)
+    """Whether a name is empty to the eye: only spaces, controls and invisible letters, as some people's names are."""
+    return not any(_is_visible(char) for char in name)
+
+
+def _is_visible(char: str) -> bool:
+    return char.isprintable() and not char.isspace() and char not in _INVISIBLE
 
 
 # ---------------------------------------------------------------------- who is meant
@@ -47,26 +54,48 @@ class Subject(NamedTuple):
     opened_by: int | None = None
 
 
-def find(connection: Connection, text: str, country: str) -> Subject | None:
-    """By the id of a lead (even a withdrawn one), a phone in any spelling, or a chat id. None if there is none.
+_TOO_LONG_FOR_AN_ID: Final = 19
+"""Digits that SQLite's 64-bit integers may not hold."""
+_PHONE_DIGITS: Final = 7
+"""Fewer are no phone."""
 
-    `country`: the country of a phone typed without a country code.
+
+def find(connection: Connection, text: str, country: str) -> Subject | None:
+    """Who is meant by the id of a lead (even a withdrawn one), else by a phone in any spelling or a chat id.
+
+    None if nobody is. `country`: the country of a phone typed without a country code.
     """
     text = text.strip()
-    if text.isascii() and text.isdigit() and len(text) < 19:
-        found = rows(
-            connection,
-            "SELECT contact_id, conversation_id, lead_id, opened_by_message_id AS opened_by FROM leads "
-            "WHERE lead_id = :id UNION ALL SELECT contact_id, conversation_id, NULL, message_id FROM lead_events "
-            "JOIN messages USING (message_id) JOIN conversations USING (conversation_id) "
-            "WHERE lead_id = :id AND kind = 'opened' AND contact_id IS NOT NULL LIMIT 1",
-            id=int(text),
-        )
-        if found:
-            row = found[0]
-            return _subject(
-                connection, row["contact_id"], row["conversation_id"], lead=row["lead_id"], opened_by=row["opened_by"]
-            )
+    if text.isascii() and text.isdigit() and len(text) < _TOO_LONG_FOR_AN_ID:
+        subject = _by_lead(connection, int(text))
+        if subject:
+            return subject
+    return _by_identity(connection, text) or _by_spelled_phone(connection, text, country)
+
+
+def _by_lead(connection: Connection, lead: int) -> Subject | None:
+    """The person of this lead; of a withdrawn one, whose row is gone, by the event that opened it."""
+    found = rows(
+        connection,
+        "SELECT contact_id, conversation_id, lead_id, opened_by_message_id AS opened_by FROM leads "
+        "WHERE lead_id = :id UNION ALL SELECT contact_id, conversation_id, NULL, message_id FROM lead_events "
+        "JOIN messages USING (message_id) JOIN conversations USING (conversation_id) "
+        "WHERE lead_id = :id AND kind = 'opened' AND contact_id IS NOT NULL LIMIT 1",
+        id=lead,
+    )
+    if not found:
+        return None
+    row = found[0]
+    return _subject(
+        connection, row["contact_id"], row["conversation_id"], lead=row["lead_id"], opened_by=row["opened_by"]
+    )
+
+
+def _by_identity(connection: Connection, text: str) -> Subject | None:
+    """The person with this chat id or identity, or with one that has the same digits.
+
+    Of several conversations that fit, the one they wrote in last.
+    """
     digits = "".join(filter(str.isdigit, text))
     found = rows(
         connection,
@@ -79,20 +108,30 @@ def find(connection: Connection, text: str, country: str) -> Subject | None:
         lid=f"{digits}@lid",
         phone=f"+{digits}",
     )
-    if not found and len(digits) >= 7 and "@" not in text:
-        from leadmasterd.identity import phone_from_text
+    return _subject(connection, found[0]["contact_id"], found[0]["conversation_id"]) if found else None
 
-        found = rows(
-            connection,
-            "SELECT contact_id, conversation_id FROM contacts JOIN conversations USING (contact_id) "
-            "WHERE match_key = :key ORDER BY last_inbound_at DESC",
-            key=phone_from_text(text, country.partition("-")[0] or "AR"),
-        )
+
+def _by_spelled_phone(connection: Connection, text: str, country: str) -> Subject | None:
+    """The person whose phone this is however it is spelled, as with the digits that are dialled inside the country."""
+    digits = "".join(filter(str.isdigit, text))
+    if len(digits) < _PHONE_DIGITS or "@" in text:
+        return None
+    from leadmasterd.identity import phone_from_text
+
+    found = rows(
+        connection,
+        "SELECT contact_id, conversation_id FROM contacts JOIN conversations USING (contact_id) "
+        "WHERE match_key = :key ORDER BY last_inbound_at DESC",
+        key=phone_from_text(text, country.partition("-")[0] or "AR"),
+    )
     return _subject(connection, found[0]["contact_id"], found[0]["conversation_id"]) if found else None
 
 
 def find_or_refuse(connection: Connection, text: str, country: str) -> Subject:
-    """By an id as `find`, or by a name. Raises Refused, which says how to find the right id, or who has that name."""
+    """The person behind an id, as `find`, or else the only one with that name.
+
+    Raises Refused, which says how to find the right id, or lists those who have that name.
+    """
     subject = find(connection, text, country) or find_named(connection, text)
     if subject:
         return subject
@@ -107,7 +146,10 @@ def find_or_refuse(connection: Connection, text: str, country: str) -> Subject:
 
 
 def of_conversation(connection: Connection, conversation: int) -> Subject:
-    """The person of this conversation, by its number. Raises Refused for a group, and when there is none."""
+    """The person of this conversation, or of the one that it was merged into. `conversation`: its id.
+
+    Raises Refused if there is none, and for a group.
+    """
     found = rows(
         connection,
         "SELECT contact_id, conversation_id FROM conversations WHERE conversation_id = coalesce("
@@ -119,36 +161,42 @@ def of_conversation(connection: Connection, conversation: int) -> Subject:
     return _subject(connection, found[0]["contact_id"], found[0]["conversation_id"])
 
 
-_LISTED: Final = 10
+_MOST_LISTED: Final = 10
+"""People with one name whom a refusal lists."""
 
 
 def find_named(connection: Connection, text: str) -> Subject | None:
     """The only person with this name, or a part of it: each word begins one of theirs, whatever its case and accents.
 
-    None if nobody has it. Raises Refused with a list where several do.
+    None if nobody has it, or if it is no name, as without any letter. Raises Refused with a list where several have it.
     """
-    wanted = unaccented(text).split()
-    if not any(letter.isalpha() for letter in text) or "@" in text:
+    has_a_letter = any(char.isalpha() for char in text)
+    if not has_a_letter or "@" in text:
         return None
-    roots: dict[int, None] = {}
+    wanted = unaccented(text).split()
+    roots: dict[int, None] = {}  # a set that keeps its order
     query = "SELECT contact_id, saved_name, verified_name, push_name FROM contacts"
     for contact, *names in connection.execute(query):
-        for name in names:
-            parts = unaccented(name).split() if name else []
-            if all(any(part.startswith(word) for part in parts) for word in wanted):
-                roots[root_of(connection, contact)] = None
-    found = [subject for root in roots if (subject := _latest(connection, root))]
+        if any(_begin_words_of(name, wanted) for name in names if name):
+            roots[root_of(connection, contact)] = None
+    found = [subject for root in roots if (subject := _with_latest_conversation(connection, root))]
     if len(found) < 2:
         return found[0] if found else None
     lines = [_("{n} people are called {text}; say which one by an id:").format(n=len(found), text=repr(text))]
-    lines += [_named(connection, each) for each in found[:_LISTED]]
-    if len(found) > _LISTED:
-        lines.append(_("  and {n} more").format(n=len(found) - _LISTED))
+    lines += [_listed(connection, each) for each in found[:_MOST_LISTED]]
+    if len(found) > _MOST_LISTED:
+        lines.append(_("  and {n} more").format(n=len(found) - _MOST_LISTED))
     raise Refused("\n".join(lines))
 
 
-def _latest(connection: Connection, root: int) -> Subject | None:
-    """A person with the conversation in which they wrote last; None if they have none."""
+def _begin_words_of(name: str, wanted: Iterable[str]) -> bool:
+    """Whether each wanted word, in lower case without accents, begins some word of the name."""
+    parts = unaccented(name).split()
+    return all(any(part.startswith(word) for part in parts) for word in wanted)
+
+
+def _with_latest_conversation(connection: Connection, root: int) -> Subject | None:
+    """The person of this root, with the conversation in which they wrote last; None if they have no conversation."""
     chats = conversations_of(connection, root)
     found = rows(
         connection,
@@ -159,8 +207,11 @@ def _latest(connection: Connection, root: int) -> Subject | None:
     return Subject(root, chats, found[0]["conversation_id"]) if found else None
 
 
-def _named(connection: Connection, subject: Subject) -> str:
-    """`  5491155550001  Ana Gómez, lead 5`."""
+def _listed(connection: Connection, subject: Subject) -> str:
+    """A line with an id that finds this person, their name and their latest lead: `  5491155550001  Ana Gómez, lead 5`.
+
+    The lead is left out where there is none.
+    """
     [row] = rows(
         connection,
         f"SELECT {DISPLAY_NAME} AS who, coalesce(c.phone, r.phone, v.chat) AS id, (SELECT max(lead_id) FROM leads "
@@ -176,12 +227,13 @@ def _named(connection: Connection, subject: Subject) -> str:
 def _subject(
     connection: Connection, contact: int, conversation: int, *, lead: int | None = None, opened_by: int | None = None
 ) -> Subject:
+    """The person of a contact, which need not be a root."""
     root = root_of(connection, contact)
     return Subject(root, conversations_of(connection, root), conversation, lead_id=lead, opened_by=opened_by)
 
 
 def conversations_of(connection: Connection, root: int) -> tuple[int, ...]:
-    """All conversations of a person, by their root contact."""
+    """The ids of all conversations of the person with this root contact; empty if there are none."""
     found = rows(
         connection,
         "SELECT conversation_id FROM conversations WHERE contact_id IN (SELECT value FROM json_each(:members)) "
@@ -192,21 +244,24 @@ def conversations_of(connection: Connection, root: int) -> tuple[int, ...]:
 
 
 def root_of(connection: Connection, contact: int) -> int:
-    """The root of this contact: itself, unless it was merged."""
+    """The contact that stands for the person: this one itself, unless it was merged into another."""
     from leadmasterd.store import merges
 
     return merges.root_of(connection, contact)
 
 
 def members_of(connection: Connection, root: int) -> list[int]:
-    """The contacts that are this person, the root among them."""
+    """All contacts of the person with this root, the root itself among them."""
     from leadmasterd.store import merges
 
     return merges.members_of(connection, root)
 
 
 def name_of_conversation(connection: Connection, conversation: int) -> str:
-    """What the person of this conversation is called, as lists show them; empty if there is none."""
+    """What lists show as the name of the person of this conversation: a visible name, else the phone, else the chat id.
+
+    Empty if there is no such conversation, and for a group.
+    """
     found = rows(
         connection,
         f"SELECT {DISPLAY_NAME} AS who, coalesce(c.phone, r.phone, v.chat) AS id FROM conversations v "
@@ -214,14 +269,17 @@ def name_of_conversation(connection: Connection, conversation: int) -> str:
         "WHERE conversation_id = :id",
         id=conversation,
     )
-    return "" if not found else str(found[0]["id"] if is_blank(found[0]["who"]) else found[0]["who"])
+    if not found:
+        return ""
+    row = found[0]
+    return str(row["id"] if is_blank(row["who"]) else row["who"])
 
 
 # ---------------------------------------------------------------------- contacts
 
 
 class ContactSummary(TypedDict):
-    """Enough of one contact to recognise it. `chat`: its most recent one."""
+    """Enough of one contact to recognise it. `chat`: the id of the chat that they wrote in last."""
 
     contact_id: int
     name: str | None
@@ -230,7 +288,7 @@ class ContactSummary(TypedDict):
 
 
 def contact_summaries(connection: Connection, contacts: Iterable[int]) -> list[ContactSummary]:
-    """In the order asked for; ids without a contact are left out."""
+    """The summaries of these contacts, in the order of the ids; an id without a contact is left out."""
     return records(
         ContactSummary,
         connection,
@@ -242,7 +300,10 @@ def contact_summaries(connection: Connection, contacts: Iterable[int]) -> list[C
 
 
 class Duplicate(TypedDict):
-    """Two contacts that may be one person; with `changed_hands` one contact that may be two people now."""
+    """Two contacts that may be one person; with the code `changed_hands`, one contact that may be two people now.
+
+    `code`: why. `name`: the name that they share, or the new one with `changed_hands`.
+    """
 
     code: str
     name: str | None
@@ -256,24 +317,26 @@ class DuplicateList(TypedDict):
 
 
 def duplicates(connection: Connection, *, limit: int) -> DuplicateList:
-    """Likely duplicates: nothing that is merged already, or whose merge was undone."""
+    """At most `limit` likely duplicates. Contacts that are merged already, or whose merge was undone, are none."""
     from leadmasterd.store.duplicates import possible_duplicates
 
     return {"proposals": _summaries(connection, possible_duplicates(connection, limit))}
 
 
 def duplicates_of(connection: Connection, root: int) -> list[Duplicate]:
-    """Those of `duplicates` that may be this person because of a name."""
+    """Likely duplicates of the person with this root: contacts with the same name, by the rules of `duplicates`."""
     from leadmasterd.store.duplicates import namesakes_of
 
     return _summaries(connection, namesakes_of(connection, root))
 
 
-def _summaries(connection: Connection, found: "Iterable[possible.Duplicate]") -> list[Duplicate]:
+def _summaries(connection: Connection, found: "Iterable[store_duplicates.Duplicate]") -> list[Duplicate]:
+    """Each duplicate with what a person needs to recognise its contacts."""
     return [
         {
             "code": each.code,
             "name": each.name,
+            # With `changed_hands` both ids are the same.
             "contacts": contact_summaries(connection, dict.fromkeys((each.contact_id, each.other_id))),
         }
         for each in found

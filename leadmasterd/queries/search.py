@@ -1,12 +1,13 @@
-"""What a person looks for: messages by words and beginnings of words, people by a name or a part of their phone.
+"""The page's search: messages by words and beginnings of words, people by a name or a part of their phone.
 
-Whatever is typed is only ever words and digits, never a query language. The work is bounded at any size: the newest
-messages that fit are read until enough conversations are found, and `older` goes on from there.
+What is typed is taken as words and digits, never as a query language. The work is bounded, however many messages there
+are: the newest that fit are read until there are enough conversations, and `older` continues from there. The index of
+words itself is left to `store.word_index`.
 """
 
 import re
-from collections.abc import Iterable, Sequence
-from typing import Final, Literal, NamedTuple, TypedDict, cast
+from collections.abc import Collection, Iterable, Sequence
+from typing import Any, Final, Literal, NamedTuple, TypedDict, cast
 
 from leadmasterd.queries.database import Connection, Row, id_list, rows
 from leadmasterd.queries.leads import visible_name
@@ -23,26 +24,28 @@ from leadmasterd.store.word_index import (
 from leadmasterd.text import places_of, unaccented, words
 
 CONVERSATIONS: Final = 20
-"""In one answer."""
+"""At most in one answer."""
 HITS: Final = 3
-"""Shown of each conversation."""
+"""Messages shown of each conversation."""
 PEOPLE: Final = 10
+"""At most in one answer."""
 _EXAMINED: Final = 400
-"""Messages that fit, read for one answer."""
+"""Indexed messages that are read for one answer."""
 _UNINDEXED: Final = 2000
-"""Messages read one by one because the index lacks them: so many while it is being made, or is damaged."""
+"""Messages that are read one by one because the index lacks them. It lacks more only while it is made or damaged."""
 _MOST_WORDS: Final = 8
-_NAMED: Final = 200
-"""People that fit, the last that became known; of these, those heard of last are shown."""
+_MOST_CONTACTS: Final = 200
+"""Contacts that one way of looking may find, the newest first; of all found, those heard from last are shown."""
 _EXCERPT: Final = 160
 """Characters of a message that are shown around what was found."""
 _WINDOW: Final = 2000
-"""Characters of a long text that are looked at together."""
-_LAST: Final = 2**63 - 1
+"""Characters of a long text that are searched at a time for the place to show."""
+_AFTER_ALL: Final = 2**63 - 1
+"""Above every id of the index."""
 
 
 class Piece(TypedDict):
-    """A part of a text; `found`: it is what was looked for."""
+    """A part of a text; `found`: it is what was searched for, and is highlighted."""
 
     text: str
     found: bool
@@ -63,7 +66,10 @@ class Hit(TypedDict):
 
 
 class FoundChat(TypedDict):
-    """A conversation, and who it is with. `group`: it is a group's, which has no person. `lead`: the current one's."""
+    """A conversation, and who it is with. `group`: it is a group's, which has no person.
+
+    `last_at`: when either side wrote last. `lead_id`, `stage`: of the person's open lead, or else the latest.
+    """
 
     conversation_id: int
     chat: str
@@ -77,23 +83,23 @@ class FoundChat(TypedDict):
 
 
 class FoundConversation(FoundChat):
-    """With the newest of its messages that fit. `more`: how many others of those that were read fit too."""
+    """A conversation with the newest of its messages that fit. `more`: how many others fit, of those that were read."""
 
     hits: list[Hit]
     more: int
 
 
 class FoundPerson(FoundChat):
-    """A person who fits, by the conversation in which they were heard of last."""
+    """A person who fits, with their latest conversation. `name`: `who`, in pieces."""
 
     name: list[Piece]
 
 
 class Found(TypedDict):
-    """The answer. `words`: what was looked for. `older`: for the next answer's `before`; None when that was all.
+    """The answer. `words`: what was searched for. `older`: `before` for the next page of it; None if that was all.
 
-    `not_searched`: how many of the messages are neither indexed yet nor among those that were read one by one.
-    `damaged`: the index can't be used, so only the newest messages were read.
+    `not_searched`: how many messages were not looked at, because they are not indexed yet and were too many to read one
+    by one. `damaged`: the index can't be used, so only the newest messages were read.
     """
 
     words: list[str]
@@ -105,9 +111,9 @@ class Found(TypedDict):
 
 
 def nothing_found(typed: str) -> Found:
-    """The answer where nothing was captured yet."""
+    """The empty answer to what is typed, as before anything is captured."""
     return {
-        "words": _wanted(typed),
+        "words": _words_to_find(typed),
         "people": [],
         "conversations": [],
         "older": None,
@@ -117,22 +123,23 @@ def nothing_found(typed: str) -> Found:
 
 
 def search(connection: Connection, typed: str, *, country: str, before: int | None = None) -> Found:
-    """People and messages that fit all of what is typed, the newest first.
+    """People and messages that fit every word that is typed, the newest first.
 
-    `country`: the country of a phone typed without its code. `before`: the `older` of the answer before; then without
-    people.
+    `country`: the country of a phone typed without its code. `before`: the `older` of an answer, for its next page,
+    which has no people.
     """
     found = nothing_found(typed)
     if before is None:
         found["people"] = _people(connection, typed, found["words"], country)
     if found["words"]:
-        fitting = _fitting(connection, found["words"], _LAST if before is None else before)
-        found["not_searched"], found["damaged"] = fitting.not_searched, fitting.damaged
+        fitting = _fitting(connection, found["words"], _AFTER_ALL if before is None else before)
+        found["not_searched"] = fitting.not_searched
+        found["damaged"] = fitting.damaged
         found["conversations"], found["older"] = _by_conversation(connection, found["words"], fitting)
     return found
 
 
-def _wanted(typed: str) -> list[str]:
+def _words_to_find(typed: str) -> list[str]:
     return list(dict.fromkeys(words(typed)))[:_MOST_WORDS]
 
 
@@ -140,7 +147,7 @@ def _wanted(typed: str) -> list[str]:
 
 
 class _Fitting(NamedTuple):
-    """Messages that fit, the newest first. `cut`: there may be more below this id of the index; None: there are not."""
+    """Messages that fit, the newest first. `cut`: there may be more below this id of the index; None: that is all."""
 
     documents: list[Document]
     cut: int | None
@@ -149,35 +156,51 @@ class _Fitting(NamedTuple):
 
 
 def _fitting(connection: Connection, wanted: Sequence[str], before: int) -> _Fitting:
-    through, places, damaged = None, list[int](), False
+    """The newest messages with all wanted words and an id of the index (`place`) below `before`.
+
+    Candidates come from the index and, because it lags behind, from the messages that it lacks. All are read and
+    compared again, because the index may name messages that no longer have a word.
+    """
+    through: int | None = None
+    places: list[int] = []
+    damaged = False
     try:
         through = indexed_through(connection)
         if through is not None:
             places = places_with(connection, wanted, before=before, limit=_EXAMINED)
     except IndexBroken:
-        through, damaged = None, True
+        through = None
+        damaged = True
     cut = places[-1] if len(places) == _EXAMINED else None
-    least = cut or 0
-    loose = documents_not_indexed(connection, through, _UNINDEXED)
-    read = {each.message_id: each for each in loose if least <= each.place < before}
-    indexed = [message for place in places if (message := message_of(place)) not in read]
-    read |= {each.message_id: each for each in documents(connection, indexed)}
-    fitting = [each for each in read.values() if least <= each.place < before and _fits(each, wanted)]
-    missing = 0
-    if len(loose) >= _UNINDEXED:
+    lowest = cut or 0
+    not_indexed = documents_not_indexed(connection, through, _UNINDEXED)
+    candidates = {each.message_id: each for each in not_indexed if lowest <= each.place < before}
+    from_index = [message for message in map(message_of, places) if message not in candidates]
+    candidates |= {each.message_id: each for each in documents(connection, from_index)}
+    fitting = [each for each in candidates.values() if lowest <= each.place < before and _fits(each, wanted)]
+    not_searched = 0
+    if len(not_indexed) >= _UNINDEXED:
         [[behind]] = connection.execute("SELECT count(*) FROM messages WHERE message_id > ?", (through or 0,))
-        missing = max(0, behind - _UNINDEXED)
-    return _Fitting(sorted(fitting, reverse=True), cut, missing, damaged)
+        not_searched = max(0, behind - _UNINDEXED)
+    return _Fitting(sorted(fitting, reverse=True), cut, not_searched, damaged)
 
 
 def _fits(document: Document, wanted: Sequence[str]) -> bool:
-    there = document.words()
-    return all(any(word.startswith(each) for word in there) for each in wanted)
+    """Whether each wanted word begins some word of the message."""
+    return _all_begin(wanted, document.words())
+
+
+def _all_begin(wanted: Iterable[str], text_words: Collection[str]) -> bool:
+    return all(any(word.startswith(each) for word in text_words) for each in wanted)
 
 
 def _by_conversation(
     connection: Connection, wanted: Sequence[str], fitting: _Fitting
 ) -> tuple[list[FoundConversation], int | None]:
+    """The messages grouped by conversation, the one with the newest first, and where the next page begins (`older`).
+
+    A page ends before the message that would bring one conversation too many, or where the messages were cut.
+    """
     stored = {
         row["message_id"]: row
         for row in rows(
@@ -187,59 +210,49 @@ def _by_conversation(
             ids=id_list(each.message_id for each in fitting.documents),
         )
     }
-    hits: dict[int, list[Document]] = {}
-    older = None
-    for each in fitting.documents:
-        conversation = stored[each.message_id]["conversation_id"]
-        if conversation not in hits and len(hits) == CONVERSATIONS:
-            older = each.place + 1
+    by_conversation: dict[int, list[Document]] = {}
+    older = fitting.cut
+    for document in fitting.documents:
+        conversation = stored[document.message_id]["conversation_id"]
+        if conversation not in by_conversation and len(by_conversation) == CONVERSATIONS:
+            older = document.place + 1  # so that the next page begins with this message
             break
-        hits.setdefault(conversation, []).append(each)
-    else:
-        older = fitting.cut
-    chats = _chats(connection, hits)
-    return [
-        cast(
-            "FoundConversation",
-            chats[conversation]
-            | {
-                "hits": [_hit(each, stored[each.message_id], wanted) for each in found[:HITS]],
-                "more": len(found[HITS:]),
-            },
-        )
-        for conversation, found in hits.items()
-    ], older
+        by_conversation.setdefault(conversation, []).append(document)
+    chats = _chats(connection, by_conversation)
+    found = []
+    for conversation, hits in by_conversation.items():
+        shown = [_hit(document, stored[document.message_id], wanted) for document in hits[:HITS]]
+        added: dict[str, Any] = {"hits": shown, "more": len(hits) - len(shown)}
+        found.append(cast("FoundConversation", chats[conversation] | added))
+    return found, older
 
 
 def _hit(document: Document, row: Row, wanted: Sequence[str]) -> Hit:
-    places: list[tuple[Literal["text", "before", "quoted"], str]] = [
+    """A message with an excerpt of that of its texts which has most of the wanted words: of equal ones, the present one
+    before those that an edit replaced, and the message that it answers last. `row`: the message as stored.
+    """
+    texts: list[tuple[Literal["text", "before", "quoted"], str]] = [
         ("text", document.text),
         *(("before", each) for each in document.before),
         ("quoted", document.quoted),
     ]
-    fits = [len(_begun(text, wanted)) for _where, text in places]
-    where, text = places[fits.index(max(fits))]
+    where, text = max(texts, key=lambda each: len(_found_in(each[1], wanted)))
     shown = {key: value for key, value in row.items() if key != "conversation_id"}
     return cast("Hit", shown | {"where": where, "excerpt": excerpt(text, wanted)})
 
 
-def _begun(text: str, wanted: Sequence[str]) -> set[str]:
-    """Which of them begin a word of the text."""
-    there = set(words(text))
-    return {each for each in wanted if any(word.startswith(each) for word in there)}
+def _found_in(text: str, wanted: Sequence[str]) -> set[str]:
+    """Which of the wanted words begin a word of the text."""
+    text_words = set(words(text))
+    return {each for each in wanted if any(word.startswith(each) for word in text_words)}
 
 
 def excerpt(text: str, wanted: Sequence[str]) -> list[Piece]:
-    """The text, cut to a bearable length around the first place that was looked for, in one line."""
-    text = next(
-        (
-            part
-            for at in range(0, max(1, len(text)), _WINDOW - _EXCERPT)
-            if _begun(part := text[at : at + _WINDOW], wanted)
-        ),
-        text[:_WINDOW],
-    )
-    text = " ".join(text.split())
+    """Some `_EXCERPT` characters of the text around the first word that was searched for, as one line.
+
+    The beginning of the text if none is in it. An ellipsis stands where text is left out on either side.
+    """
+    text = " ".join(_window_with(text, wanted).split())
     places = places_of(text, wanted)
     first = places[0][0] if places else 0
     begin = max(0, min(first - _EXCERPT // 3, len(text) - _EXCERPT))
@@ -252,8 +265,23 @@ def excerpt(text: str, wanted: Sequence[str]) -> list[Piece]:
     return pieces
 
 
+def _window_with(text: str, wanted: Sequence[str]) -> str:
+    """The first window of a long text that has a wanted word, else the first window.
+
+    Windows overlap by an excerpt, so that a word which one of them cuts is whole in the next.
+    """
+    for at in range(0, len(text), _WINDOW - _EXCERPT):
+        window = text[at : at + _WINDOW]
+        if _found_in(window, wanted):
+            return window
+    return text[:_WINDOW]
+
+
 def pieces_of(text: str, places: Iterable[tuple[int, int]], begin: int = 0) -> list[Piece]:
-    """The text from `begin` on, with these places told from the rest."""
+    """The text from `begin` on in pieces: what is in these places (begin, end) is `found`, the rest is not.
+
+    Places are in order and do not overlap; what of them is before `begin` is left out.
+    """
     pieces: list[Piece] = []
     for start, end in (*places, (len(text), len(text))):
         if start > begin:
@@ -278,112 +306,122 @@ _CHATS: Final = f"""
     LEFT JOIN contacts r ON r.contact_id = c.merged_into_id
     WHERE v.conversation_id IN (SELECT value FROM json_each(:ids))
 """
-_LAST_HEARD: Final = """
+_LATEST_CONVERSATIONS: Final = """
     SELECT conversation_id, contact_id FROM conversations WHERE contact_id IN (SELECT value FROM json_each(:ids))
     ORDER BY max(coalesce(last_inbound_at, ''), coalesce(last_outbound_at, '')) DESC, conversation_id DESC
 """
-_NUMBER: Final = re.compile(r"[\d\s+()./-]+")
+_LOOKS_LIKE_A_NUMBER: Final = re.compile(r"[\d\s+()./-]+")
 _LEAST_DIGITS: Final = 3
+_WHOLE_PHONE_DIGITS: Final = 7
+"""From so many digits on, what is typed may be a whole phone."""
+_AREA_CODE_DIGITS: Final = (0, 2, 3, 4)
+"""Digits of the area code in Argentina, which may be left out."""
 _MOBILE: Final = "15"
-"""Dialled before the number of a mobile in Argentina, after the area; WhatsApp's ids do not have it."""
+"""Dialled between the area code and the number of a mobile in Argentina; WhatsApp's ids do not have it."""
 
 
 def _chats(connection: Connection, conversations: Iterable[int]) -> dict[int, FoundChat]:
-    """By id, in the order asked for."""
-    wanted = list(conversations)
-    found = {row["conversation_id"]: row for row in rows(connection, _CHATS, ids=id_list(wanted))}
-    stages = {
-        row["lead_id"]: row["stage"]
-        for row in rows(
-            connection,
-            "SELECT lead_id, stage FROM leads WHERE lead_id IN (SELECT value FROM json_each(:ids))",
-            ids=id_list(row["lead_id"] for row in found.values() if row["lead_id"]),
-        )
-    }
-    return {
-        each: cast(
-            "FoundChat",
-            found[each]
-            | {
-                "who": visible_name(found[each]),
-                "group": bool(found[each]["group"]),
-                "stage": stages.get(found[each]["lead_id"]),
-            },
-        )
-        for each in wanted
-        if each in found
-    }
+    """These conversations by id, in the order given. An id without a conversation is left out."""
+    ids = list(conversations)
+    found = {row["conversation_id"]: row for row in rows(connection, _CHATS, ids=id_list(ids))}
+    leads = rows(
+        connection,
+        "SELECT lead_id, stage FROM leads WHERE lead_id IN (SELECT value FROM json_each(:ids))",
+        ids=id_list(row["lead_id"] for row in found.values() if row["lead_id"]),
+    )
+    stages = {lead["lead_id"]: lead["stage"] for lead in leads}
+    chats: dict[int, FoundChat] = {}
+    for row in (found[each] for each in ids if each in found):
+        computed: dict[str, Any] = {
+            "who": visible_name(row),
+            "group": bool(row["group"]),
+            "stage": stages.get(row["lead_id"]),
+        }
+        chats[row["conversation_id"]] = cast("FoundChat", row | computed)
+    return chats
 
 
 def _people(connection: Connection, typed: str, wanted: Sequence[str], country: str) -> list[FoundPerson]:
-    """Those heard of last."""
-    contacts = _with_number(connection, typed, country) + (_named(connection, wanted) if wanted else [])
-    roots: dict[int, int] = {}
-    for row in rows(connection, _LAST_HEARD, ids=id_list(dict.fromkeys(contacts))):
-        roots.setdefault(root_of(connection, row["contact_id"]), row["conversation_id"])
-        if len(roots) == PEOPLE:
+    """The people who fit by number or name, each with their latest conversation: the latest `PEOPLE` of them."""
+    contacts = _with_number(connection, typed, country)
+    if wanted:
+        contacts += _with_name(connection, wanted)
+    conversation_by_person: dict[int, int] = {}
+    for row in rows(connection, _LATEST_CONVERSATIONS, ids=id_list(dict.fromkeys(contacts))):
+        person = root_of(connection, row["contact_id"])
+        conversation_by_person.setdefault(person, row["conversation_id"])
+        if len(conversation_by_person) == PEOPLE:
             break
+    chats = _chats(connection, conversation_by_person.values()).values()
     return [
-        cast("FoundPerson", chat | {"name": pieces_of(chat["who"], places_of(chat["who"], wanted))})
-        for chat in _chats(connection, roots.values()).values()
+        cast("FoundPerson", chat | {"name": pieces_of(chat["who"], places_of(chat["who"], wanted))}) for chat in chats
     ]
 
 
-def _named(connection: Connection, wanted: Sequence[str]) -> list[int]:
-    """Contacts of whose names one has words that begin with all of these.
+def _with_name(connection: Connection, wanted: Sequence[str]) -> list[int]:
+    """Contacts with a name in which each wanted word begins a word, and those whose username contains them all as one.
 
-    SQLite compares letters of ASCII only, so names with others are compared here.
+    SQL narrows them down and Python compares. SQLite folds ASCII letters only, so all names with others are compared.
     """
     likes = {f"like{number}": f"%{each}%" for number, each in enumerate(wanted)}
-    fits = [" AND ".join(f"{name} LIKE :{like}" for like in likes) for name in _NAMES]
-    others = [f"length({name}) < length(CAST({name} AS BLOB))" for name in _NAMES]
-    query = f"SELECT contact_id, {', '.join(_NAMES)} FROM contacts WHERE {' OR '.join((*fits, *others))} "
+    contains_all = [" AND ".join(f"{name} LIKE :{like}" for like in likes) for name in _NAMES]
+    beyond_ascii = [f"length({name}) < length(CAST({name} AS BLOB))" for name in _NAMES]
+    condition = " OR ".join((*contains_all, *beyond_ascii))
+    query = f"SELECT contact_id, {', '.join(_NAMES)} FROM contacts WHERE {condition} ORDER BY contact_id DESC"
     found: list[int] = []
-    for contact, *names in connection.execute(query + "ORDER BY contact_id DESC", likes):
-        for name in names:
-            parts = words(name) if name else []
-            if parts and all(any(part.startswith(each) for part in parts) for each in wanted):
-                found.append(contact)
-                break
-        if len(found) == _NAMED:
+    for contact, *names in connection.execute(query, likes):
+        if any(_all_begin(wanted, words(name)) for name in names if name):
+            found.append(contact)
+        if len(found) == _MOST_CONTACTS:
             break
-    username = connection.execute(
+    by_username = connection.execute(
         "SELECT contact_id FROM contact_identities WHERE kind = 'username' AND value LIKE ? LIMIT ?",
-        (f"%{''.join(wanted)}%", _NAMED),
+        (f"%{''.join(wanted)}%", _MOST_CONTACTS),
     )
-    return found + [contact for (contact,) in username]
+    return found + [contact for (contact,) in by_username]
 
 
 def _with_number(connection: Connection, typed: str, country: str) -> list[int]:
-    """Contacts in whose phone these digits stand together, or whose LID begins with them."""
-    digits = "".join(char for char in unaccented(typed) if char in "0123456789")
-    if len(digits) < _LEAST_DIGITS or not _NUMBER.fullmatch(unaccented(typed)):
+    """Contacts whose phone contains the typed digits, or whose LID begins with them. An id may occur twice.
+
+    A whole phone also finds the contact with its `match_key`, however it is spelled. Nobody is found by fewer than
+    `_LEAST_DIGITS` digits, or by text with letters.
+    """
+    folded = unaccented(typed)  # which makes plain digits of full-width ones
+    digits = "".join(char for char in folded if char in "0123456789")
+    if len(digits) < _LEAST_DIGITS or not _LOOKS_LIKE_A_NUMBER.fullmatch(folded):
         return []
-    found: dict[int, None] = {}
-    key = None
-    if len(digits) > 6:
+    match_key = None
+    if len(digits) >= _WHOLE_PHONE_DIGITS:
         from leadmasterd.identity import phone_from_text
 
-        key = phone_from_text(typed, country.partition("-")[0] or "AR")
+        match_key = phone_from_text(typed, country.partition("-")[0] or "AR")
+    found: list[int] = []
     for form in _forms(digits, country):
-        for (contact,) in connection.execute(
+        by_phone = connection.execute(
             "SELECT contact_id FROM contacts WHERE match_key = :key OR phone LIKE :part OR match_key LIKE :part "
             "ORDER BY match_key = :key DESC, contact_id DESC LIMIT :most",
-            {"key": key, "part": f"%{form}%", "most": _NAMED},
-        ):
-            found[contact] = None
-    for (contact,) in connection.execute(
+            {"key": match_key, "part": f"%{form}%", "most": _MOST_CONTACTS},
+        )
+        found += [contact for (contact,) in by_phone]
+    by_lid = connection.execute(
         "SELECT contact_id FROM contact_identities WHERE kind = 'lid' AND value >= ? AND value < ? LIMIT ?",
-        (digits, f"{digits}:", _NAMED),
-    ):
-        found[contact] = None
-    return list(found)
+        (digits, f"{digits}:", _MOST_CONTACTS),  # `:` is the character after `9`
+    )
+    found += [contact for (contact,) in by_lid]
+    return found
 
 
 def _forms(digits: str, country: str) -> list[str]:
-    """As WhatsApp's ids may have them: without what is dialled inside the country only."""
+    """The typed digits, and how WhatsApp's ids may have them: without what is dialled only inside the country.
+
+    That is a leading zero and, in Argentina, the `15` of a mobile, wherever an area code may end before it.
+    """
     national = digits.lstrip("0")
     forms = [digits, national]
     if country.startswith("AR"):
-        forms += [national[:at] + national[at + 2 :] for at in (0, 2, 3, 4) if national[at : at + 2] == _MOBILE]
+        for area_code in _AREA_CODE_DIGITS:
+            number = national[area_code:]
+            if number.startswith(_MOBILE):
+                forms.append(national[:area_code] + number.removeprefix(_MOBILE))
     return [form for form in dict.fromkeys(forms) if len(form) >= _LEAST_DIGITS]

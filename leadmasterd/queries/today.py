@@ -1,4 +1,4 @@
-"""What is due today: follow-ups, those of earlier days too, and who waits until when. The answer of `leads today`."""
+"""What is due today or since earlier days: follow-ups to do, and waits to end. The answer of `leads today`."""
 
 from collections.abc import Callable
 from datetime import datetime
@@ -12,7 +12,10 @@ from leadmasterd.times import Day, iso
 
 
 class DueFollowUp(TypedDict):
-    """What a person should do. Of a series that nobody has begun, the last that is due, and since when the first is."""
+    """What a person should do about a conversation. Several due follow-ups of one series are one.
+
+    `number`: of the last of them that is due; `due_at`: when the first was. `overdue`: that was before today.
+    """
 
     conversation_id: int
     lead_id: int | None
@@ -28,7 +31,7 @@ class DueFollowUp(TypedDict):
 
 
 class Today(TypedDict):
-    """The answer of `leads today`."""
+    """The answer of `leads today`. `waiting_later`: how many more wait, whose target is missed after today or never."""
 
     as_of: str
     day: str
@@ -61,21 +64,22 @@ def today(
     target_seconds: float,
     calendar: Callable[[], BusinessSeconds | None],
 ) -> Today:
-    """What is due until the day ends, the first due first; at most `limit` of each kind.
+    """What is due until the day ends, the first due first; at most `limit` follow-ups and as many waits.
 
-    `calendar` is slow to build, so it is called only if somebody waits.
+    `target_seconds`: the SLA target. `calendar`: gives the opening hours' measure of time, or None if the settings for
+    it can't be used; it is slow, so it is called only if somebody waits.
     """
-    pending, ends = count_pending(connection), iso(day.ends)
+    pending = count_pending(connection)
     follow_ups = due_follow_ups(connection, day, limit=limit)
     [counted] = rows(
         connection,
         "SELECT count(*) AS waiting, coalesce(sum(due_at < :ends), 0) AS due FROM conversations "
         "WHERE waiting_since IS NOT NULL",
-        ends=ends,
+        ends=iso(day.ends),
     )
-    found: list[WaitingConversation] = []
+    due_today: list[WaitingConversation] = []
     if counted["due"]:
-        found = waiting(
+        due_today = waiting(
             connection,
             now,
             limit=limit,
@@ -87,21 +91,22 @@ def today(
         **nothing_due(now, day, target_seconds),
         "unjudged": pending,
         "follow_ups": follow_ups,
-        "waiting": found,
+        "waiting": due_today,
         "waiting_later": counted["waiting"] - counted["due"],
     }
 
 
 def due_follow_ups(connection: Connection, day: Day, *, limit: int) -> list[DueFollowUp]:
-    """What to do until the day ends, the first due first."""
-    return [
-        cast("DueFollowUp", row | cast("dict[str, Any]", {"who": visible_name(row), "overdue": bool(row["overdue"])}))
-        for row in rows(connection, _FOLLOW_UPS, begins=iso(day.begins), ends=iso(day.ends), limit=limit)
-    ]
+    """Planned follow-ups that are due until the day ends, also those of earlier days, the first due first."""
+    found = []
+    for row in rows(connection, _FOLLOW_UPS, begins=iso(day.begins), ends=iso(day.ends), limit=limit):
+        computed: dict[str, Any] = {"who": visible_name(row), "overdue": bool(row["overdue"])}
+        found.append(cast("DueFollowUp", row | computed))
+    return found
 
 
 def nothing_due(now: datetime, day: Day, target_seconds: float) -> Today:
-    """The answer before anything has been captured."""
+    """The answer of `today` before anything has been captured."""
     return {
         "as_of": iso(now),
         "day": day.date.isoformat(),

@@ -15,7 +15,11 @@ BusinessSeconds = Callable[[datetime, datetime], float]
 
 
 class WaitingConversation(TypedDict):
-    """One row of `leads waiting`."""
+    """One conversation that waits for an answer: a row of `leads waiting`.
+
+    `intent`: of the burst that began the wait, else of the lead; None for a missed call alone. `due_at`: when the SLA
+    target is missed; None without opening hours ahead. `kind`: `first`, or `next` for a later wait.
+    """
 
     conversation_id: int
     lead_id: int | None
@@ -66,7 +70,10 @@ _BURST_INTENT: Final = (
     "(SELECT intent FROM classifications k WHERE k.first_message_id = w.message_id AND instr(k.burst, ':') = 0 "
     "ORDER BY classification_id DESC LIMIT 1))"
 )
-"""The label of the burst that waits; a person's label wins over the classifier's."""
+"""SQL: the label of the burst that began the wait `w`; a person's label wins over the classifier's.
+
+A `burst` with a colon is of what was said before an edit.
+"""
 
 _WAITING: Final = f"""
     SELECT v.conversation_id, w.lead_id, v.chat, {DISPLAY_NAME} AS who, coalesce(c.phone, r.phone) AS phone, l.stage,
@@ -78,7 +85,7 @@ _WAITING: Final = f"""
     LEFT JOIN contacts r ON r.contact_id = c.merged_into_id
     LEFT JOIN waiting_cycles w ON w.conversation_id = v.conversation_id AND w.started_at = v.waiting_since
     LEFT JOIN leads l ON l.lead_id = w.lead_id
-    WHERE v.waiting_since IS NOT NULL {{only}} ORDER BY {{first}}, v.conversation_id LIMIT :limit OFFSET :skip
+    WHERE v.waiting_since IS NOT NULL {{and_also}} ORDER BY {{order}}, v.conversation_id LIMIT :limit OFFSET :skip
 """
 
 
@@ -93,24 +100,33 @@ def waiting(
     due_before: datetime | None = None,
     conversations: Iterable[int] | None = None,
 ) -> list[WaitingConversation]:
-    """Conversations that wait for an answer, the longest first, with and without a lead.
+    """At most `limit` conversations that wait for an answer, with and without a lead, the longest waiting first.
 
-    With `due_before` only those whose target is missed before that, the first to be missed first. With `conversations`
-    only these.
+    `skip`: leave out so many from the beginning. `due_before`: only those whose SLA target is missed before that, the
+    first to be missed first. `conversations`: only these.
+
     `waited_business_seconds` is exact with a calendar's `business_seconds`. Without it, it is a lower bound derived
-    from `due_at`, and never more than the wall-clock time.
+    from `due_at` and `target_seconds`, and never more than the wall-clock time.
     """
-    conditions = [
-        "AND v.due_at < :before" if due_before else "",
-        "AND v.conversation_id IN (SELECT value FROM json_each(:ids))" if conversations is not None else "",
-    ]
-    query = _WAITING.format(only=" ".join(conditions), first="v.due_at" if due_before else "v.waiting_since")
-    before, ids = iso(due_before) if due_before else None, id_list(conversations or ())
+    conditions: list[str] = []
+    values: dict[str, object] = {"now": iso(now), "limit": limit, "skip": skip}
+    order = "v.waiting_since"
+    if due_before:
+        conditions.append("AND v.due_at < :before")
+        values["before"] = iso(due_before)
+        order = "v.due_at"
+    if conversations is not None:
+        conditions.append("AND v.conversation_id IN (SELECT value FROM json_each(:ids))")
+        values["ids"] = id_list(conversations)
+    query = _WAITING.format(and_also=" ".join(conditions), order=order)
     found = []
-    for row in rows(connection, query, now=iso(now), limit=limit, skip=skip, before=before, ids=ids):
+    for row in rows(connection, query, **values):
         since = datetime.fromisoformat(row["waiting_since"])
         waited = max(0.0, (now - since).total_seconds())
-        business = business_seconds(since, now) if business_seconds else _at_least(row, now, waited, target_seconds)
+        if business_seconds:
+            business = business_seconds(since, now)
+        else:
+            business = _least_business_seconds(row, now, waited, target_seconds)
         computed: dict[str, Any] = {
             "who": visible_name(row),
             "missed_call": bool(row["missed_call"]),
@@ -122,11 +138,18 @@ def waiting(
     return found
 
 
-def _at_least(row: Row, now: datetime, waited: float, target: float) -> float:
+def _least_business_seconds(row: Row, now: datetime, waited: float, target: float) -> float:
+    """How many business seconds somebody has waited at least, without a calendar.
+
+    At `due_at` it is exactly `target`, and later at least that. Before, what is still missing from `target` is at most
+    the time that is left until `due_at`. `waited`: seconds by the wall clock. 0 without `due_at`.
+    """
     if row["due_at"] is None:
         return 0.0
+    if row["overdue"]:
+        return min(target, waited)
     left = (datetime.fromisoformat(row["due_at"]) - now).total_seconds()
-    return min(target if row["overdue"] else max(0.0, target - left), waited)
+    return min(max(0.0, target - left), waited)
 
 
 def count_waiting(connection: Connection, now: datetime) -> WaitingCount:
@@ -148,7 +171,11 @@ def waiting_list(
     target_seconds: float,
     calendar: Callable[[], BusinessSeconds | None],
 ) -> WaitingList:
-    """Who waits, the longest first. `calendar` is slow to build, so it is called only if somebody waits."""
+    """Who waits, the longest first, at most `limit`; the counts are of all.
+
+    `calendar`: gives the opening hours' measure of time, or None if the settings for it can't be used; it is slow, so
+    it is called only if somebody waits.
+    """
     count = count_waiting(connection, now)
     found = waiting(
         connection,
@@ -161,7 +188,7 @@ def waiting_list(
 
 
 def nobody_waits(now: datetime, target_seconds: float) -> WaitingList:
-    """The answer before anything has been captured."""
+    """The answer of `waiting_list` before anything has been captured."""
     return {
         "as_of": iso(now),
         "target_seconds": target_seconds,

@@ -1,4 +1,4 @@
-"""What it takes to answer somebody who waits: their last words, why they are taken for what they are, how they came."""
+"""What it takes to answer somebody who waits: their last words, what they were classified as and why, how they came."""
 
 import json
 from collections.abc import Iterable
@@ -11,23 +11,25 @@ from leadmasterd.queries.messages import with_text
 from leadmasterd.queries.waiting import LAST_INBOUND
 
 _LAST_WORDS: Final = 3
+"""Messages of theirs that are read."""
 _LONGEST: Final = 500
-"""Characters of a body: what is shown of it is shorter."""
+"""Characters that are read of a body; what the page shows of it is shorter."""
 
 
 class Classified(TypedDict):
-    """Why the classifier takes a burst for what it is."""
+    """Why the classifier gave a burst its intent: a code and its values, for a sentence."""
 
     code: str
     values: dict[str, Any]
 
 
 class WaitingDetail(TypedDict):
-    """Of one conversation that waits.
+    """What is known of one conversation that waits.
 
-    `last_at`: when they wrote or called last. `message_id`: what began the wait; None for a missed call. `number`: the
-    digits by which WhatsApp knows the phone; None where it does not tell it. `words`: their last few messages since
-    they wait, the oldest first.
+    `last_at`: when they wrote or called last. `message_id`: what began the wait; None for a missed call. `labelled`: by
+    a person, `classified`: by the classifier, both of the burst that began the wait, and None where it has none.
+    `number`: the digits of the phone for a link to the chat; None if it is not known. `words`: their last few messages
+    since the wait began, the oldest first.
     """
 
     conversation_id: int
@@ -62,7 +64,7 @@ _DETAILS: Final = f"""
     LEFT JOIN leads l ON l.lead_id = w.lead_id
     WHERE v.conversation_id IN (SELECT value FROM json_each(:ids)) AND v.waiting_since IS NOT NULL
 """
-"""`+kind`: not by the index of all phones."""
+"""`+kind` keeps SQLite from the index of all phones. A `burst` with a colon is of what was said before an edit."""
 _WORDS: Final = f"""
     SELECT m.message_id, m.conversation_id, m.direction, m.author, m.type, substr(m.body, 1, {_LONGEST}) AS body,
            m.sent_at, m.edited_at, m.revoked_at, m.readable_at, m.media, m.quoted, m.details
@@ -76,12 +78,15 @@ _WORDS: Final = f"""
 
 
 def waiting_details(connection: Connection, conversations: Iterable[int]) -> dict[int, WaitingDetail]:
-    """By conversation; only of those that wait. Reads a few rows for each, whatever the size of the database."""
+    """The details by conversation id; conversations that do not wait are left out.
+
+    Reads a few rows for each, whatever the size of the database.
+    """
     ids = id_list(conversations)
-    found: dict[int, WaitingDetail] = {}
+    details: dict[int, WaitingDetail] = {}
     for row in rows(connection, _DETAILS, ids=ids):
         parsed = {key: json.loads(row[key]) if row[key] else None for key in ("labelled", "classified", "touch")}
-        found[row["conversation_id"]] = cast(
+        details[row["conversation_id"]] = cast(
             "WaitingDetail",
             {
                 "conversation_id": row["conversation_id"],
@@ -93,17 +98,24 @@ def waiting_details(connection: Connection, conversations: Iterable[int]) -> dic
             },
         )
     for row in rows(connection, _WORDS, ids=ids):
-        if detail := found.get(row["conversation_id"]):
+        detail = details.get(row["conversation_id"])
+        if detail:
             detail["words"].append(cast("DetailMessage", with_text(row)))
-    return found
+    return details
 
 
 def wa_number(chat: str, phone: str | None, jids: Iterable[str]) -> str | None:
-    """The digits for `https://wa.me/`: of the id that has the phone as it is shown, of the chat, else of the phone.
+    """The digits for a link `https://wa.me/<digits>` to this chat; None if no phone is known.
 
-    `jids`: the person's ids of phones, the newest first.
+    An id of WhatsApp is safer than a phone as it is spelled: so first an id with the same digits as `phone`, then the
+    newest other id, then the chat's id, then `phone` itself. `jids`: the person's `…@c.us` ids, the newest first.
     """
-    digits = [jid.removesuffix("@c.us") for jid in (*jids, chat) if jid.endswith("@c.us")]
-    shown = "".join(filter(str.isdigit, phone or ""))
-    ordered = [*(each for each in digits if each == shown), *digits, shown]
-    return next((each for each in ordered if each.isascii() and each.isdigit() and 7 <= len(each) <= 15), None)
+    ids = [jid.removesuffix("@c.us") for jid in (*jids, chat) if jid.endswith("@c.us")]
+    phone_digits = "".join(filter(str.isdigit, phone or ""))
+    same_as_phone = [phone_digits] if phone_digits in ids else []
+    candidates = [*same_as_phone, *ids, phone_digits]
+    return next((each for each in candidates if _may_be_phone(each)), None)
+
+
+def _may_be_phone(digits: str) -> bool:
+    return digits.isascii() and digits.isdigit() and 7 <= len(digits) <= 15

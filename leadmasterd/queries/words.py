@@ -1,4 +1,8 @@
-"""What is read here, in words that commands and alerts share: who it is, what they want, what there is to do."""
+"""Records of `queries` in words, in the user's language, for commands, alerts and the page: who it is, what they want.
+
+A code that has no words here, as from a newer version, is shown as it is; of the states, which are closed unions, one
+that is unknown is a KeyError.
+"""
 
 from typing import TYPE_CHECKING
 
@@ -13,16 +17,22 @@ if TYPE_CHECKING:  # commands that have to answer at once need the words alone
 
 
 def person(row: "Lead | NewLead | WaitingConversation | DueFollowUp") -> tuple[str, str]:
-    """A name, and below it how to reach them; either can be typed as an ID."""
-    who = row["who"]
-    if row["phone"]:
-        return who, row["phone"] if row["phone"] != who else ""
+    """A name and, for the line below it, how to reach them: the phone, else the chat id.
+
+    A command finds the person by either of the two. The second is empty if the name is already the phone. Where even
+    the name is only a chat id, the second says that no phone is known.
+    """
+    who, phone = row["who"], row["phone"]
+    if phone:
+        return who, "" if phone == who else phone
     number = row["chat"].removesuffix("@lid")
-    return (number, _("no phone known")) if who == row["chat"] else (who, number)
+    if who == row["chat"]:
+        return number, _("no phone known")
+    return who, number
 
 
 def best_name(contact: "Person") -> str | None:
-    """The best name that is known, or else the phone."""
+    """The visible name to trust most: the operator's, the verified one, their own, else the phone. None without any."""
     from leadmasterd.queries.people import is_blank
 
     names = (contact["saved_name"], contact["verified_name"], contact["push_name"], contact["phone"])
@@ -30,7 +40,7 @@ def best_name(contact: "Person") -> str | None:
 
 
 def names(contact: "Person") -> list[str]:
-    """Every name and what it is."""
+    """Every name that is known, each with where it comes from, and whether it is a business account. May be empty."""
     from leadmasterd.queries.people import is_blank
 
     found = []
@@ -46,12 +56,12 @@ def names(contact: "Person") -> list[str]:
 
 
 def opened_by(source: str) -> str:
-    """How a lead began."""
+    """How a lead began, from its `source`."""
     return {"message": _("by a message"), "ad": _("by an ad"), "person": _("by hand")}.get(source, source)
 
 
 def answered_by(machine: str) -> str:
-    """Which machine of ours has answered, where nobody of the operator's has."""
+    """That only a machine has answered so far, no person. `machine`: the author of its message, as it is stored."""
     return {
         "assistant": _("answered by the assistant, nobody of yours yet"),
         "api": _("answered by a program, nobody of yours yet"),
@@ -60,7 +70,7 @@ def answered_by(machine: str) -> str:
 
 
 def recorded(entry: "RecordEntry") -> str:
-    """What a line of a lead's record says: what changed, and why."""
+    """An event of a lead's record as a sentence: what changed, and why."""
     from leadmasterd.sentences import lead_event
 
     return lead_event(
@@ -74,26 +84,26 @@ def recorded(entry: "RecordEntry") -> str:
 
 
 def only_called(row: "WaitingConversation") -> bool:
-    """Whether all that is known of somebody who waits is a call that nobody took."""
+    """Whether a missed call is all there is to go by: they wrote nothing that tells what they want."""
     return row["missed_call"] and not row["intent"]
 
 
 def wanted(row: "WaitingConversation") -> str:
-    """What somebody is waiting for."""
+    """What somebody who waits wants: the intent of their messages, or `missed call`."""
     from leadmasterd.classify.reasons import intent_name
 
     return _("missed call") if only_called(row) else intent_name(row["intent"] or "unknown")
 
 
 def came_by(touch: "LeadTouch") -> str:
-    """`a campaign: Verano 2027`."""
+    """What brought a customer here, with its name: `a campaign: Verano 2027`."""
     from leadmasterd.queries.leads import touch_name
 
     return f"{kind_of_touch(touch['kind'])}: {touch_name(touch)}"
 
 
 def kind_of_touch(kind: str) -> str:
-    """`a campaign`."""
+    """The kind of touchpoint in words: `a campaign`."""
     kinds = {
         "ad": _("an ad"),
         "link": _("a link"),
@@ -105,7 +115,7 @@ def kind_of_touch(kind: str) -> str:
 
 
 def follow_up(kind: str, number: int) -> str:
-    """What there is to do. `number`: its place in the series."""
+    """What to do about a customer. `number`: which one this is, from 1, in the series of follow-ups on one quote."""
     from leadmasterd.leads.fold import QUOTE_DAYS
 
     known = {
@@ -116,7 +126,7 @@ def follow_up(kind: str, number: int) -> str:
 
 
 def pending_note(number: int) -> str:
-    """Warns that somebody may be waiting in conversations whose leads are not up to date."""
+    """A warning that `number` conversations are not processed yet, so lists may lack somebody who waits."""
     return ngettext(
         "{n} conversation is not processed yet: somebody may be waiting there.",
         "{n} conversations are not processed yet: somebody may be waiting there.",
@@ -125,7 +135,7 @@ def pending_note(number: int) -> str:
 
 
 def feed_state(state: str) -> str:
-    """How a feed is, in a word or two."""
+    """A `FeedState` in a word or two."""
     return {
         "new": _("not begun"),
         "active": _("active"),
@@ -137,7 +147,7 @@ def feed_state(state: str) -> str:
 
 
 def alert_state(state: str) -> str:
-    """What became of an alert, in a word or two."""
+    """An alert's `State` in a word or two."""
     return {
         "held": _("held by quiet hours"),
         "gathered": _("in the next digest"),

@@ -1,6 +1,7 @@
-"""What became of everybody who wrote in a period, beside the same figures of the period before it.
+"""The report of a period in figures: what became of everybody who wrote, and the same for the period before it.
 
-docs/report.md defines each figure so that it can be counted by hand; the modules here are in its order.
+docs/report.md defines each figure so that it can be counted by hand; each of its sections has a module here. How a
+report looks is left to `leadmasterd.report`.
 """
 
 from collections.abc import Callable
@@ -8,7 +9,7 @@ from datetime import datetime
 from typing import TypedDict
 
 from leadmasterd.queries.database import Connection
-from leadmasterd.queries.deadlines import derived_by
+from leadmasterd.queries.deadlines import is_derived_with
 from leadmasterd.queries.leads import count_pending
 from leadmasterd.queries.report.asked import Asked, UnledGroup, asked, without_lead
 from leadmasterd.queries.report.closings import Closings, closings
@@ -23,7 +24,11 @@ from leadmasterd.times import iso
 
 
 class Figures(TypedDict):
-    """`A period` of docs/json.md."""
+    """All figures of one period: `A period` of docs/json.md.
+
+    `until`: the figures are of the time from `begins` until then; `ends`, unless the period is not over. `opened`:
+    leads, without the `discarded` ones.
+    """
 
     begins: str
     ends: str
@@ -41,7 +46,7 @@ class Figures(TypedDict):
 
 
 class Report(TypedDict):
-    """The answer of `report`."""
+    """The answer of `report`. `unjudged`: conversations that are still to be projected and so not counted in full."""
 
     as_of: str
     timezone: str
@@ -59,15 +64,16 @@ def report(
     *,
     running: bool,
 ) -> Report:
-    """The figures of a period and of the one before it. Of a period that still runs both end at the same time of it.
+    """The figures of a period and of the one before it. If the period is not over, both end at the same time in it.
 
-    `running`: whether the daemon is; if not, nobody has listened since it was last known to.
+    `running`: whether the daemon runs; if not, the time since it last listened counts as an outage.
     """
-    now_part, before_part = period.until(now), period.before_until(now)
-    spans = silences(connection, [now_part, before_part])
+    this_window, before_window = period.until(now), period.before_until(now)
+    these_silences, silences_before = silences(connection, [this_window, before_window])
     open_seconds = _open_seconds(connection, settings)
 
-    def figures(window: Window, ends: datetime, silent: Silences) -> Figures:
+    def figures(window: Window, ends: datetime, window_silences: Silences) -> Figures:
+        """All figures of one window, which is a period that ends at `ends`, or the part of it that is over."""
         leads = opened_leads(connection, window, now)
         counted = [lead for lead in leads if lead.stage != "junk"]
         return {
@@ -82,7 +88,7 @@ def report(
             "without_lead": without_lead(connection, window),
             "came_by": came_by(counted),
             "closings": closings(connection, window),
-            "silences": silent,
+            "silences": window_silences,
             "record": record(connection, window, now, running=running),
         }
 
@@ -91,13 +97,13 @@ def report(
         "timezone": settings.timezone,
         "target_seconds": settings.target_seconds,
         "unjudged": count_pending(connection),
-        "period": figures(now_part, period.ends, spans[0]),
-        "before": figures(before_part, period.begins, spans[1]),
+        "period": figures(this_window, period.ends, these_silences),
+        "before": figures(before_window, period.begins, silences_before),
     }
 
 
 def nothing(period: Period, now: datetime, settings: LightLeadsSettings) -> Report:
-    """The answer before anything was captured."""
+    """The answer of `report` before anything is captured: the same object, with zeros and nothing in its lists."""
 
     def figures(window: Window, ends: datetime) -> Figures:
         return {
@@ -127,14 +133,18 @@ def nothing(period: Period, now: datetime, settings: LightLeadsSettings) -> Repo
 
 
 def _open_seconds(connection: Connection, settings: LightLeadsSettings) -> Callable[[OpenedLead], float | None]:
-    """How long a lead waited for its first answer in opening hours: as stored, or anew if the hours have changed."""
-    calendar = None if derived_by(connection, settings.hours_version()) else settings.calendar()
+    """A function that tells how many seconds of opening hours a lead waited for its first answer (None: none came).
+
+    As stored, if that was derived with these settings or their calendar can't be used; else computed again.
+    """
+    calendar = None if is_derived_with(connection, settings.hours_version()) else settings.calendar()
     if calendar is None:
         return lambda lead: lead.open_seconds
-    return lambda lead: _between(lead, calendar.business_seconds)
+    return lambda lead: _seconds_to_answer(lead, calendar.business_seconds)
 
 
-def _between(lead: OpenedLead, business_seconds: BusinessSeconds) -> float | None:
+def _seconds_to_answer(lead: OpenedLead, business_seconds: BusinessSeconds) -> float | None:
+    """How many seconds of opening hours passed until the first answer; None if none came."""
     if lead.answered_at is None:
         return None
     return business_seconds(datetime.fromisoformat(lead.opened_at), datetime.fromisoformat(lead.answered_at))

@@ -1,7 +1,8 @@
 """When people ask: every wait for an answer that began in a period, by weekday and hour of the zone's wall clock.
 
-With and without a lead, first words and later ones; left out is what a person discarded or said needs no answer. An
-hour that the clock shows twice is counted in one place, and one that it skips has nobody.
+Waits count with and without a lead, the first of a lead and later ones. Left out are those of leads that a person
+discarded, and those that a person said need no answer. When the clocks change, an hour that the clock shows twice is
+one place, and an hour that it skips has nobody.
 """
 
 from collections import Counter
@@ -14,7 +15,10 @@ from leadmasterd.times import iso
 
 
 class Hour(TypedDict):
-    """`weekday`: 1 for Monday. `missed`: of those asked, how many were not answered within the SLA target."""
+    """How often somebody asked in one hour of the week. `weekday`: 1 for Monday; `hour`: 0 to 23.
+
+    `missed`: how many of those were not answered within the SLA target.
+    """
 
     weekday: int
     hour: int
@@ -23,7 +27,7 @@ class Hour(TypedDict):
 
 
 class Asked(TypedDict):
-    """`hours`: those with anybody, Monday first."""
+    """How often somebody asked, and how many of those were missed. `hours`: those in which anybody asked, in order."""
 
     asked: int
     missed: int
@@ -31,7 +35,7 @@ class Asked(TypedDict):
 
 
 class UnledGroup(TypedDict):
-    """Conversations that began to wait without a lead. `group`: an intent's, or `missed_call`."""
+    """How many conversations began to wait without a lead, for one thing. `group`: an intent's, or `missed_call`."""
 
     group: str
     conversations: int
@@ -43,21 +47,26 @@ _WAITS: Final = """
     AND coalesce(w.ended_by, '') <> 'dismissed'
 """
 _MISSED: Final = "coalesce(iif(w.ended_at IS NULL, w.due_at <= :now, w.due_at < w.ended_at), 0)"
-"""As `overdue` while it lasts: at `due_at`. One that ended then was in time."""
+"""SQL: whether the wait missed its target. One that lasts is overdue from `due_at` on; one that ended at `due_at` was
+in time. False without `due_at`.
+"""
 
 
 def asked(connection: Connection, window: Window, now: datetime, zone: tzinfo | None) -> Asked:
-    """By weekday and hour. `zone`: None for the machine's."""
+    """How often somebody asked in the window, and was not answered in time, by weekday and hour in this zone.
+
+    `now`: decides which waits that last have missed their target. `zone`: None for the machine's.
+    """
     cursor = connection.cursor()
-    cursor.row_factory = None
-    waits = cursor.execute(f"SELECT w.started_at, {_MISSED} {_WAITS}", {**_named(window), "now": iso(now)})
+    cursor.row_factory = None  # plain tuples
+    waits = cursor.execute(f"SELECT w.started_at, {_MISSED} {_WAITS}", {**_bounds(window), "now": iso(now)})
     counted: Counter[tuple[int, int]] = Counter()
     missed: Counter[tuple[int, int]] = Counter()
     for started_at, was_missed in waits:
         local = datetime.fromisoformat(started_at).astimezone(zone)
-        place = local.isoweekday(), local.hour
-        counted[place] += 1
-        missed[place] += was_missed
+        weekday_and_hour = local.isoweekday(), local.hour
+        counted[weekday_and_hour] += 1
+        missed[weekday_and_hour] += was_missed
     return {
         "asked": counted.total(),
         "missed": missed.total(),
@@ -69,15 +78,18 @@ def asked(connection: Connection, window: Window, now: datetime, zone: tzinfo | 
 
 
 def without_lead(connection: Connection, window: Window) -> list[UnledGroup]:
-    """What those are about who have no lead: a conversation once for each group, the most frequent first."""
+    """What the waits without a lead are about, the most frequent first.
+
+    A conversation counts once for each group that it waited for.
+    """
     query = (
         "SELECT iif(w.message_id IS NULL, 'missed_call', coalesce(v.category, 'unknown')) AS \"group\", "
         "count(DISTINCT w.conversation_id) AS conversations FROM waiting_cycles w "
         "JOIN conversations v ON v.conversation_id = w.conversation_id WHERE w.lead_id IS NULL "
         "AND w.started_at >= :begins AND w.started_at < :ends GROUP BY 1 ORDER BY 2 DESC, 1"
     )
-    return records(UnledGroup, connection, query, **_named(window))
+    return records(UnledGroup, connection, query, **_bounds(window))
 
 
-def _named(window: Window) -> dict[str, str]:
+def _bounds(window: Window) -> dict[str, str]:
     return {"begins": iso(window.begins), "ends": iso(window.ends)}

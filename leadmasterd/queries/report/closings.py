@@ -8,7 +8,11 @@ from leadmasterd.times import iso
 
 
 class ClosingReason(TypedDict):
-    """Leads that ended alike. `intent`: their last closing words; `note`: what a person wrote who closed them."""
+    """How many leads ended in the same way.
+
+    `intent`: what the customers' last closing words were classified as; `note`: what the person wrote who closed them.
+    None where there are none.
+    """
 
     stage: str
     intent: str | None
@@ -17,7 +21,7 @@ class ClosingReason(TypedDict):
 
 
 class Closings(TypedDict):
-    """Leads whose last decision, taken in the period, closed them."""
+    """How many leads are closed by a decision of the period, by stage, and why."""
 
     won: int
     lost: int
@@ -37,32 +41,25 @@ _CLOSED: Final = """
 
 
 def closings(connection: Connection, window: Window) -> Closings:
-    """The most frequent reason first, in the order of the stages. Discarded ones are counted, not reasoned."""
+    """Leads that were closed in the window, whenever they were opened.
+
+    Reasons are in the order of the stages, in each the most frequent first. Discarded leads (`junk`) are counted, but
+    have no reasons.
+    """
     found = rows(
         connection,
         f"SELECT stage, intent, note, count(*) AS leads FROM ({_CLOSED}) GROUP BY 1, 2, 3",
         begins=iso(window.begins),
         ends=iso(window.ends),
     )
-    by_stage = {
-        stage: sum(row["leads"] for row in found if row["stage"] == stage)
-        for stage in ("won", "lost", "dormant", "junk")
-    }
+    stages = ("won", "lost", "dormant", "junk")
+    by_stage = {stage: sum(row["leads"] for row in found if row["stage"] == stage) for stage in stages}
     reasons: list[ClosingReason] = [
         {"stage": row["stage"], "intent": row["intent"], "note": row["note"], "leads": row["leads"]}
         for row in found
         if row["stage"] != "junk"
     ]
-    order = [*by_stage]
-    reasons.sort(
-        key=lambda each: (
-            order.index(each["stage"]),
-            -each["leads"],
-            each["intent"] is None and each["note"] is None,
-            each["intent"] or "",
-            each["note"] or "",
-        )
-    )
+    reasons.sort(key=lambda reason: (stages.index(reason["stage"]), *_within_stage(reason)))
     return {
         "won": by_stage["won"],
         "lost": by_stage["lost"],
@@ -70,3 +67,9 @@ def closings(connection: Connection, window: Window) -> Closings:
         "junk": by_stage["junk"],
         "reasons": reasons,
     }
+
+
+def _within_stage(reason: ClosingReason) -> tuple[int, bool, str, str]:
+    """A sort key within one stage: the most frequent reason first; of equally frequent ones, no reason at all last."""
+    is_unknown = reason["intent"] is None and reason["note"] is None
+    return -reason["leads"], is_unknown, reason["intent"] or "", reason["note"] or ""

@@ -1,7 +1,7 @@
 """The leads that were opened in a period: what they want and how they came.
 
-Of these all figures about leads are counted. One that ended as `merged` is not: its enquiry is the other lead's. Those
-that a person discarded (`junk`) are only told as a number.
+Most figures of a report are counted from them. A lead that ended as `merged` is left out: its enquiry is the other
+lead's. Those that a person discarded (`junk`) are read, but a report only says how many they are.
 """
 
 import json
@@ -17,10 +17,12 @@ from leadmasterd.times import iso
 
 
 class OpenedLead(NamedTuple):
-    """A lead, and how its first answer came. Times are ISO text; what is true is 1, else 0.
+    """A lead, and how its first answer came. Times are ISO text; flags are 1 or 0.
 
-    `waiting`: somebody waits for that answer; `in_time`: and the SLA target is not missed yet; `not_needed`: nobody
-    does, because a person said that no answer is needed.
+    `answered_at`: of the first answer, None without one; `wall_seconds`, `open_seconds`: how long it took, by the clock
+    and in opening hours. Flags of an unanswered lead: `waiting`: somebody waits for that answer; `in_time`: and the SLA
+    target is not missed yet; `not_needed`: nobody waits, because a person said that no answer is needed. `touch`: the
+    first touchpoint, a JSON list of kind, source and name; None without one.
     """
 
     stage: str
@@ -37,7 +39,7 @@ class OpenedLead(NamedTuple):
 
 
 class Wanted(TypedDict):
-    """How many leads began with this."""
+    """How many leads began with this intent."""
 
     intent: str
     group: str
@@ -45,7 +47,10 @@ class Wanted(TypedDict):
 
 
 class CameBy(TypedDict):
-    """How many leads came by this, and how many of them are won by now. `name`: None where there is none."""
+    """How many leads came by one ad, link, campaign or the like, and how many of them are won by now.
+
+    `kind`: `none` for leads without a touchpoint. `name`: None where it has no name.
+    """
 
     kind: str
     name: str | None
@@ -72,37 +77,52 @@ _OPENED: Final = """
 
 
 def opened_leads(connection: Connection, window: Window, now: datetime) -> list[OpenedLead]:
-    """In order of their ids."""
+    """All leads that were opened in the window, except merged ones, in order of their ids.
+
+    `now`: decides whether a target is missed.
+    """
     cursor = connection.cursor()
-    cursor.row_factory = None
+    cursor.row_factory = None  # plain tuples, in the order of OpenedLead's fields
     found = cursor.execute(_OPENED, {"begins": iso(window.begins), "ends": iso(window.ends), "now": iso(now)})
     return [OpenedLead._make(row) for row in found]
 
 
 def count_opened(connection: Connection, since: datetime) -> int:
-    """How many leads were opened since then, as a report counts them."""
+    """How many leads were opened since then, as a report counts them: without discarded and merged ones."""
     query = "SELECT count(*) FROM leads WHERE opened_at >= ? AND stage NOT IN ('junk', 'merged')"
     return int(connection.execute(query, (iso(since),)).fetchone()[0])
 
 
 def wants(leads: Sequence[OpenedLead]) -> list[Wanted]:
-    """By the intent that each began with, the most frequent first."""
+    """How many of these leads began with each intent, the most frequent first. Without a group it is in `unknown`."""
     counted = Counter(lead.intent for lead in leads)
+    most_frequent_first = sorted(counted, key=lambda intent: (-counted[intent], intent))
     return [
-        {"intent": intent, "group": GROUP_OF.get(intent, "unknown"), "leads": number}
-        for intent, number in sorted(counted.items(), key=lambda each: (-each[1], each[0]))
+        {"intent": intent, "group": GROUP_OF.get(intent, "unknown"), "leads": counted[intent]}
+        for intent in most_frequent_first
     ]
 
 
+class _Touchpoint(NamedTuple):
+    """What tells touchpoints apart: the kind, and the id of its source, else its address or headline."""
+
+    kind: str
+    source: str | None
+
+
 def came_by(leads: Sequence[OpenedLead]) -> list[CameBy]:
-    """By the first touchpoint of each, the most frequent first; `none` last."""
-    names: dict[tuple[str, str | None], str | None] = {}
-    counted: Counter[tuple[str, str | None]] = Counter()
-    won: Counter[tuple[str, str | None]] = Counter()
+    """How many of these leads came by each first touchpoint, the most frequent first; leads without one last.
+
+    The name is the one that the first of its leads gives it.
+    """
+    names: dict[_Touchpoint, str | None] = {}
+    counted: Counter[_Touchpoint] = Counter()
+    won: Counter[_Touchpoint] = Counter()
     for lead in leads:
         kind, source, name = json.loads(lead.touch) if lead.touch else ("none", None, None)
-        names.setdefault((kind, source), name)
-        counted[kind, source] += 1
-        won[kind, source] += lead.stage == "won"
-    order = sorted(counted, key=lambda key: (key[0] == "none", -counted[key], key[0], key[1] or ""))
-    return [{"kind": key[0], "name": names[key], "leads": counted[key], "won": won[key]} for key in order]
+        touchpoint = _Touchpoint(kind, source)
+        names.setdefault(touchpoint, name)
+        counted[touchpoint] += 1
+        won[touchpoint] += lead.stage == "won"
+    order = sorted(counted, key=lambda each: (each.kind == "none", -counted[each], each.kind, each.source or ""))
+    return [{"kind": each.kind, "name": names[each], "leads": counted[each], "won": won[each]} for each in order]

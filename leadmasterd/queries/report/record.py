@@ -1,7 +1,8 @@
-"""How complete the record of a period is, from the ledger of outages. What expired unseen is not in it.
+"""How complete the record of a period is, from the ledger of outages (`gaps`).
 
-A dead daemon writes nothing down, so since it was last known to listen counts as an outage too: the one that its next
-start will write.
+Messages that expired or were deleted during an outage are unknown, so nothing here counts them. A daemon that does not
+run writes nothing down, so the time since it last listened counts as an outage too: the one that its next start will
+write.
 """
 
 from datetime import UTC, datetime
@@ -14,11 +15,12 @@ from leadmasterd.times import iso
 
 
 class Record(TypedDict):
-    """Lengths are those of the outages' parts within the period, and what overlaps counts once.
+    """How long nobody listened in the period, and what has been found afterwards.
 
-    `linked_at`: when the first phone was linked; None: none was. `unfilled…`: outages that no sweep has filled yet.
-    `recovered`: messages found afterwards, in the whole outages. `unreadable`: messages of customers that came as
-    ciphertext and still are.
+    Of each outage only the part within the period counts, and where outages overlap, the time counts once.
+    `linked_at`: when the first phone was linked; None: none was. `gaps`, `blind_seconds`: all outages; `unfilled`,
+    `unfilled_seconds`: those that no sweep has filled yet. `recovered`: messages found afterwards, in the whole of
+    these outages. `unreadable`: messages of customers that are still ciphertext.
     """
 
     linked_at: str | None
@@ -39,9 +41,9 @@ NO_RECORD: Final[Record] = {
     "recovered": 0,
     "unreadable": 0,
 }
-"""Before anything was captured."""
+"""The record before anything was captured."""
 
-_LAST_KNOWN: Final = """
+_LAST_SIGN_OF_LIFE: Final = """
     SELECT max(at) FROM (SELECT max(at) AS at FROM session_events UNION ALL SELECT max(last_ready_at) FROM accounts)
 """
 _UNREADABLE: Final = """
@@ -51,41 +53,50 @@ _UNREADABLE: Final = """
 
 
 def record(connection: Connection, window: Window, now: datetime, *, running: bool) -> Record:
-    """Of a window that is over by now."""
-    linked = connection.execute("SELECT min(first_linked_at) FROM accounts").fetchone()[0]
-    begins = max(window.begins, datetime.fromisoformat(linked).astimezone(UTC)) if linked else window.ends
+    """How complete a window is that has passed by now. The time before the first link is no outage.
+
+    `running`: whether the daemon runs, so that an outage that it has not written down is none.
+    """
+    [linked_at] = connection.execute("SELECT min(first_linked_at) FROM accounts").fetchone()
+    begins = max(window.begins, datetime.fromisoformat(linked_at).astimezone(UTC)) if linked_at else window.ends
     gaps: list[Gap] = []
-    if linked and begins < window.ends:
-        gaps = [*gaps_between(connection, begins, window.ends, now)]
-        gaps += [] if running else _since_it_died(connection, begins, window)
+    if begins < window.ends:
+        gaps += gaps_between(connection, begins, window.ends, now)
+        if not running:
+            gaps += _gap_since_last_sign_of_life(connection, begins, window)
     unfilled = [gap for gap in gaps if gap.closed_at is None]
     [unreadable] = connection.execute(_UNREADABLE, {"begins": iso(window.begins), "ends": iso(window.ends)}).fetchone()
     return {
-        "linked_at": linked,
+        "linked_at": linked_at,
         "gaps": len(gaps),
-        "blind_seconds": _together(gaps, begins, window.ends),
+        "blind_seconds": _seconds_covered(gaps, begins, window.ends),
         "unfilled": len(unfilled),
-        "unfilled_seconds": _together(unfilled, begins, window.ends),
+        "unfilled_seconds": _seconds_covered(unfilled, begins, window.ends),
         "recovered": recovered(gaps),
         "unreadable": unreadable,
     }
 
 
-def _since_it_died(connection: Connection, begins: datetime, window: Window) -> list[Gap]:
-    [known] = connection.execute(_LAST_KNOWN).fetchone()
-    [lasting] = connection.execute("SELECT count(*) FROM gaps WHERE to_at IS NULL").fetchone()
-    if lasting or known is None or datetime.fromisoformat(known) >= window.ends:
+def _gap_since_last_sign_of_life(connection: Connection, begins: datetime, window: Window) -> list[Gap]:
+    """The outage that a daemon that does not run could not write down: one gap, or none.
+
+    None if an open gap is written down already, if there is no sign of life at all, or if the last is after the window.
+    """
+    [last_sign] = connection.execute(_LAST_SIGN_OF_LIFE).fetchone()
+    [open_gaps] = connection.execute("SELECT count(*) FROM gaps WHERE to_at IS NULL").fetchone()
+    if open_gaps or last_sign is None or datetime.fromisoformat(last_sign) >= window.ends:
         return []
-    since = max(known, iso(begins))
+    since = max(last_sign, iso(begins))
     return [Gap(from_at=since, to_at=None, closed_at=None, cause="not_listening", recovered=0, chats=0)]
 
 
-def _together(gaps: list[Gap], begins: datetime, ends: datetime) -> float:
-    """Seconds of their union within the window."""
-    seconds, reached = 0.0, begins
+def _seconds_covered(gaps: list[Gap], begins: datetime, ends: datetime) -> float:
+    """How many seconds between two moments any of these gaps covers; a gap that lasts reaches until `ends`."""
+    seconds = 0.0
+    covered_until = begins
     for gap in sorted(gaps, key=lambda each: each.from_at):
-        first = max(reached, datetime.fromisoformat(gap.from_at))
+        first = max(covered_until, datetime.fromisoformat(gap.from_at))
         last = min(ends, datetime.fromisoformat(gap.to_at)) if gap.to_at else ends
         seconds += max(0.0, (last - first).total_seconds())
-        reached = max(reached, last)
+        covered_until = max(covered_until, last)
     return seconds

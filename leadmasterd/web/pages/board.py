@@ -11,7 +11,7 @@ from starlette.routing import Route
 
 from leadmasterd.classify.reasons import intent_name
 from leadmasterd.queries.board import Only, board
-from leadmasterd.queries.deadlines import by_hours_of
+from leadmasterd.queries.deadlines import with_current_deadlines
 from leadmasterd.sentences import stage_name
 from leadmasterd.text import _
 from leadmasterd.web.render import render
@@ -32,7 +32,7 @@ def show(request: Request) -> Response:
     days = _days(asked.get("days"), site.leads.stale_days)
     with site.reading() as connection:
         found = board(
-            by_hours_of(connection, site.leads, in_doubt=False),
+            with_current_deadlines(connection, site.leads, while_pending=False),
             datetime.now(UTC),
             days=days,
             limit=MORE if more else CARDS,

@@ -21,7 +21,7 @@ from starlette.routing import Route
 
 from leadmasterd.export.kinds import KINDS, PAGE, ExportRow, Kind, pages
 from leadmasterd.queries.database import Connection
-from leadmasterd.queries.deadlines import by_hours_of
+from leadmasterd.queries.deadlines import with_current_deadlines
 from leadmasterd.queries.leads import AsOf
 from leadmasterd.web.site import Site, site_of
 
@@ -96,7 +96,7 @@ def _rows(site: Site, kind: Kind) -> Iterator[ExportRow]:
 @contextmanager
 def _reading(site: Site) -> Iterator[Connection]:
     with site.reading() as connection:
-        yield by_hours_of(connection, site.leads)
+        yield with_current_deadlines(connection, site.leads)
 
 
 def _streamed(site: Site, kind: Kind, lines: Iterator[str], media_type: str) -> Response:

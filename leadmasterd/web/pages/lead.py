@@ -16,7 +16,7 @@ from leadmasterd.clock import Clock
 from leadmasterd.queries import words
 from leadmasterd.queries.conversation import Bubble, thread, whose
 from leadmasterd.queries.database import Connection
-from leadmasterd.queries.deadlines import by_hours_of
+from leadmasterd.queries.deadlines import with_current_deadlines
 from leadmasterd.queries.lead_detail import Merge, lead_detail
 from leadmasterd.queries.leads import AsOf, Lead
 from leadmasterd.queries.people import ContactSummary, Subject, conversations_of, duplicates_of
@@ -112,7 +112,7 @@ def _by_day(messages: Iterable[Bubble], clock: Clock) -> Iterable[tuple[date, li
 
 def _about(connection: Connection, site: Site, subject: Subject, clock: Clock) -> About:
     settings = site.leads
-    by_hours_of(connection, settings)
+    with_current_deadlines(connection, settings)
     as_of = AsOf(clock.now, settings.stale_days, settings.dormant_days)
     detail = lead_detail(connection, subject, as_of, limit=_REASONS)
     person, lead, conversations = detail["contact"], detail["lead"], detail["conversations"]

@@ -15,7 +15,7 @@ from leadmasterd.classify.reasons import group_name, intent_name, plain_why, why
 from leadmasterd.clock import Clock
 from leadmasterd.leads.stages import DECIDABLE
 from leadmasterd.queries import words
-from leadmasterd.queries.deadlines import by_hours_of
+from leadmasterd.queries.deadlines import with_current_deadlines
 from leadmasterd.queries.lead_detail import DetailMessage
 from leadmasterd.queries.messages import content_of
 from leadmasterd.queries.waiting import WaitingConversation, count_waiting, waiting
@@ -79,7 +79,7 @@ def _made(request: Request) -> HTMLResponse:
     target = site.leads.target_seconds
     clock = Clock(now, site.leads.zone())
     with site.reading() as plain:
-        connection = by_hours_of(plain, site.leads, in_doubt=False)
+        connection = with_current_deadlines(plain, site.leads, while_pending=False)
         count = count_waiting(connection, now)
         found = waiting(connection, now, limit=PAGE, skip=skip, target_seconds=target, business_seconds=None)
         details = waiting_details(connection, [row["conversation_id"] for row in found])

@@ -16,7 +16,7 @@ from starlette.responses import FileResponse, Response
 from starlette.routing import Route
 
 from leadmasterd.clock import Clock
-from leadmasterd.queries.deadlines import by_hours_of
+from leadmasterd.queries.deadlines import with_current_deadlines
 from leadmasterd.queries.report import Report, report
 from leadmasterd.queries.report.periods import Period, between, day_begins, day_begun, month_of, week_of
 from leadmasterd.report import document, words
@@ -78,7 +78,7 @@ def _clock(request: Request) -> Clock:
 
 def _report(site: Site, period: Period, clock: Clock) -> Report:
     with site.reading() as connection:
-        by_hours_of(connection, site.leads)
+        with_current_deadlines(connection, site.leads)
         return report(connection, period, clock.now, site.leads, running=site.running())
 
 
