@@ -50,18 +50,18 @@ def _spanish() -> Iterator[None]:
 
 def test_the_sentence_of_the_record_says_what_was_filled(report: Report) -> None:
     """And claims nothing of what expired."""
-    assert words.complete(report["period"], CLOCK) == (
+    assert words.completeness(report["period"], CLOCK) == (
         "The listener was blind for 12 min in 2 gaps; all were filled afterwards (5 messages); what expired or was "
         "deleted meanwhile cannot be known."
     )
-    assert words.complete(report["before"], CLOCK) == "The listener heard all of it, without a gap."
+    assert words.completeness(report["before"], CLOCK) == "The listener heard all of it, without a gap."
 
 
 @pytest.mark.usefixtures("_spanish")
 def test_the_sentences_are_spanish_where_spanish_is_spoken(report: Report) -> None:
     """Plain, with voseo and numbers as they are written there."""
     assert words.stretch(report["period"], CLOCK) == "del lunes 16 de noviembre al domingo 22 de noviembre de 2026"
-    assert words.complete(report["period"], CLOCK) == (
+    assert words.completeness(report["period"], CLOCK) == (
         "No se escuchó durante 12 min, en 2 cortes; después se recuperaron todos (5 mensajes); lo que venció o se "
         "borró mientras tanto no se puede saber."
     )
@@ -77,20 +77,22 @@ def record(report: Report, **changed: Any) -> Figures:
 
 def test_what_may_be_missing_is_said_with_its_length(report: Report) -> None:
     """As long as no sweep has filled it."""
-    found = words.complete(record(report, unfilled=1, unfilled_seconds=3 * 3600), CLOCK)
+    found = words.completeness(record(report, unfilled=1, unfilled_seconds=3 * 3600), CLOCK)
     assert "1 is not filled yet: what came in these 3 h 0 min may be missing; what expired" in found
 
 
 def test_a_record_that_begins_later_says_so(report: Report) -> None:
     """Within the period, after it, or never."""
-    assert words.complete(record(report, linked_at=stories.iso("17 09:30"), gaps=0), CLOCK) == (
+    assert words.completeness(record(report, linked_at=stories.iso("17 09:30"), gaps=0), CLOCK) == (
         "The listener heard all of it, without a gap. Before Tuesday 17 November 2026, 09:30, when the phone was "
         "linked, there is only what it handed over then."
     )
-    assert words.complete(record(report, linked_at=stories.iso("23 00:00")), CLOCK) == (
+    assert words.completeness(record(report, linked_at=stories.iso("23 00:00")), CLOCK) == (
         "Nobody listened then: the first phone was linked on Monday 23 November 2026."
     )
-    assert words.complete(record(report, linked_at=None), CLOCK) == "No phone has ever been linked: nothing was heard."
+    assert (
+        words.completeness(record(report, linked_at=None), CLOCK) == "No phone has ever been linked: nothing was heard."
+    )
 
 
 def test_a_period_that_runs_says_until_when(report: Report) -> None:
@@ -104,7 +106,7 @@ def test_a_period_that_runs_says_until_when(report: Report) -> None:
     )
     assert words.so_far(report["period"], CLOCK) == ""
     assert words.so_far(future["period"], CLOCK) == "This period has not begun yet."
-    assert words.complete(future["period"], CLOCK) == "There is nothing to be complete yet."
+    assert words.completeness(future["period"], CLOCK) == "There is nothing to be complete yet."
 
 
 # ---------------------------------------------------------------------- the pictures

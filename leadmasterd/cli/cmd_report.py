@@ -116,7 +116,7 @@ def _print(answer: Report, clock: Clock) -> None:
     for sentence in (
         words.so_far(now, clock),
         words.answered(now["first_answers"]),
-        words.complete(now, clock),
+        words.completeness(now, clock),
         words.compared_with(answer, clock),
         words.not_processed(answer),
     ):
@@ -150,7 +150,7 @@ def _table(titles: Sequence[str], lines: Sequence[Sequence[str]], *, most: int =
 
 def _first_answers(now: Figures, before: Figures) -> None:
     this, that = now["first_answers"], before["first_answers"]
-    _section(_("First answer"), words.beside(this))
+    _section(_("First answer"), words.left_out(this))
     open_rows = words.answer_rows(this, that, this["open_hours"], that["open_hours"])
     wall_rows = words.answer_rows(this, that, this["wall"], that["wall"])
     lines = [
@@ -241,12 +241,12 @@ def _closings(now: Figures, before: Figures) -> None:
 
 
 def _silences(now: Figures, before: Figures) -> None:
-    _section(_("Who fell silent"), words.silences())
+    _section(_("Who fell silent"), words.about_silences())
     _table(
         [_("silent for"), _("wrote again"), _("before")],
         [
             [
-                words.silence(this["days"]),
+                words.days_silent(this["days"]),
                 words.of_how_many(this["answered"], this["silent"]),
                 words.of_how_many(that["answered"], that["silent"]),
             ]

@@ -1,5 +1,5 @@
-"""The report of a period as people see it: its words, and pictures that need no script.
+"""The report of a period as people see it: sentences, tables and pictures as HTML, without scripts.
 
-The pictures are SVG and tables made here, whole without any style sheet, so that they are right under the page's
-policy, in a file and in a mail; `report.css` is what the page and the file add to them.
+The figures come from `queries.report`. Tables and pictures (SVG) are complete without a style sheet, so that they look
+right under the page's Content-Security-Policy, in a file and in a mail. The page and the file add `report.css`.
 """

@@ -1,6 +1,7 @@
-"""The report as HTML: what a page shows of it, and a whole file that needs nothing else.
+"""The report as HTML: the part that the page shows (`body`), and a whole file that needs nothing else (`file`).
 
-No `style=`, no script and nothing from elsewhere: right under the page's policy, which a file carries itself.
+There is no `style=`, no script and nothing from elsewhere, so that the page's Content-Security-Policy allows it all. A
+file carries such a policy itself. Everything that is not markup made here is escaped.
 """
 
 from base64 import b64encode
@@ -12,6 +13,7 @@ from typing import Final
 
 from leadmasterd.clock import Clock, short_weekdays
 from leadmasterd.queries.report import Figures, Report
+from leadmasterd.queries.report.asked import Hour
 from leadmasterd.queries.report.first_answers import FirstAnswers
 from leadmasterd.report import words
 from leadmasterd.report.pictures import LATE, PLAIN, QUIET, bar, hours_shown, part, week
@@ -19,11 +21,11 @@ from leadmasterd.text import _, figure, ngettext
 
 HERE: Final = Path(__file__).parent
 MOST: Final = 15
-"""Rows of a table whose number depends on the data."""
+"""Rows that a table shows unless it says otherwise: some have as many as there are ads or reasons."""
 
 
 def file(report: Report, clock: Clock) -> str:
-    """A whole page, with its style and the policy that allows no other."""
+    """A whole HTML document, with its style sheet and a policy that allows no other."""
     style = "".join((HERE / name).read_text(encoding="utf-8") for name in ("file.css", "report.css"))
     hashed = b64encode(sha256(style.encode()).digest()).decode()
     policy = f"default-src 'none'; style-src 'sha256-{hashed}'; base-uri 'none'; form-action 'none'"
@@ -40,14 +42,14 @@ def file(report: Report, clock: Clock) -> str:
 
 
 def body(report: Report, clock: Clock) -> str:
-    """All of it below the title."""
+    """The report below its title: a summary, and a section for each module of `queries.report`."""
     now, before = report["period"], report["before"]
     parts = [
         _paragraphs(
             "summary",
             words.so_far(now, clock),
             words.answered(now["first_answers"]),
-            words.complete(now, clock),
+            words.completeness(now, clock),
             words.compared_with(report, clock),
             words.not_processed(report),
         ),
@@ -57,7 +59,7 @@ def body(report: Report, clock: Clock) -> str:
         _section(_("How they came"), _came_by(now, before)),
         _section(_("Won and lost"), _closings(now, before)),
         _section(_("Who fell silent"), _silences(now, before)),
-        _section(_("How complete this is"), _complete(now, before, clock)),
+        _section(_("How complete this is"), _completeness(now, before, clock)),
     ]
     return f'<div class="report">\n{"".join(parts)}</div>'
 
@@ -66,6 +68,7 @@ def body(report: Report, clock: Clock) -> str:
 
 
 def _first_answers(now: FirstAnswers, before: FirstAnswers) -> str:
+    """How long first answers took: in opening hours, and by the clock, folded away."""
     by_hours = _lengths(
         words.answer_rows(now, before, now["open_hours"], before["open_hours"]),
         [
@@ -79,7 +82,7 @@ def _first_answers(now: FirstAnswers, before: FirstAnswers) -> str:
     )
     return (
         _paragraphs(
-            "note", _("In opening hours, from their first words to the first answer by a person."), words.beside(now)
+            "note", _("In opening hours, from their first words to the first answer by a person."), words.left_out(now)
         )
         + by_hours
         + _details(_("The same by the clock, day and night"), by_clock)
@@ -87,6 +90,7 @@ def _first_answers(now: FirstAnswers, before: FirstAnswers) -> str:
 
 
 def _lengths(rows: Sequence[words.Row], typical: Sequence[tuple[str, str, str]]) -> str:
+    """A table with a bar for each bucket, and one of typical lengths: each a label, now and before."""
     most = max((max(row.now, row.before) for row in rows), default=0)
     colours = {"late": LATE, "waiting": QUIET, "": PLAIN}
     lines = [
@@ -98,94 +102,106 @@ def _lengths(rows: Sequence[words.Row], typical: Sequence[tuple[str, str, str]])
         ]
         for row in rows
     ]
-    found = _table([_("answered after"), "", _("now"), _("before")], lines, drawn=1)
-    return found + _table([_("typically"), _("now"), _("before")], typical)
+    buckets = _table([_("answered after"), "", _("now"), _("before")], lines, picture_column=1)
+    return buckets + _table([_("typically"), _("now"), _("before")], typical)
 
 
 def _hours(now: Figures, before: Figures) -> str:
+    """When people asked: how often in all, and if anybody did, a picture of the week and the same as a table."""
     asked = now["asked"]
-    said = _paragraphs("note", words.asked(asked, before["asked"]))
+    note = _paragraphs("note", words.asked(asked, before["asked"]))
     if not asked["hours"]:
-        return said
-    counts = {(each["weekday"], each["hour"]): each for each in asked["hours"]}
-    lines = []
-    for hour in hours_shown(asked["hours"]):
-        cells = [counts.get((weekday, hour)) for weekday in range(1, 8)]
-        lines.append([f"{hour:02}", *(f"{each['asked']} / {each['missed']}" if each else "" for each in cells)])
-    table = _table([_("hour"), *short_weekdays()], lines, kind="numbers", most=24)
+        return note
     caption = escape(_("Blue: how many asked. Orange: how many of them were not answered in time."))
-    return f"{said}<figure>{week(asked['hours'])}<figcaption>{caption}</figcaption></figure>\n" + _details(
-        _("As a table: asked / not answered in time"), table
-    )
+    picture = f"<figure>{week(asked['hours'])}<figcaption>{caption}</figcaption></figure>\n"
+    table = _week_table(asked["hours"])
+    return note + picture + _details(_("As a table: asked / not answered in time"), table)
+
+
+def _week_table(hours: Sequence[Hour]) -> str:
+    """The picture of the week as a table, for screen readers: `asked / missed`, empty where nobody asked."""
+    counts = {(each["weekday"], each["hour"]): f"{each['asked']} / {each['missed']}" for each in hours}
+    lines = []
+    for hour in hours_shown(hours):
+        cells = [counts.get((weekday, hour), "") for weekday in range(1, 8)]
+        lines.append([f"{hour:02}", *cells])
+    return _table([_("hour"), *short_weekdays()], lines, css_class="numbers", most=24)
 
 
 def _wants(now: Figures, before: Figures) -> str:
-    earlier = {row["intent"]: row["leads"] for row in before["wants"]}
-    rows = [(words.intent(row["intent"]), words.group(row["group"]), row["leads"], earlier.get(row["intent"], 0))
-            for row in now["wants"]]  # fmt: skip
-    most = max((max(row[2:]) for row in rows), default=0)
-    lines = [
-        [f"{label} ({group})" if group != label else label, bar(number, most, before=was), figure(number), figure(was)]
-        for label, group, number, was in rows
-    ]
-    unled_before = {row["group"]: row["conversations"] for row in before["without_lead"]}
-    unled = [
-        [words.group(row["group"]), figure(row["conversations"]), figure(unled_before.get(row["group"], 0))]
-        for row in now["without_lead"]
-    ]
-    found = _table([_("enquiry"), "", _("now"), _("before")], lines, drawn=1)
-    if unled:
-        found += _paragraphs("note", _("Who waited without an enquiry:"))
-        found += _table([_("about"), _("now"), _("before")], unled)
-    return found
+    """What the leads began with; and, if there are any, what conversations without a lead waited for."""
+    leads_before = {row["intent"]: row["leads"] for row in before["wants"]}
+    numbers = [(row, leads_before.get(row["intent"], 0)) for row in now["wants"]]
+    most = max((max(row["leads"], was) for row, was in numbers), default=0)
+    lines = []
+    for row, was in numbers:
+        intent, group = words.intent(row["intent"]), words.group(row["group"])
+        label = intent if intent == group else f"{intent} ({group})"
+        lines.append([label, bar(row["leads"], most, before=was), figure(row["leads"]), figure(was)])
+    content = _table([_("enquiry"), "", _("now"), _("before")], lines, picture_column=1)
+    if now["without_lead"]:
+        unled_before = {row["group"]: row["conversations"] for row in before["without_lead"]}
+        unled = [
+            [words.group(row["group"]), figure(row["conversations"]), figure(unled_before.get(row["group"], 0))]
+            for row in now["without_lead"]
+        ]
+        content += _paragraphs("note", _("Who waited without an enquiry:"))
+        content += _table([_("about"), _("now"), _("before")], unled)
+    return content
 
 
 def _came_by(now: Figures, before: Figures) -> str:
-    earlier = {(row["kind"], row["name"]): row["leads"] for row in before["came_by"]}
-    rows = now["came_by"]
-    most = max((max(row["leads"], earlier.get((row["kind"], row["name"]), 0)) for row in rows), default=0)
+    """What brought the leads, and how many of them were won."""
+    leads_before = {(row["kind"], row["name"]): row["leads"] for row in before["came_by"]}
+    numbers = [(row, leads_before.get((row["kind"], row["name"]), 0)) for row in now["came_by"]]
+    most = max((max(row["leads"], was) for row, was in numbers), default=0)
     lines = [
         [
             words.came_by(row),
-            bar(row["leads"], most, before=(was := earlier.get((row["kind"], row["name"]), 0))),
+            bar(row["leads"], most, before=was),
             figure(row["leads"]),
             figure(was),
             figure(row["won"]),
         ]
-        for row in rows
+        for row, was in numbers
     ]
-    return _table([_("came by"), "", _("now"), _("before"), _("of them won")], lines, drawn=1)
+    return _table([_("came by"), "", _("now"), _("before"), _("of them won")], lines, picture_column=1)
 
 
 def _closings(now: Figures, before: Figures) -> str:
+    """How many leads were closed in the period, by stage; and, if any were, why."""
     this, that = now["closings"], before["closings"]
     lines = [[words.stage(stage), figure(number), figure(was)] for stage, number, was in words.closing_rows(this, that)]
     reasons = [[f"{words.stage(row['stage'])}: {words.reason(row)}", figure(row["leads"])] for row in this["reasons"]]
-    found = _paragraphs("note", _("Decided in this period, whenever they had asked."))
-    found += _table([_("decided"), _("now"), _("before")], lines)
-    return found + (_table([_("why"), _("now")], reasons) if reasons else "")
+    content = _paragraphs("note", _("Decided in this period, whenever they had asked."))
+    content += _table([_("decided"), _("now"), _("before")], lines)
+    if reasons:
+        content += _table([_("why"), _("now")], reasons)
+    return content
 
 
 def _silences(now: Figures, before: Figures) -> str:
+    """Of silences of each age, how many the customer ended."""
     rows = zip(now["silences"]["by_days"], before["silences"]["by_days"], strict=True)
     lines = [
         [
-            words.silence(this["days"]),
+            words.days_silent(this["days"]),
             part(this["answered"], this["silent"]),
             words.of_how_many(this["answered"], this["silent"]),
             words.of_how_many(that["answered"], that["silent"]),
         ]
         for this, that in rows
     ]
-    said = _paragraphs("note", words.silences())
-    return said + _table([_("silent for"), "", _("wrote again"), _("before")], lines, drawn=1)
+    note = _paragraphs("note", words.about_silences())
+    return note + _table([_("silent for"), "", _("wrote again"), _("before")], lines, picture_column=1)
 
 
-def _complete(now: Figures, before: Figures, clock: Clock) -> str:
+def _completeness(now: Figures, before: Figures, clock: Clock) -> str:
+    """What may be missing of the period, and of the one before it."""
     return _paragraphs(
         "note",
-        words.complete(now, clock),
-        _("The time before: {sentence}").format(sentence=words.complete(before, clock)),
+        words.completeness(now, clock),
+        _("The time before: {sentence}").format(sentence=words.completeness(before, clock)),
     )
 
 
@@ -196,11 +212,13 @@ def _section(title: str, content: str) -> str:
     return f"<section>\n<h2>{escape(title)}</h2>\n{content}</section>\n"
 
 
-def _paragraphs(kind: str, *texts: str) -> str:
-    return "".join(f'<p class="{kind}">{escape(text)}</p>\n' for text in texts if text)
+def _paragraphs(css_class: str, *texts: str) -> str:
+    """A paragraph of this class for each text, escaped; none for an empty one."""
+    return "".join(f'<p class="{css_class}">{escape(text)}</p>\n' for text in texts if text)
 
 
 def _details(title: str, content: str) -> str:
+    """HTML that is folded away below its title."""
     return f"<details>\n<summary>{escape(title)}</summary>\n{content}</details>\n"
 
 
@@ -208,32 +226,43 @@ def _table(
     titles: Sequence[str],
     lines: Iterable[Sequence[str]],
     *,
-    drawn: int | None = None,
-    kind: str = "",
+    picture_column: int | None = None,
+    css_class: str = "",
     most: int = MOST,
 ) -> str:
-    """Texts, escaped, the first of each line its heading; the column `drawn` is a picture, which nobody hears."""
+    """A table of texts, which are escaped; the first of each line is its heading. "Nobody." if there are no lines.
+
+    `picture_column`: the place, from 0, of a column of SVG, which is neither escaped nor read out. `most`: lines that
+    are shown; a note says how many more there are.
+    """
     lines = [*lines]
     if not lines:
         return _paragraphs("note", _("Nobody."))
 
-    def cell(place: int, text: str) -> str:
-        if place == drawn:
+    def title_cell(column: int, title: str) -> str:
+        if column == picture_column:
+            return '<td class="drawn" aria-hidden="true"></td>'
+        align = "left" if column == 0 else "right"
+        return f'<th scope="col" align="{align}">{escape(title)}</th>'
+
+    def cell(column: int, text: str) -> str:
+        if column == picture_column:
             return f'<td class="drawn" width="30%" aria-hidden="true">{text}</td>'
-        if place == 0:
+        if column == 0:
             return f'<th scope="row" align="left"><bdi>{escape(text)}</bdi></th>'
         return f'<td align="right"><bdi>{escape(text)}</bdi></td>'
 
-    head = "".join(
-        '<td class="drawn" aria-hidden="true"></td>'
-        if place == drawn
-        else f'<th scope="col" align="{"left" if place == 0 else "right"}">{escape(title)}</th>'
-        for place, title in enumerate(titles)
-    )
-    rows = "".join(f"<tr>{''.join(cell(*each) for each in enumerate(line))}</tr>\n" for line in lines[:most])
+    head = "".join(title_cell(column, title) for column, title in enumerate(titles))
+    rows = []
+    for line in lines[:most]:
+        cells = "".join(cell(column, text) for column, text in enumerate(line))
+        rows.append(f"<tr>{cells}</tr>\n")
     more = len(lines) - most
-    note = (
-        _paragraphs("note", ngettext("and {n} more", "and {n} more", more).format(n=figure(more))) if more > 0 else ""
+    note = ""
+    if more > 0:
+        note = _paragraphs("note", ngettext("and {n} more", "and {n} more", more).format(n=figure(more)))
+    attribute = f' class="{css_class}"' if css_class else ""
+    return (
+        f'<table{attribute} width="100%">\n<thead><tr>{head}</tr></thead>\n'
+        f"<tbody>\n{''.join(rows)}</tbody>\n</table>\n{note}"
     )
-    named = f' class="{kind}"' if kind else ""
-    return f'<table{named} width="100%">\n<thead><tr>{head}</tr></thead>\n<tbody>\n{rows}</tbody>\n</table>\n{note}'

@@ -1,4 +1,8 @@
-"""A report in words: periods, lengths, sources and reasons, and how complete the record is."""
+"""The sentences and table cells of a report, for the terminal and for HTML (which escapes them itself).
+
+`now` and `before` are the same figures of the period and of the one before it. A sentence that has nothing to say is
+empty. "Enquiry" is what people read for a lead.
+"""
 
 from collections.abc import Callable
 from datetime import datetime, timedelta
@@ -18,13 +22,17 @@ from leadmasterd.sentences import stage_name
 from leadmasterd.text import _, figure, ngettext, printable, shortened
 
 _NAME: Final = 60
+"""Characters of a name that are shown."""
 
-Told = Callable[[float | None], str]
-"""A length in words; `-` for None."""
+LengthInWords = Callable[[float | None], str]
+"""Puts seconds into words; `-` for None."""
 
 
 class Row(NamedTuple):
-    """A number and the one before, as `kind`: `waiting`, `late`, or nothing special."""
+    """A row of the table of first answers: a number, and the same of the period before.
+
+    `kind`: `waiting` or `late`, which have colours of their own, or empty.
+    """
 
     label: str
     now: int
@@ -36,67 +44,77 @@ class Row(NamedTuple):
 
 
 def stretch(figures: Figures, clock: Clock) -> str:
-    """From when to when: in days where it is whole days."""
-    begins, ends = (datetime.fromisoformat(figures[each]).astimezone(clock.zone) for each in ("begins", "ends"))
-    first, after = day_begun(begins, clock.zone), day_begun(ends, clock.zone)
-    if first is None or after is None:
+    """The name of a period: a day, a month, from one day to another; with times of day where it is not whole days."""
+    begins = _local(figures["begins"], clock)
+    ends = _local(figures["ends"], clock)
+    first_day, day_after = day_begun(begins, clock.zone), day_begun(ends, clock.zone)
+    if first_day is None or day_after is None:
         return _("{begins} to {ends}").format(begins=_moment(begins), ends=_moment(ends))
-    last = after - timedelta(days=1)
-    if first == last:
-        return day(first)
-    if first.day == 1 and after.day == 1 and (first.year, first.month) == (last.year, last.month):
-        return _("{month} {year}").format(month=months()[first.month - 1], year=first.year)
-    begin = day_of_the_year(first) if first.year == last.year else day(first)
-    return _("{begins} to {ends}").format(begins=begin, ends=day(last))
+    last_day = day_after - timedelta(days=1)
+    if first_day == last_day:
+        return day(first_day)
+    same_year = first_day.year == last_day.year
+    same_month = same_year and first_day.month == last_day.month
+    if same_month and first_day.day == 1 and day_after.day == 1:
+        return _("{month} {year}").format(month=months()[first_day.month - 1], year=first_day.year)
+    begin = day_of_the_year(first_day) if same_year else day(first_day)
+    return _("{begins} to {ends}").format(begins=begin, ends=day(last_day))
+
+
+def _local(at: str, clock: Clock) -> datetime:
+    """A time of the figures in the clock's zone."""
+    return datetime.fromisoformat(at).astimezone(clock.zone)
 
 
 def _moment(at: datetime) -> str:
+    """`Tuesday 24 November 2026, 12:00`, in the zone that the time has."""
     return _("{day}, {time}").format(day=day(at), time=f"{at:%H:%M}")
 
 
 def so_far(figures: Figures, clock: Clock) -> str:
-    """That the period is not over, or has not begun; empty of one that is over."""
+    """That the period is not over yet, or has not begun; empty if it is over."""
     if figures["until"] == figures["ends"]:
         return ""
     if figures["until"] == figures["begins"]:
         return _("This period has not begun yet.")
-    until = _moment(datetime.fromisoformat(figures["until"]).astimezone(clock.zone))
-    return _("So far: until {until}.").format(until=until)
+    return _("So far: until {until}.").format(until=_moment(_local(figures["until"], clock)))
 
 
 def compared_with(report: Report, clock: Clock) -> str:
-    """What the figures in the last column are of."""
+    """Which period the figures in the last column are of, and until when, if that is not its end."""
     before = report["before"]
     words = _("Compared with: {stretch}").format(stretch=stretch(before, clock))
     if before["until"] == before["ends"]:
         return words + "."
-    until = _moment(datetime.fromisoformat(before["until"]).astimezone(clock.zone))
-    return words + ", " + _("until {until}.").format(until=until)
+    return words + ", " + _("until {until}.").format(until=_moment(_local(before["until"], clock)))
 
 
 # ---------------------------------------------------------------------- how long
 
 
 def bucket(up_to: int | None) -> str:
-    """`up to 15 min`; None: longer than all others."""
+    """The name of a bucket by its limit in seconds: `up to 15 min`. None: the last one, of all that is longer."""
     if up_to is None:
         return _("more than 24 h")
-    most = _("{n} min").format(n=up_to // 60) if up_to <= 3600 else _("{n} h").format(n=up_to // 3600)
-    return _("up to {length}").format(length=most)
+    limit = _("{n} min").format(n=up_to // 60) if up_to <= 3600 else _("{n} h").format(n=up_to // 3600)
+    return _("up to {length}").format(length=limit)
 
 
 def wall_or_dash(seconds: float | None) -> str:
-    """A length, or `-` where there is none."""
+    """A length by the clock, or `-` for None."""
     return "-" if seconds is None else length(seconds)
 
 
 def open_or_dash(seconds: float | None) -> str:
-    """A length of opening hours, or `-` where there is none."""
+    """A length in opening hours, or `-` for None."""
     return "-" if seconds is None else open_length(seconds)
 
 
 def answer_rows(now: FirstAnswers, before: FirstAnswers, lengths: Lengths, earlier: Lengths) -> list[Row]:
-    """One for each bucket; who still waits in time and who was never answered are told beside them."""
+    """A row for each bucket, then one for those who wait and are still in time, and one for those never answered.
+
+    `lengths`, `earlier`: which lengths of `now` and `before` to show, in opening hours or by the clock.
+    """
     return [
         *(
             Row(bucket(this["up_to_seconds"]), this["leads"], that["leads"])
@@ -107,22 +125,22 @@ def answer_rows(now: FirstAnswers, before: FirstAnswers, lengths: Lengths, earli
     ]
 
 
-def typical_rows(lengths: Lengths, earlier: Lengths, told: Told) -> list[tuple[str, str, str]]:
-    """The median and the 90th percentile of those that were answered."""
+def typical_rows(lengths: Lengths, earlier: Lengths, in_words: LengthInWords) -> list[tuple[str, str, str]]:
+    """A label, now and before: of the median, and of the 90th percentile, of those that were answered."""
     return [
-        (_("half of those answered within"), told(lengths["median_seconds"]), told(earlier["median_seconds"])),
-        (_("nine in ten of them within"), told(lengths["p90_seconds"]), told(earlier["p90_seconds"])),
+        (_("half of those answered within"), in_words(lengths["median_seconds"]), in_words(earlier["median_seconds"])),
+        (_("nine in ten of them within"), in_words(lengths["p90_seconds"]), in_words(earlier["p90_seconds"])),
     ]
 
 
 def within_target(now: FirstAnswers, before: FirstAnswers) -> tuple[str, str, str]:
-    """Of those whose time is over, answered or not, how many were answered in time."""
+    """A label, now and before: how many were answered in time, of those who were answered or can't be in time now."""
     this, that = (of_how_many(each["within_target"], each["answered"] + each["never"]) for each in (now, before))
     return _("within the target"), this, that
 
 
-def beside(first: FirstAnswers) -> str:
-    """What is counted elsewhere, and why a percentile is missing."""
+def left_out(first: FirstAnswers) -> str:
+    """Which enquiries the table of first answers leaves out, and why "nine in ten" is missing; empty if nothing is."""
     parts = []
     if first["by_hand"]:
         parts.append(
@@ -176,7 +194,7 @@ def answered(first: FirstAnswers) -> str:
 
 
 def asked(now: Asked, before: Asked) -> str:
-    """How often somebody waited for an answer, with and without an enquiry."""
+    """How often somebody waited for an answer, with and without an enquiry, and how often the target was missed."""
     if not now["asked"]:
         return _("Nobody waited for an answer.")
     return ngettext(
@@ -194,30 +212,30 @@ def asked(now: Asked, before: Asked) -> str:
 
 
 def not_processed(report: Report) -> str:
-    """That something is not counted yet; empty if all is."""
+    """That some conversations are not counted yet; empty if all are."""
     return pending_note(report["unjudged"]) if report["unjudged"] else ""
 
 
 # ---------------------------------------------------------------------- what and why
 
 
-def intent(name: str) -> str:
-    """As the shop calls it."""
-    return intent_name(name)
+def intent(code: str) -> str:
+    """What people read for the code of an intent."""
+    return intent_name(code)
 
 
-def group(name: str) -> str:
-    """Likewise; a missed call has no words to be about anything."""
-    return _("missed call") if name == "missed_call" else group_name(name)
+def group(code: str) -> str:
+    """What people read for a group of intents, or for `missed_call`, which has no intent."""
+    return _("missed call") if code == "missed_call" else group_name(code)
 
 
-def stage(name: str) -> str:
-    """As the shop calls it."""
-    return stage_name(name)
+def stage(code: str) -> str:
+    """What people read for the code of a stage."""
+    return stage_name(code)
 
 
 def came_by(row: CameBy) -> str:
-    """`ad: Camperas`."""
+    """What brought customers, with its name if it has one: `an ad: Camperas`."""
     if row["kind"] == "none":
         return _("by themselves, as far as is known")
     kind = kind_of_touch(row["kind"])
@@ -225,7 +243,7 @@ def came_by(row: CameBy) -> str:
 
 
 def reason(row: ClosingReason) -> str:
-    """What was written on closing, and what the customer's own words were taken for."""
+    """Why enquiries were closed: what the customer's closing words were classified as, and the note on closing."""
     parts = []
     if row["intent"]:
         parts.append(_("by their words: {intent}").format(intent=intent(row["intent"])))
@@ -235,38 +253,42 @@ def reason(row: ClosingReason) -> str:
 
 
 def closing_rows(now: Closings, before: Closings) -> list[tuple[str, int, int]]:
-    """By stage; those that nobody ever uses are left out."""
+    """A stage's code, now and before. `won` and `lost` always; the other stages only if there are any."""
     rows = [
         ("won", now["won"], before["won"]),
         ("lost", now["lost"], before["lost"]),
         ("dormant", now["dormant"], before["dormant"]),
         ("junk", now["junk"], before["junk"]),
     ]
-    return [row for row in rows if row[0] in ("won", "lost") or row[1] or row[2]]
+    always = ("won", "lost")
+    return [(code, number, was) for code, number, was in rows if code in always or number or was]
 
 
-def silences() -> str:
-    """What is counted there."""
+def about_silences() -> str:
+    """What the table of silences counts."""
     return _(
         "Of those who had our answer and fell silent, how many wrote again. Silences of the last {days} days."
     ).format(days=LOOK_BACK.days)
 
 
-def silence(days: int) -> str:
-    """`1 day`."""
+def days_silent(days: int) -> str:
+    """`7 days`."""
     return ngettext("{n} day", "{n} days", days).format(n=days)
 
 
 def of_how_many(number: int, of: int) -> str:
-    """`3 of 12`; `-` where there are none."""
+    """`3 of 12`; `-` of none."""
     return _("{n} of {all}").format(n=figure(number), all=figure(of)) if of else "-"
 
 
 # ---------------------------------------------------------------------- how complete it is
 
 
-def complete(figures: Figures, clock: Clock) -> str:
-    """One sentence or two: what may be missing, and why. It claims nothing of what expired unseen."""
+def completeness(figures: Figures, clock: Clock) -> str:
+    """What may be missing from the record of the period, and why. It never says that nothing can be missing.
+
+    All that came during an outage and expired or was deleted is unknown.
+    """
     record = figures["record"]
     if figures["until"] == figures["begins"]:
         return _("There is nothing to be complete yet.")
@@ -274,13 +296,13 @@ def complete(figures: Figures, clock: Clock) -> str:
         return _("No phone has ever been linked: nothing was heard.")
     if record["linked_at"] >= figures["until"]:
         return _("Nobody listened then: the first phone was linked on {day}.").format(
-            day=day(datetime.fromisoformat(record["linked_at"]).astimezone(clock.zone))
+            day=day(_local(record["linked_at"], clock))
         )
     sentences = [_outages(figures)]
     if record["linked_at"] > figures["begins"]:
         sentences.append(
             _("Before {day}, when the phone was linked, there is only what it handed over then.").format(
-                day=_moment(datetime.fromisoformat(record["linked_at"]).astimezone(clock.zone))
+                day=_moment(_local(record["linked_at"], clock))
             )
         )
     if record["unreadable"]:
@@ -295,6 +317,7 @@ def complete(figures: Figures, clock: Clock) -> str:
 
 
 def _outages(figures: Figures) -> str:
+    """How long nobody listened, and whether what came then was found afterwards: one sentence."""
     record = figures["record"]
     if not record["gaps"]:
         return _("The listener heard all of it, without a gap.")
@@ -320,5 +343,5 @@ def _outages(figures: Figures) -> str:
 
 
 def _rounded(seconds: float) -> str:
-    """A length that is not nothing."""
+    """A length in words, of at least a second: an outage is never shown as if it had lasted no time."""
     return length(max(1.0, seconds))
