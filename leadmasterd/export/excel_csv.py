@@ -1,8 +1,9 @@
-"""Csv as Spanish Excel opens it by a double click: `;` between the cells and a byte order mark before them.
+"""Csv for Excel in Spanish, which opens it by a double click: `;` between the cells, and a byte order mark first.
 
-Excel takes text for a formula, a number or a date by its look, whatever stands around it. So what looks like one gets
-an apostrophe, phones too: as a number, `+5491155550001` would be shown as `5,49E+12`. There are no decimals, which it
-would read by the country that it is set to; times are written as every country's Excel reads them.
+Excel takes text for a formula, a number or a date by how it looks, even in quotes. So text that looks like one gets an
+apostrophe in front, phones too: as a number, `+5491155550001` would be shown as `5,49E+12`. Nothing is written with
+decimals, because Excel reads them by the country that it is set to; times are written so that Excel reads them in every
+country.
 """
 
 import re
@@ -14,12 +15,13 @@ from leadmasterd.export.columns import Cell, Column
 from leadmasterd.export.programs import csv_lines
 
 MARK: Final = "\ufeff"
+"""The byte order mark, by which Excel knows that the file is UTF-8."""
 _TAKEN_FOR_A_FORMULA: Final = tuple("=+-@＝＋－＠")  # noqa: RUF001 - Excel reads the full-width ones alike
 _TAKEN_FOR_A_NUMBER: Final = re.compile(r"\s*[0-9.,][0-9.,:/eE% -]*")
 
 
 def as_excel_csv(columns: Sequence[Column], rows: Iterable[Mapping[str, Any]], zone: tzinfo | None) -> Iterator[str]:
-    """The mark and a header, and a row at a time; times in this zone (None: the machine's)."""
+    """The file in pieces: the byte order mark, a header, a line for each row. Times in `zone` (None: the machine's)."""
     yield MARK
     yield from csv_lines([[_text(column.title) for column in columns]], delimiter=";")
     yield from csv_lines(
@@ -29,6 +31,7 @@ def as_excel_csv(columns: Sequence[Column], rows: Iterable[Mapping[str, Any]], z
 
 
 def _written(cell: Cell, zone: tzinfo | None) -> object:
+    """A cell as Excel reads it: a time with its date, a length as `h:mm:ss`, text as text; None as nothing."""
     match cell:
         case None:
             return ""
@@ -44,5 +47,7 @@ def _written(cell: Cell, zone: tzinfo | None) -> object:
 
 
 def _text(text: str) -> str:
-    taken = text.lstrip().startswith(_TAKEN_FOR_A_FORMULA) or _TAKEN_FOR_A_NUMBER.fullmatch(text)
-    return f"'{text}" if taken else text
+    """Text with an apostrophe in front if Excel would take it for a formula, a number or a date."""
+    like_a_formula = text.lstrip().startswith(_TAKEN_FOR_A_FORMULA)
+    like_a_number = _TAKEN_FOR_A_NUMBER.fullmatch(text) is not None
+    return f"'{text}" if like_a_formula or like_a_number else text

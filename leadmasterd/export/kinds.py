@@ -1,7 +1,7 @@
-"""What one row of an export is, a lead or a conversation, and how its rows are read: a page at a time.
+"""The two kinds of export, one row for each lead or each conversation, and how rows are read: a page at a time.
 
-No transaction spans two pages, so a slow reader of an export holds up no checkpoint: a row is as it was when its page
-was read.
+No transaction spans two pages, so that a slow reader of an export does not hold up SQLite's checkpoints. Each row is as
+it was when its page was read.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -23,7 +23,10 @@ PAGE: Final = 500
 
 
 class ReadsPage(Protocol):
-    """Reads rows with a larger id than `after`, in order of their ids."""
+    """Reads at most `limit` rows with a larger id than `after`, in order of their ids.
+
+    `since`: only those active since then, ISO, UTC.
+    """
 
     def __call__(
         self, connection: Connection, as_of: AsOf, *, after: int, limit: int, since: str | None = None
@@ -32,13 +35,13 @@ class ReadsPage(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """A kind of row. `keys`: the columns that programs read; the first is its id."""
+    """A kind of export. `keys`: the columns that programs read; the first is the row's id. `page`: reads its rows."""
 
     name: KindName
     keys: tuple[str, ...]
     page: ReadsPage
     columns: Callable[[], list[Column]]
-    """The columns that people read."""
+    """The columns that people read. A function, like `title`, because the language is known only when it is called."""
     title: Callable[[], str]
 
 
@@ -48,12 +51,13 @@ LEAD_KEYS: Final = (
     "first_response_seconds", "first_response_business_seconds", "stage_at", "closed_at", "reopened",
     "previous_lead_id", "merged_into_id", "contact_id", "conversation_id", "touch",
 )  # fmt: skip
-"""Add keys at the end only: programs read the table."""
+"""Add keys at the end only: programs may go by the order of columns."""
 
 
 def _conversation_page(
     connection: Connection, as_of: AsOf, *, after: int, limit: int, since: str | None = None
 ) -> list[ConversationSummary]:
+    """A page of conversations, with the parameters of `ReadsPage`."""
     return conversations_after(connection, as_of.now, after=after, limit=limit, since=since)
 
 
@@ -72,9 +76,10 @@ KINDS: Final[Mapping[KindName, Kind]] = {
 def pages(
     kind: Kind, reading: Callable[[], AbstractContextManager[Connection]], as_of: AsOf, *, since: str | None = None
 ) -> Iterator[Sequence[ExportRow]]:
-    """All rows, the oldest first; with `since` only those active since then. No page is empty.
+    """All rows in order of their ids, in pages of at most `PAGE`, none of them empty.
 
-    `reading`: the database for one page; it is left before the page is given on.
+    `reading`: opens the database for one page; it is closed again before the page is yielded. `since`: only rows
+    active since then, ISO, UTC.
     """
     after = 0
     while True:

@@ -1,4 +1,7 @@
-"""A spreadsheet (xlsx): one sheet with a fixed header and a filter. Times are dates, what people wrote is text."""
+"""A spreadsheet file (xlsx): one sheet with a header that stays in view, and a filter.
+
+Times are Excel's dates, lengths its times; what people wrote is always text, never a formula, a link or a number.
+"""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
@@ -16,14 +19,15 @@ from leadmasterd.export.columns import Cell, Column
 from leadmasterd.text import _, figure
 
 MOST_ROWS: Final = 1_048_575
-"""Below the header: Excel's limit."""
-_LONGEST: Final = 32_767
-"""Of a cell, in UTF-16 code units: Excel's limit, and it calls a file with more damaged."""
+"""Rows below the header: Excel's limit."""
+_MOST_UNITS: Final = 32_767
+"""UTF-16 code units in a cell: Excel's limit. It calls a file with more damaged."""
+_UNIT_BYTES: Final = 2
 
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """What is in the file. `cut`: texts that were longer than a cell holds and end with `…`."""
+    """How many rows are in the file. `cut`: how many texts were longer than a cell can hold and now end with `…`."""
 
     rows: int
     cut: int
@@ -38,10 +42,10 @@ def write_workbook(
     zone: tzinfo | None,
     scratch: Path,
 ) -> Written:
-    """Write all rows; times in this zone (None: the machine's).
+    """Write all rows to an open file as a workbook. `title`: of the sheet; `zone`: of times, None for the machine's.
 
-    `scratch`: a folder for what is collected meanwhile, so that memory does not grow with the rows. Raises OSError, and
-    Refused for more rows than a sheet has.
+    `scratch`: a folder for temporary files, so that memory does not grow with the rows. Raises OSError, and Refused for
+    more rows than a sheet can have; then the file is not complete.
     """
     target = _Target(file)
     book = Workbook(
@@ -61,15 +65,18 @@ def write_workbook(
         target.give_up()
         for sheet in book.worksheets():
             with suppress(OSError):
-                sheet.row_data_fh.close()
-        if isinstance(error, FileCreateError):  # what it makes of any OSError
+                sheet.row_data_fh.close()  # its temporary file
+        if isinstance(error, FileCreateError):  # XlsxWriter wraps every OSError in this
             raise OSError(*error.args[0].args) from error
         raise
     return written
 
 
 class _Target:
-    """A file that takes nothing more once it was given up: ZipFile would try again when it is collected."""
+    """A file that ignores what is written after `give_up`.
+
+    After an error the ZipFile inside XlsxWriter would try to finish the file once more when it is garbage-collected.
+    """
 
     def __init__(self, file: BinaryIO) -> None:
         self._file = file
@@ -93,6 +100,8 @@ class _Target:
 
 
 class _Sheet:
+    """The sheet of a workbook, its columns and their formats, while it is written."""
+
     def __init__(self, book: Any, title: str, columns: Sequence[Column], zone: tzinfo | None) -> None:
         self._sheet = book.add_worksheet(title)
         self._columns = columns
@@ -103,6 +112,7 @@ class _Sheet:
         self._cut = 0
 
     def write(self, rows: Iterable[Mapping[str, Any]]) -> Written:
+        """Write the header and all rows. Raises Refused for more rows than a sheet can have."""
         self._sheet.set_row(0, 30)
         for place, column in enumerate(self._columns):
             self._sheet.set_column(place, place, column.width)
@@ -122,12 +132,13 @@ class _Sheet:
         return Written(number, self._cut)
 
     def _write_cell(self, row: int, column: int, cell: Cell) -> None:
+        """Write a cell in the way of its type; None and empty text leave it empty."""
         match cell:
             case None | "":
                 pass
             case datetime():
-                there = cell.astimezone(self._zone).replace(tzinfo=None)
-                self._put(self._sheet.write_datetime, row, column, there, self._date)
+                local = cell.astimezone(self._zone).replace(tzinfo=None)  # Excel's dates have no zone
+                self._put(self._sheet.write_datetime, row, column, local, self._date)
             case timedelta():
                 self._put(self._sheet.write_datetime, row, column, cell, self._length)
             case str():
@@ -135,17 +146,21 @@ class _Sheet:
             case int():
                 self._put(self._sheet.write_number, row, column, cell)
 
-    def _put(self, write: Callable[..., int], *cell: object) -> None:
-        if refused := write(*cell):
-            raise RuntimeError(f"XlsxWriter refused cell {cell[:2]} with {refused}")
+    def _put(self, write: Callable[..., int], row: int, column: int, *content: object) -> None:
+        """Call one of XlsxWriter's `write_…` methods, which return an error code: any but 0 raises RuntimeError."""
+        refused = write(row, column, *content)
+        if refused:
+            raise RuntimeError(f"XlsxWriter refused cell {(row, column)} with {refused}")
 
     def _fitted(self, text: str) -> str:
+        """The text as a cell can hold it: cut, and counted in `cut`, if it is too long."""
         if text.startswith("<r>") and text.endswith("</r>"):
-            text += " "  # XlsxWriter would take it for markup of its own and put it into the file as it is
-        if len(text) <= _LONGEST // 2:
+            text += " "  # else XlsxWriter takes it for markup of its own and writes it into the file as it is
+        if len(text) <= _MOST_UNITS // 2:  # no character has more than two units
             return text
-        units = text.encode("utf-16-le")
-        if len(units) <= 2 * _LONGEST:
+        encoded = text.encode("utf-16-le")
+        if len(encoded) <= _MOST_UNITS * _UNIT_BYTES:
             return text
         self._cut += 1
-        return units[: 2 * (_LONGEST - 1)].decode("utf-16-le", "ignore") + "…"
+        room = (_MOST_UNITS - 1) * _UNIT_BYTES  # without the ellipsis
+        return encoded[:room].decode("utf-16-le", "ignore") + "…"  # `ignore`: half a character at the end
