@@ -4,11 +4,14 @@ from dataclasses import dataclass, field
 from typing import Final, Literal
 
 When = Literal["live", "node_down", "daemon_down"]
+"""What runs when a message is written: everything, all but the Node child, or all but the daemon."""
 
 
 @dataclass(frozen=True, slots=True)
 class Said:
-    """One message. `fields` go to the stand-in as they are; `body` must be in the database afterwards."""
+    """One message. `body`: its text, as it must be in the database afterwards; None: it has none. `own`: the operator
+    wrote it. `fields`: more of it, given to the stand-in as they are.
+    """
 
     body: str | None
     own: bool = False
@@ -17,7 +20,7 @@ class Said:
 
 @dataclass(frozen=True, slots=True)
 class Conversation:
-    """A customer and the messages, written while we listen or during an outage."""
+    """A customer and the messages of one moment. `phone`: digits. `lid`: the customer's other id, if there is one."""
 
     name: str
     phone: str
@@ -29,6 +32,7 @@ class Conversation:
 
 
 def _in(*bodies: str) -> tuple[Said, ...]:
+    """Texts that the customer wrote, one message each."""
     return tuple(Said(body) for body in bodies)
 
 

@@ -1,4 +1,4 @@
-"""The operator's page on the demo's data: its real process, a link that lets a browser in, and a picture of it."""
+"""The operator's page on the demo's data: its real process, a link that lets a browser in, and a screenshot."""
 
 import contextlib
 import socket
@@ -14,14 +14,18 @@ from leadmasterd.text import _
 
 _PICTURE: Final = Path(__file__).resolve().parent.parent.parent / "node_listener" / "standin" / "picture.js"
 _LIMIT: Final = 30.0
+"""Seconds that the page may take to start."""
 
 
 @contextmanager
 def served(program: Sequence[str], environment: Mapping[str, str], folder: Path) -> Iterator[str]:
-    """A link to the page, which is served meanwhile. Raises DemoFailed."""
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        port = int(one.getsockname()[1])
+    """Serve the page during the `with`, on a free port of this machine, and give a login link to it.
+
+    `program`: the command that runs leadmasterd. Raises DemoFailed if the page does not start.
+    """
+    with socket.socket() as any_free_port:
+        any_free_port.bind(("127.0.0.1", 0))
+        port = int(any_free_port.getsockname()[1])
     environment = {**environment, "LEADMASTERD_WEB__HOST": "127.0.0.1", "LEADMASTERD_WEB__PORT": str(port)}
     page = subprocess.Popen(
         [*program, "web"],
@@ -43,6 +47,7 @@ def served(program: Sequence[str], environment: Mapping[str, str], folder: Path)
 
 
 def _await_open(port: int, page: subprocess.Popen[bytes]) -> None:
+    """Wait until the page accepts connections. Raises DemoFailed if it exits or takes too long."""
     deadline = time.monotonic() + _LIMIT
     while page.poll() is None and time.monotonic() < deadline:
         with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
@@ -52,7 +57,10 @@ def _await_open(port: int, page: subprocess.Popen[bytes]) -> None:
 
 
 def take_picture(node: Path, browser: Path, link: str, file: Path) -> None:
-    """A picture (png or webp) of the page as it comes in by this link, as wide as a phone. Raises DemoFailed."""
+    """Open the link in a browser as wide as a phone, and save a screenshot to `file`, a .png or .webp.
+
+    `node`, `browser`: the programs to use. Raises DemoFailed.
+    """
     done = subprocess.run(
         [str(node), str(_PICTURE), str(browser), link, str(file)], check=False, capture_output=True, text=True
     )

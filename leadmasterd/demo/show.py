@@ -14,7 +14,7 @@ from contextlib import AbstractContextManager, closing, contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import psutil
 
@@ -35,12 +35,29 @@ from leadmasterd.text import _, ngettext, spoken_language
 OUR_PHONE: Final = "5491155550100"
 _LEADMASTERD: Final = python_module("leadmasterd")
 _LIMIT: Final = 90.0
+"""Seconds that anything which the demo waits for may take."""
 _LOOK_EVERY: Final = 0.05
+
+
+class _Written(NamedTuple):
+    """A message, as it is counted. `phone`: the customer's digits; None: captured without a known phone."""
+
+    phone: str | None
+    own: bool
+    body: str | None
+
+    def __str__(self) -> str:
+        """`5491155550001 <- hola`; the arrow points to the customer for a message of the operator."""
+        return f"{self.phone} {'->' if self.own else '<-'} {self.body}"
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What was written, what was captured, and the differences."""
+    """What was written, what was captured, and the differences.
+
+    `expected`: messages that were written. `live`, `sweep`: messages captured either way. `missing`: written but not
+    captured; `doubled`: captured more often than written.
+    """
 
     expected: int
     live: int
@@ -51,12 +68,18 @@ class Outcome:
 
     @property
     def good(self) -> bool:
-        """Everything exactly once, nothing sent, and both live capture and backfill took part."""
-        return not self.missing and not self.doubled and not self.attempts_to_send and bool(self.live and self.sweep)
+        """Everything captured exactly once, nothing sent, and both live capture and backfill took part."""
+        exactly_once = not self.missing and not self.doubled
+        both_ways = self.live > 0 and self.sweep > 0
+        return exactly_once and both_ways and self.attempts_to_send == 0
 
 
 class Demo:
-    """One run, with its state in `folder`."""
+    """One run of the demo, with its state in `folder`.
+
+    `node`: the Node to run. `key_shape`: how the stand-in shapes the keys of messages. `wait_for_enter`: called before
+    the QR code is scanned; None: nobody waits. `say`: shows a line to the person who watches.
+    """
 
     def __init__(
         self,
@@ -76,8 +99,12 @@ class Demo:
         self._standin: StandIn
 
     def run(self, at_end: Callable[[Outcome], None]) -> Outcome:
-        """Play it; `at_end` is called while everything still runs. Raises DemoFailed and StandInError."""
-        # As after a long outage: what waited is stored, and a sweep brings it. The page might emit a few by itself.
+        """Play the demo from the first scan to the count. Raises DemoFailed and StandInError.
+
+        `at_end`: called with the outcome while everything still runs, so that it can use `show` and `page`.
+        """
+        # "resume=blocking": as after a long outage, the page stores what waited and does not emit it, so a sweep has to
+        # bring it. Else the page might emit a few messages by itself.
         with StandIn(self._node, "--way", "resume=blocking", key_shape=self._key_shape) as self._standin:
             self._environment = self._settings()
             with self._daemon():
@@ -102,22 +129,22 @@ class Demo:
             return outcome
 
     def show(self, *words: str) -> None:
-        """Run a command on the demo's state."""
+        """Run a `leadmasterd` command, given by its words, on the demo's state. Raises CalledProcessError."""
         subprocess.run([*_LEADMASTERD, *words], env=self._environment, cwd=self._paths.state_dir, check=True)
 
     def page(self) -> AbstractContextManager[str]:
-        """A link to the page on the demo's data, which is served meanwhile."""
+        """Serve the page on the demo's data during a `with`, which gives a login link to it."""
         return page.served(_LEADMASTERD, self._environment, self._paths.state_dir)
 
     def take_picture(self, browser: Path, file: Path) -> None:
-        """A picture of that page."""
+        """Save a screenshot of the page on the demo's data."""
         with self.page() as link:
             page.take_picture(self._node, browser, link, file)
 
     # ------------------------------------------------------------------ the parts
 
     def _settings(self) -> dict[str, str]:
-        """The environment of the demo's daemon and commands."""
+        """The environment of the demo's daemon and commands. The stand-in must run already."""
         always = [["00:00", "24:00"]]
         return {
             **os.environ,
@@ -137,7 +164,10 @@ class Demo:
 
     @contextmanager
     def _daemon(self) -> Iterator[None]:
-        """The real daemon in its own process. Its output goes straight to the terminal."""
+        """Run the real daemon in its own process during the `with`. Its output goes straight to the terminal.
+
+        Raises DemoFailed if it does not stop.
+        """
         # In the state folder, so that a config.toml in the current one changes nothing.
         process = subprocess.Popen(
             [*_LEADMASTERD, "run"], env=self._environment, cwd=self._paths.state_dir, start_new_session=True
@@ -155,6 +185,7 @@ class Demo:
                 raise DemoFailed(_("the daemon did not stop within 25 seconds")) from None
 
     def _scan(self) -> None:
+        """Link the stand-in's phone: wait for the QR code, scan it, and wait until the session is ready."""
         self._await(_("the QR code"), lambda: self._phase() == "waiting_for_scan")
         if self._wait_for_enter:
             self._wait_for_enter()
@@ -162,6 +193,7 @@ class Demo:
         self._await(_("the session"), lambda: self._phase() == "ready")
 
     def _play(self, when: When) -> None:
+        """Show and deliver all messages of one moment."""
         for conversation in CONVERSATIONS:
             if conversation.when == when:
                 for said in conversation.said:
@@ -171,20 +203,25 @@ class Demo:
                 self._speak(conversation)
 
     def _speak(self, conversation: Conversation) -> None:
-        # A second apart: WhatsApp's times are whole seconds, and within one the order is unknown.
+        """Have the stand-in deliver a conversation's messages, dated a second apart.
+
+        WhatsApp's times are whole seconds, and the order of messages within one second is unknown.
+        """
         began = int(time.time()) - conversation.minutes_ago * 60 - len(conversation.said)
         for second, said in enumerate(conversation.said, 1):
-            at = {"t": began + second}
-            who = (
-                {"to": conversation.phone}
-                if said.own
-                else {"from": conversation.phone, "notifyName": conversation.name}
-            )
-            lid = {"lid": conversation.lid} if conversation.lid else {}
-            body = {} if said.body is None else {"body": said.body}
-            self._standin.act("own" if said.own else "deliver", **{**who, **lid, **body, **at, **said.fields})
+            message: dict[str, object] = {"t": began + second}
+            if said.own:
+                message["to"] = conversation.phone
+            else:
+                message |= {"from": conversation.phone, "notifyName": conversation.name}
+            if conversation.lid:
+                message["lid"] = conversation.lid
+            if said.body is not None:
+                message["body"] = said.body
+            self._standin.act("own" if said.own else "deliver", **{**message, **said.fields})
 
     def _kill_node(self) -> None:
+        """Kill the daemon's Node child and wait until the daemon has noticed."""
         node = next(child for child in psutil.Process(self._process.pid).children() if "node" in Path(child.exe()).name)
         node.kill()
         self._await(_("the loss to be noticed"), lambda: self._phase() != "ready")
@@ -192,27 +229,33 @@ class Demo:
     # ------------------------------------------------------------------ looking
 
     def _status(self) -> dict[str, Any]:
+        """The daemon's status; before it has written one, the keys that the demo reads."""
         return read_status(self._paths) or {"phase": "", "capture": {"live": 0, "sweep": 0, "open_gaps": 0}}
 
     def _phase(self) -> str:
         return str(self._status()["phase"])
 
     def _pending(self) -> int:
+        """How many conversations have leads that are not up to date yet."""
         with closing(open_for_reading(self._paths)) as connection:
             return count_pending(connection)
 
     def _await_captured(self, *when: When) -> None:
-        wanted = sum(len(each.said) for each in CONVERSATIONS if each.when in when)
+        """Wait until as many messages are captured as were written at these moments together."""
+        written = sum(len(each.said) for each in CONVERSATIONS if each.when in when)
 
-        def captured() -> bool:
+        def all_captured() -> bool:
             capture = self._status()["capture"]
-            return bool(capture["live"] + capture["sweep"] >= wanted)
+            return bool(capture["live"] + capture["sweep"] >= written)
 
-        self._await(ngettext("{n} message", "{n} messages", wanted).format(n=wanted), captured)
+        self._await(ngettext("{n} message", "{n} messages", written).format(n=written), all_captured)
 
-    def _await(self, what: str, test: Callable[[], bool]) -> None:
+    def _await(self, what: str, has_come: Callable[[], bool]) -> None:
+        """Wait for something, which is called `what` in errors. Raises DemoFailed when it takes longer than `_LIMIT`
+        seconds, and if the daemon exits.
+        """
         deadline = time.monotonic() + _LIMIT
-        while not test():
+        while not has_come():
             if self._process.poll() is not None:
                 raise DemoFailed(_("the daemon exited while the demo waited for {what}").format(what=what))
             if time.monotonic() > deadline:
@@ -220,31 +263,30 @@ class Demo:
             time.sleep(_LOOK_EVERY)
 
     def _outcome(self) -> Outcome:
-        expected: Counter[tuple[str | None, bool, str | None]] = Counter(
-            (each.phone, said.own, said.body) for each in CONVERSATIONS for said in each.said
-        )
+        """Compare all messages that were written with those in the database."""
+        expected = Counter(_Written(each.phone, said.own, said.body) for each in CONVERSATIONS for said in each.said)
         with closing(open_for_reading(self._paths)) as connection:
             captured = captured_texts(connection)
-        found: Counter[tuple[str | None, bool, str | None]] = Counter(
-            (each["phone"], each["direction"] == "out", each["body"]) for each in captured
-        )
+        found = Counter(_Written(each["phone"], each["direction"] == "out", each["body"]) for each in captured)
         via = Counter(each["captured_via"] for each in captured)
         return Outcome(
             expected=expected.total(),
             live=via["live"],
             sweep=via["sweep"],
-            missing=tuple(map(_named, (expected - found).elements())),
-            doubled=tuple(map(_named, (found - expected).elements())),
+            missing=tuple(map(str, (expected - found).elements())),
+            doubled=tuple(map(str, (found - expected).elements())),
             attempts_to_send=len(self._standin.state()["sent"]),
         )
 
 
 def zone_here() -> str:
-    """A zone with the machine's offset, so that logs and tables agree; Argentina's for offsets that have none."""
+    """The name of a zone with the machine's offset of now, so that the daemon's log and tables show the same times.
+
+    There are such zones for whole hours only: for other offsets it is the default zone, Argentina's.
+    """
     hours, rest = divmod(datetime.now().astimezone().utcoffset() or timedelta(), timedelta(hours=1))
-    return LeadsSettings().timezone if rest else f"Etc/GMT{-hours:+d}" if hours else "UTC"
-
-
-def _named(said: tuple[str | None, bool, str | None]) -> str:
-    phone, own, body = said
-    return f"{phone} {'->' if own else '<-'} {body}"
+    if rest:
+        return LeadsSettings().timezone
+    if hours == 0:
+        return "UTC"
+    return f"Etc/GMT{-hours:+d}"  # their signs are reversed: Etc/GMT+3 is three hours behind UTC

@@ -1,4 +1,7 @@
-"""The stand-in's process and its control interface (node_listener/standin/README.md)."""
+"""The stand-in of WhatsApp Web as a process, and its control interface over HTTP.
+
+The stand-in itself, and what it can do, is in node_listener/standin (README.md there).
+"""
 
 import json
 import subprocess
@@ -18,7 +21,10 @@ class StandInError(Exception):
 
 
 class StandIn:
-    """Our own WhatsApp Web on loopback ports, with a phone that acts on request. A context manager."""
+    """A local imitation of WhatsApp Web, with a phone that acts on request. It runs during a `with`.
+
+    `node`: the Node to run. `options`: of its command line. `browser_args`: what a browser needs to be sent to it.
+    """
 
     def __init__(self, node: Path, *options: str, key_shape: str) -> None:
         self._argv = [str(node), str(ENTRY), "--key-shape", key_shape, *options]
@@ -27,6 +33,7 @@ class StandIn:
         self._control = ""
 
     def __enter__(self) -> Self:
+        """Start the process and read where it listens, which it prints. Raises StandInError if it does not start."""
         # Its own session: the demo handles Ctrl-C and stops things in order.
         self._process = subprocess.Popen(
             self._argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True
@@ -44,9 +51,10 @@ class StandIn:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        """Stop the process: it exits when its stdin closes, or is killed after 5 seconds."""
         assert self._process.stdin is not None
         assert self._process.stdout is not None
-        self._process.stdin.close()  # it exits when this closes
+        self._process.stdin.close()
         try:
             self._process.wait(5)
         except subprocess.TimeoutExpired:
@@ -55,7 +63,10 @@ class StandIn:
         self._process.stdout.close()
 
     def act(self, action: str, **body: object) -> dict[str, Any]:
-        """Make something happen. Raises StandInError with the reason when it can't."""
+        """Have the stand-in do something (as `scan`, `deliver`), with these arguments, and return its answer.
+
+        Raises StandInError with its reason if it refuses.
+        """
         request = urllib.request.Request(
             f"{self._control}/{action}",
             data=json.dumps(body).encode(),
@@ -65,11 +76,12 @@ class StandIn:
         return self._answer(request)
 
     def state(self) -> dict[str, Any]:
-        """Its state: what is queued, what is acknowledged, and attempts to send."""
+        """The stand-in's state: what is queued, what is acknowledged, and attempts to send (`sent`)."""
         return self._answer(urllib.request.Request(f"{self._control}/state"))
 
     @staticmethod
     def _answer(request: urllib.request.Request) -> dict[str, Any]:
+        """The JSON object that the stand-in answers with. Raises StandInError with the text of a refusal."""
         try:
             with urllib.request.urlopen(request, timeout=30) as response:
                 answer: dict[str, Any] = json.load(response)
