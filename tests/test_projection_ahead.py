@@ -117,11 +117,11 @@ def test_what_is_labelled_ahead_is_not_classified_again(database: Path, expected
     """The writer asks nothing, and its rows are the same to each reason."""
     ahead = labeller(database)
     with waiting(database, ahead) as (connection, worker, asked):
-        ahead.begin(connection)
+        ahead.start_if_worthwhile(connection)
         process = process_of(ahead)
         until_true(lambda: process.poll() is not None)
         assert judge(connection, worker) == expected
-        assert (asked.times, process.returncode, ahead.runs) == (0, 0, False)
+        assert (asked.times, process.returncode, ahead.is_active) == (0, 0, False)
 
 
 def test_a_killed_process_costs_nothing_but_time(
@@ -130,15 +130,15 @@ def test_a_killed_process_costs_nothing_but_time(
     """Nor is another one started: what killed it may be a lack of memory."""
     ahead = labeller(database)
     with waiting(database, ahead) as (connection, worker, asked), caplog.at_level(logging.WARNING):
-        ahead.begin(connection)
+        ahead.start_if_worthwhile(connection)
         process_of(ahead).kill()
         assert judge(connection, worker) == expected
         assert asked.times > 0
-        ahead._looks_again = 0.0
+        ahead._next_check = 0.0
         connection.execute("DELETE FROM classifications")
         connection.execute("INSERT INTO unjudged (conversation_id) SELECT conversation_id FROM conversations")
-        ahead.begin(connection)
-        assert not ahead.runs
+        ahead.start_if_worthwhile(connection)
+        assert not ahead.is_active
 
 
 def test_labels_by_other_rules_are_not_used(database: Path, expected: dict[str, list[object]], tmp_path: Path) -> None:
@@ -147,7 +147,7 @@ def test_labels_by_other_rules_are_not_used(database: Path, expected: dict[str, 
     rules.write_text("[[rule]]\nid = 'own'\nintent = 'spam'\nphrases = ['sale']\nyes = [['sale']]\n", encoding="utf-8")
     ahead = labeller(database, rules)
     with waiting(database, ahead) as (connection, worker, asked):
-        ahead.begin(connection)
+        ahead.start_if_worthwhile(connection)
         process = process_of(ahead)
         until_true(lambda: process.poll() is not None)
         assert judge(connection, worker) == expected
@@ -158,7 +158,7 @@ def test_a_text_that_was_edited_since_is_classified_anew(database: Path) -> None
     """A label is found by the words that it was made for."""
     ahead = labeller(database)
     with waiting(database, ahead) as (connection, worker, asked):
-        ahead.begin(connection)
+        ahead.start_if_worthwhile(connection)
         process = process_of(ahead)
         until_true(lambda: process.poll() is not None)
         connection.execute("UPDATE messages SET body = 'no me escriban mas' WHERE direction = 'in' AND message_id <= 3")
@@ -186,8 +186,8 @@ def test_no_process_is_started_where_it_does_not_pay(
     monkeypatch.setattr(ahead_module, "LEAST", least)
     ahead = labeller(database)
     with waiting(database, ahead) as (connection, _worker, _asked):
-        ahead.begin(connection)
-        assert not ahead.runs
+        ahead.start_if_worthwhile(connection)
+        assert not ahead.is_active
 
 
 def test_what_was_labelled_before_is_not_labelled_again(database: Path) -> None:
@@ -196,8 +196,8 @@ def test_what_was_labelled_before_is_not_labelled_again(database: Path) -> None:
     with waiting(database, ahead) as (connection, worker, _asked):
         judge(connection, worker)
         connection.execute("INSERT INTO unjudged (conversation_id) SELECT conversation_id FROM conversations")
-        ahead.begin(connection)
-        assert not ahead.runs
+        ahead.start_if_worthwhile(connection)
+        assert not ahead.is_active
 
 
 def test_the_wal_is_copied_less_often_while_very_much_is_written(database: Path) -> None:
@@ -209,7 +209,7 @@ def test_the_wal_is_copied_less_often_while_very_much_is_written(database: Path)
             return int(connection.execute("PRAGMA wal_autocheckpoint").fetchone()[0])
 
         usual = pages()
-        ahead.begin(connection)
+        ahead.start_if_worthwhile(connection)
         assert pages() > usual
         judge(connection, worker)
         assert pages() == usual

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from leadmasterd.classify.intents import Label
 from leadmasterd.leads.timeline import NEVER
 from leadmasterd.outbox import reading, triggers
-from leadmasterd.projection.aside import Aside
+from leadmasterd.projection.row_buffer import RowBuffer
 from leadmasterd.projection.windows import bursts_of
 from tests import wire
 from tests.depth import examples
@@ -130,7 +130,7 @@ def test_a_body_that_a_late_window_shows_to_be_automatic_is_so_in_an_early_one()
 
 
 def test_nothing_is_looked_for_row_by_row() -> None:
-    """Each window is found by indexes, and so is what waited aside: a history twice as long costs twice as much."""
+    """Each window is found by indexes, and so is what was buffered: a history twice as long costs twice as much."""
     with books_with(EVERY, WINDOW) as books:
         books.tell(decided_upon())
         said: list[str] = []
@@ -139,7 +139,7 @@ def test_nothing_is_looked_for_row_by_row() -> None:
         books.db.set_trace_callback(None)
         for table, key in (("waiting_cycles", 2), ("follow_ups", 4)):
             columns = books.column("SELECT name FROM pragma_table_info(?)", table)[1:]
-            Aside(books.db, table, columns, key=key, at="")
+            RowBuffer(books.db, table, columns, key=key, at="")
         tables = set(books.column("SELECT name FROM sqlite_schema WHERE type = 'table'")) - {"derived_with", "unjudged"}
         scans = {
             (detail.split()[1], nested > 0): statement
@@ -149,8 +149,8 @@ def test_nothing_is_looked_for_row_by_row() -> None:
             if detail.startswith("SCAN")
         }
         assert [scans[each] for each in scans if each[0] in tables] == []
-        assert [scans[each] for each in scans if each[0].endswith("_aside") and each[1]] == []
-        assert ("waiting_cycles_aside", False) in scans
+        assert [scans[each] for each in scans if each[0].endswith("_buffer") and each[1]] == []
+        assert ("waiting_cycles_buffer", False) in scans
 
 
 class Failing(Literal):

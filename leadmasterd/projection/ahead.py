@@ -1,9 +1,9 @@
-"""Labels made ahead, by a process of its own, while very much waits to be judged for the first time.
+"""Labels made ahead of the projection, by a second process, while very many conversations have no labels yet.
 
-A text's label depends on nothing else, so it may be made anywhere: another core makes it while the writer folds. The
-process is a convenience. What it has not labelled, or has labelled with other rules, the writer labels itself, and so
-its end costs time only. It takes the conversations from the first to the last; the writer takes what is labelled, and
-meanwhile the others from the last on, so that neither waits for the other.
+A burst's label depends on its texts and signals only, so another core can make it while the writer folds. The process
+only saves time: the writer itself labels what it has not labelled, or has labelled with other rules. It takes the
+conversations from the first to the last. The writer takes what is labelled, and while nothing is, the other
+conversations from the last one on, so that neither waits for the other.
 """
 
 import logging
@@ -21,61 +21,65 @@ from typing import Final
 
 from leadmasterd.apart import python_module
 from leadmasterd.listener import tree
-from leadmasterd.projection.labels import Classifies, Told
+from leadmasterd.projection.labels import Classifies, StoredLabel
 
 log = logging.getLogger(__name__)
 
 LEAST: Final = 1_000
-"""Conversations without any label for which a process is started, which takes half a second and some 50 MB."""
+"""Conversations without any label for which the process is started, which takes half a second and some 50 MB."""
 LENGTH: Final = Struct(">I")
-"""Before each thing that the process writes."""
-_READY: Final = 64
-"""Conversations that are held ready: the pipe holds more, and then the process waits."""
-_READ: Final = 1 << 16
-_LOOKS_EVERY: Final = 10.0
-"""Seconds between two looks at how much waits."""
+"""The header before each pickled object that the process writes: its length in bytes."""
+_MOST_READY: Final = 64
+"""Labelled conversations that are kept in memory. The pipe holds more; when it is full, the process waits."""
+_READ_BYTES: Final = 1 << 16
+_CHECK_SECONDS: Final = 10.0
+"""Seconds between two checks whether enough conversations wait."""
 
 _CHECKPOINT_AFTER: Final = 4_000
 _CHECKPOINT_USUALLY: Final = 1_000
-"""Pages of the WAL, of 4 KB each, after which they are copied into the file: of many that are written again and again,
-more are then copied once. 1,000 is what SQLite does by itself."""
+"""Pages of the WAL, of 4 KB each, after which SQLite copies them into the database file; 1,000 is its default. While
+very much is written, the same pages are written again and again: then it pays to copy them less often."""
 
-Labelled = tuple[int, int, dict[object, Told]]
-"""A conversation, how many messages its contact has, and the labels of its bursts by `place_of`."""
+Labelled = tuple[int, int, dict[object, StoredLabel]]
+"""A contact's first dirty conversation, how many messages the contact has, and new labels of its bursts by
+`label_key`."""
 
 
 class Ahead:
-    """What is labelled ahead. Belongs to the writer's thread.
-
-    `command`: the process (`command_for`). None, or a machine with one core: there is none.
-    """
+    """The process that labels ahead, and what it has labelled. Belongs to the writer's thread."""
 
     def __init__(self, command: Sequence[str] | None) -> None:
+        """`command`: starts the process (`command_for`). With None, or on a machine with one core, it never starts."""
         self._command = command if len(os.sched_getaffinity(0)) > 1 else None
         self._process: subprocess.Popen[bytes] | None = None
         self._db: sqlite3.Connection | None = None
-        """Where very much is written."""
-        self._held = ExitStack()
+        """The connection whose WAL is copied less often; None while that is as usual."""
+        self._not_the_listeners = ExitStack()
+        """Keeps the supervisor from ending the process as one of the listener's."""
         self._buffer = bytearray()
         self._version = ""
+        """Of the classifier that the process uses."""
         self._ready: deque[Labelled] = deque()
-        self._labels: dict[object, Told] = {}
-        self._looks_again = 0.0
+        self._labels: dict[object, StoredLabel] = {}
+        self._next_check = 0.0
 
-    def made_as(self, classifier: Classifies) -> Mapping[object, Told]:
-        """The labels of what was taken last, if this classifier would give the same."""
+    def labels_for(self, classifier: Classifies) -> Mapping[object, StoredLabel]:
+        """The labels of the conversations taken last, by `label_key`; none if they were made by another classifier."""
         return self._labels if getattr(classifier, "version", None) == self._version else {}
 
     @property
-    def runs(self) -> bool:
-        """Whether the process lives, or has left something."""
+    def is_active(self) -> bool:
+        """Whether the process lives, or has left labelled conversations that are not taken yet."""
         return self._process is not None or bool(self._ready)
 
-    def begin(self, connection: sqlite3.Connection) -> None:
-        """Start the process if so much waits that it pays. Looks every few seconds only."""
-        if self._command is None or self._process is not None or time.monotonic() < self._looks_again:
+    def start_if_worthwhile(self, connection: sqlite3.Connection) -> None:
+        """Start the process if very many conversations have no labels, and copy this connection's WAL less often.
+
+        Checks this every few seconds only, and does nothing while the process runs.
+        """
+        if self._command is None or self._process is not None or time.monotonic() < self._next_check:
             return
-        self._looks_again = time.monotonic() + _LOOKS_EVERY
+        self._next_check = time.monotonic() + _CHECK_SECONDS
         [[unlabelled]] = connection.execute(
             "SELECT count(*) FROM (SELECT 1 FROM unjudged u WHERE NOT EXISTS "
             "(SELECT 1 FROM classifications c WHERE c.conversation_id = u.conversation_id) LIMIT ?)",
@@ -96,17 +100,19 @@ class Ahead:
             return
         self._db = connection
         connection.execute(f"PRAGMA wal_autocheckpoint = {_CHECKPOINT_AFTER}")
-        self._held.enter_context(tree.not_the_listeners(self._process.pid))
+        self._not_the_listeners.enter_context(tree.not_the_listeners(self._process.pid))
         assert self._process.stdout is not None
         os.set_blocking(self._process.stdout.fileno(), False)
 
     def take(self, conversations: int, messages: int) -> list[int]:
         """The next labelled conversations: at most so many, with at most so many messages together.
 
-        A single one may have more. Until the next call only the labels of these are at hand.
+        The first one is taken even if it alone has more messages. Until the next call, `labels_for` gives the labels of
+        these. Never waits: empty if the process has nothing ready.
         """
-        while len(self._ready) < _READY and self._process is not None and self._read(self._process):
-            pass
+        can_read = True
+        while can_read and self._process is not None and len(self._ready) < _MOST_READY:
+            can_read = self._read(self._process)
         self._labels = {}
         taken: list[int] = []
         while self._ready and len(taken) < conversations and (not taken or self._ready[0][1] <= messages):
@@ -117,7 +123,7 @@ class Ahead:
         return taken
 
     def end(self) -> None:
-        """Nothing waits any more."""
+        """Kill the process if it runs, forget what it labelled, and copy the WAL as usual again."""
         self._labels = {}
         self._ready.clear()
         if self._db is not None:
@@ -126,13 +132,16 @@ class Ahead:
         if self._process is not None:
             self._process.kill()
             self._reap(self._process)
-            self._looks_again = 0.0
+            self._next_check = 0.0
 
     def _read(self, process: "subprocess.Popen[bytes]") -> bool:
-        """Whether there was anything to read."""
+        """Read from the process once and keep what it has labelled. False: there was nothing, or the process has ended.
+
+        After a failure it is not started again.
+        """
         assert process.stdout is not None
         try:
-            content = os.read(process.stdout.fileno(), _READ)
+            content = os.read(process.stdout.fileno(), _READ_BYTES)
         except BlockingIOError:
             return False
         if not content:
@@ -143,32 +152,40 @@ class Ahead:
                 )
             return False
         self._buffer += content
-        begin = 0
-        while (at := begin + LENGTH.size) <= len(self._buffer):
-            (length,) = LENGTH.unpack_from(self._buffer, begin)
-            if at + length > len(self._buffer):
-                break
-            told = pickle.loads(memoryview(self._buffer)[at : at + length])
-            begin = at + length
-            if isinstance(told, str):
-                self._version = told
-            else:
-                self._ready.append(told)
-        del self._buffer[:begin]
+        self._parse_buffer()
         return True
 
+    def _parse_buffer(self) -> None:
+        """Take all complete objects out of the buffer: first the classifier's version, then labelled conversations."""
+        begin = 0
+        while (body := begin + LENGTH.size) <= len(self._buffer):
+            (length,) = LENGTH.unpack_from(self._buffer, begin)
+            end = body + length
+            if end > len(self._buffer):
+                break
+            item = pickle.loads(memoryview(self._buffer)[body:end])
+            begin = end
+            if isinstance(item, str):
+                self._version = item
+            else:
+                self._ready.append(item)
+        del self._buffer[:begin]
+
     def _reap(self, process: "subprocess.Popen[bytes]") -> int:
-        """It has ended, or was just killed. Returns its exit code."""
+        """Wait for a process that has ended or was killed, and forget it. Returns its exit code."""
         if process.stdout is not None:
             process.stdout.close()
         code = process.wait()
-        self._held.close()
+        self._not_the_listeners.close()
         self._buffer.clear()
         self._process = None
         return code
 
 
 def command_for(database: Path, rules: Path | None, model: Path | None, burst_seconds: float) -> list[str]:
-    """The process that labels ahead in this database. `rules`, `model`: as for `load_classifier`."""
+    """The command of the process that labels this database ahead.
+
+    `rules`, `model`: as for `load_classifier`. `burst_seconds`: as in `Policy`.
+    """
     files = [str(file) if file else "" for file in (rules, model)]
     return python_module("leadmasterd.projection.labeller", str(database), str(burst_seconds), *files)

@@ -1,13 +1,14 @@
-"""Which outgoing messages nobody typed: greetings and away messages of the WhatsApp Business app, and bots.
+"""Finds outgoing messages that nobody typed: greetings and away messages of the WhatsApp Business app, and bots.
 
 A body, or a file, is automatic if it went to three or more persons, each time within seconds of an inbound message, or
-to three within seconds of one another; then every message with it is, however late. A long text within seconds of the
-first inbound message is automatic by itself. What was forwarded was chosen by hand.
+to three within seconds of one another. Then every message with it is automatic, however late. A long text within
+seconds of the first inbound message is automatic by itself. A forwarded message never counts: a person chose it.
 
-So a new message may show that earlier ones were automatic, in other conversations too, and a merge of contacts that
-they were not. What was sent is kept in `sent_bodies`, because bodies are purged, and is counted again each time.
+So a new message may show that earlier ones were automatic, in other conversations too, and a merge of contacts may show
+that they were not. The table `sent_bodies` keeps what was sent, because bodies are purged, and it is counted again each
+time; `automatic_bodies` has the bodies that are automatic now.
 
-Of a history that is loaded from a checkpoint on, what is earlier is remembered (`timeline.Heard`).
+For a history that is loaded from a checkpoint on, `timeline.Heard` stands for what is earlier.
 """
 
 import json
@@ -23,122 +24,142 @@ from hashlib import blake2b
 from operator import itemgetter
 from typing import Final, NamedTuple
 
-from leadmasterd.authors import OURS
+from leadmasterd.authors import OURS, Author
 from leadmasterd.leads.timeline import NOTHING_HEARD, Heard, Inbound, Sent, quick_replies, untyped
 from leadmasterd.projection.history import History, Outgoing, SentBodies
-from leadmasterd.projection.persons import several_persons
+from leadmasterd.projection.persons import are_several_persons
 from leadmasterd.projection.sql import with_ids
 from leadmasterd.store.dirty import mark_dirty
 from leadmasterd.times import iso_ms, to_ms
 
 QUICK_REPLY_MS: Final = 10_000
+"""A message of ours so soon after an inbound one has a sign of a machine."""
 TOGETHER_MS: Final = 8_000
-"""Three chats, one after the other, take a hand that pastes longer."""
+"""The same body sent to others within this time is a sign too: somebody who pastes it into three chats takes longer."""
 AUTO_REPLY_PERSONS: Final = 3
 _SHORTEST: Final = 13
-"""Characters. A shorter text ("dale, ya te paso") is typed within seconds, to many."""
+"""Characters. A shorter text ("dale") proves nothing: people type it within seconds, to many."""
 _LONG: Final = 40
-"""Letters, without links. More are not typed in five seconds."""
+"""Letters, without links. Nobody types more in five seconds."""
 _FIRST_SENDINGS: Final = 100
+"""How many sendings of a body are looked at for `_LEAST_SHARE`."""
 _LEAST_SHARE: Final = 1 / 3
-"""Of the first sendings, the share with a sign of a machine. A saved reply that was quick now and then has less."""
+"""So many of a body's first sendings have a sign of a machine, if it is automatic. A saved reply that a person sent
+quickly now and then has fewer."""
 _QUICK: Final = 1
+"""A bit of `sent_bodies.signs`: sent within `QUICK_REPLY_MS` of an inbound message."""
 _NEAR: Final = 2
-"""Bits of `sent_bodies.signs`; near: sent within `TOGETHER_MS` of the same to another conversation."""
+"""A bit of `sent_bodies.signs`: sent within `TOGETHER_MS` of the same body to another conversation."""
 _LINK: Final = re.compile(r"\S*(?://|www\.|\.\w{2,6}/)\S*")
 
 
-class _Kept(NamedTuple):
-    """A row of `sent_bodies`, and whether its body is known to be automatic."""
+class _Sending(NamedTuple):
+    """A row of `sent_bodies`: one sending of a body."""
 
     body_key: str
     long: bool
     signs: int
     automatic: bool
+    """Whether `automatic_bodies` has its body, as of when the row was read; False for a new row."""
+
+
+Trails = Mapping[int, Sequence[tuple[int, Heard]]]
+"""Thread -> for each of its messages in order the time (ms), and what is remembered of the thread after it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Marked:
-    """This history's automatic messages, and what is remembered of its threads.
-
-    `since`: where a body becomes automatic, or no longer is, that was sent before what was loaded: the first time that
-    it was, for the history to be loaded from there. All else is to be found again then.
-    """
+    """The automatic messages of a history, as far as it is loaded, and what to remember of its threads."""
 
     automatic: set[int]
+    """Their ids."""
     since: str | None
+    """The history must be folded again from this time (ISO) on, because a body sent then has become automatic, or no
+    longer is, and that is before what is loaded. None: it need not."""
     _before: Mapping[int, Heard]
-    _trails: Callable[[], Mapping[int, Sequence[tuple[int, Heard]]]]
-    _first_written: Mapping[int, int]
+    _trails: Callable[[], Trails]
+    _first_sent: Mapping[int, int]
 
     def heard(self, at: int) -> dict[int, Heard]:
-        """What is remembered of each thread at this time, of what was earlier."""
+        """Thread -> what is remembered of its messages before this time (ms). Threads without any are left out."""
         found = dict(self._before)
         for thread, trail in self._trails().items():
-            place = bisect_left(trail, at, key=itemgetter(0))
-            if place:
-                found[thread] = trail[place - 1][1]
-        for thread, written in self._first_written.items():
-            if written < at:
-                found[thread] = found.get(thread, NOTHING_HEARD)._replace(written=written)
+            messages_before = bisect_left(trail, at, key=itemgetter(0))
+            if messages_before:
+                _time, found[thread] = trail[messages_before - 1]
+        for thread, first_sent in self._first_sent.items():
+            if first_sent < at:
+                found[thread] = found.get(thread, NOTHING_HEARD)._replace(written=first_sent)
         return found
 
 
-def look_at_bodies(connection: sqlite3.Connection, histories: Sequence[History]) -> None:
-    """Set `bodies` of these, which are loaded and new: of a body that only one person was sent nothing is to be asked.
+def prepare_bodies(connection: sqlite3.Connection, histories: Sequence[History]) -> None:
+    """Set `bodies` of these histories, which are new and loaded together.
 
-    Only what went to several persons is automatic by its body.
+    It saves queries: a body is automatic only if several persons were sent it, so bodies that occur in one of these
+    histories only, and in no table, need not be looked up one by one.
     """
     keys_of = [
         {each.message_id: _body_key(each) for each in history.outgoing if each.author in OURS and not each.forwarded}
         for history in histories
     ]
-    of_histories = Counter(key for keys in keys_of for key in {*keys.values()} if key)
-    known = connection.execute(_KNOWN_BODIES, (json.dumps([*of_histories]),)).fetchall()
-    elsewhere = {key for key, histories in of_histories.items() if histories > 1}.union(*known)
+    history_counts = Counter(key for keys in keys_of for key in {*keys.values()} if key)
+    in_tables = connection.execute(_KNOWN_BODIES, (json.dumps([*history_counts]),)).fetchall()
+    elsewhere = {key for key, count in history_counts.items() if count > 1}.union(*in_tables)
     for history, keys in zip(histories, keys_of, strict=True):
         history.bodies = SentBodies(keys, elsewhere)
 
 
 def mark_auto_replies(connection: sqlite3.Connection, history: History, burst_ms: int) -> Marked:
-    """Set `messages.author` where it becomes `auto_reply`, or no longer is.
+    """Find the automatic messages of what is loaded of a history, and set `messages.author` where that changes.
 
-    Marks conversations of other contacts dirty if a body sent there becomes automatic, or no longer is.
+    Also updates `sent_bodies` and `automatic_bodies`. Marks conversations of other contacts dirty if a body sent there
+    becomes automatic, or no longer is. `burst_ms`: inbound messages less than this apart are one burst.
     """
-    typed = [message for message in history.outgoing if message.author in OURS]
+    candidates = [message for message in history.outgoing if message.author in OURS]
     received = _received(history)
-    kept = _kept(connection, history)
-    bodies = _update_sent(connection, history, typed, kept, received=received)
-    automatic_bodies, since = _judge(connection, history, kept, bodies)
-    automatic, trails = _automatic(history, typed, kept, bodies=automatic_bodies, received=received, burst_ms=burst_ms)
-    for author, other in (("auto_reply", "operator"), ("operator", "auto_reply")):
-        changed = [
-            message.message_id
-            for message in typed
-            if message.author == other and (message.message_id in automatic) == (author == "auto_reply")
-        ]
-        if changed:
-            connection.execute(
-                "UPDATE messages SET author = ? WHERE message_id IN (SELECT value FROM json_each(?))",
-                (author, json.dumps(changed)),
-            )
+    sendings = _stored_sendings(connection, history)
+    changed_bodies = _update_sendings(connection, history, candidates, sendings, received=received)
+    automatic_bodies, since = _update_automatic_bodies(connection, history, sendings, changed_bodies)
+    automatic, trails = _automatic_messages(
+        history, candidates, sendings, bodies=automatic_bodies, received=received, burst_ms=burst_ms
+    )
+    became_automatic = [
+        message.message_id for message in candidates if message.author == "operator" and message.message_id in automatic
+    ]
+    became_typed = [
+        message.message_id
+        for message in candidates
+        if message.author == "auto_reply" and message.message_id not in automatic
+    ]
+    _set_author(connection, became_automatic, "auto_reply")
+    _set_author(connection, became_typed, "operator")
     return Marked(
         automatic=automatic,
         since=since,
         _before=history.heard,
         _trails=trails,
-        _first_written=history.first_written(),
+        _first_sent=history.first_sent(),
     )
+
+
+def _set_author(connection: sqlite3.Connection, message_ids: Sequence[int], author: Author) -> None:
+    if message_ids:
+        connection.execute(
+            "UPDATE messages SET author = ? WHERE message_id IN (SELECT value FROM json_each(?))",
+            (author, json.dumps(message_ids)),
+        )
 
 
 _KNOWN_BODIES: Final = (
     "SELECT value FROM json_each(?) WHERE EXISTS (SELECT 1 FROM sent_bodies WHERE body_key = value) "
     "OR EXISTS (SELECT 1 FROM automatic_bodies WHERE body_key = value)"
 )
+"""Those of a JSON list of body keys that a table has."""
 
 
 def _received(history: History) -> Mapping[int, list[int]]:
-    """When something came in, by thread."""
+    """Thread -> when inbound messages came (ms)."""
     times: dict[int, list[int]] = defaultdict(list)
     for event in history.events:
         if isinstance(event, Inbound):
@@ -149,79 +170,93 @@ def _received(history: History) -> Mapping[int, list[int]]:
 # ---------------------------------------------------------------------- what was sent
 
 
-_WITH_JUDGEMENT: Final = (
+_SENDINGS: Final = (
     "SELECT s.message_id, s.body_key, s.long, s.signs, a.body_key IS NOT NULL "
     "FROM {} LEFT JOIN automatic_bodies a USING (body_key) "
     "WHERE {}.conversation_id IN (SELECT value FROM json_each(?1))"
 )
-_KEPT: Final = _WITH_JUDGEMENT.format("sent_bodies s", "s")
-_KEPT_LOADED: Final = (
-    _WITH_JUDGEMENT.format("messages m CROSS JOIN sent_bodies s USING (message_id)", "m")
+"""The columns of `_Sending` with the message's id, for a JSON list of conversations."""
+_ALL_SENDINGS: Final = _SENDINGS.format("sent_bodies s", "s")
+_LOADED_SENDINGS: Final = (
+    _SENDINGS.format("messages m CROSS JOIN sent_bodies s USING (message_id)", "m")
     + " AND m.sent_at >= ?2 AND m.sent_at < ?3"
 )
 
 
-def _kept(connection: sqlite3.Connection, history: History) -> dict[int, _Kept]:
+def _stored_sendings(connection: sqlite3.Connection, history: History) -> dict[int, _Sending]:
+    """The rows of `sent_bodies` for what is loaded, by message."""
     if history.is_new:
         return {}
+    if history.is_whole:
+        rows = with_ids(connection, _ALL_SENDINGS, history.conversations)
+    else:
+        rows = with_ids(connection, _LOADED_SENDINGS, history.conversations, history.since_at, history.until_at)
     return {
-        message_id: _Kept(body_key, bool(long), signs, bool(automatic))
-        for message_id, body_key, long, signs, automatic in with_ids(
-            connection,
-            _KEPT if history.is_whole else _KEPT_LOADED,
-            history.conversations,
-            *(() if history.is_whole else (history.since_at, history.until_at)),
-        )
+        message_id: _Sending(body_key, bool(long), signs, bool(automatic))
+        for message_id, body_key, long, signs, automatic in rows
     }
 
 
-def _update_sent(
+def _update_sendings(
     connection: sqlite3.Connection,
     history: History,
-    typed: Iterable[Outgoing],
-    kept: dict[int, _Kept],
+    candidates: Iterable[Outgoing],
+    sendings: dict[int, _Sending],
     *,
     received: Mapping[int, list[int]],
 ) -> set[str]:
-    """Bring `sent_bodies` and `kept` up to date. Returns the bodies about which anything is new."""
-    chosen = {message.message_id: message for message in typed if not message.forwarded}
-    quick = _quick(history, chosen.values(), received)
+    """Bring `sent_bodies`, and `sendings` with it, up to date. Returns the bodies of all rows that changed."""
+    sent = {message.message_id: message for message in candidates if not message.forwarded}
+    quick = _quick_reply_ids(history, sent.values(), received)
     changed = set()
-    for message_id in kept.keys() - chosen.keys():
-        changed.add(kept.pop(message_id).body_key)
+    for message_id in sendings.keys() - sent.keys():
+        changed.add(sendings.pop(message_id).body_key)
         connection.execute("DELETE FROM sent_bodies WHERE message_id = ?", (message_id,))
     new: list[Outgoing] = []
     keys = history.bodies.keys if history.bodies else {}
-    elsewhere = history.bodies.elsewhere if history.bodies else None
-    for message_id, message in chosen.items():
-        known = kept.get(message_id)
-        if known is None:
-            if body_key := keys[message_id] if message_id in keys else _body_key(message):
-                kept[message_id] = _Kept(body_key, _is_long(message.body), _QUICK * (message_id in quick), False)
+    for message_id, message in sent.items():
+        quick_sign = _QUICK if message_id in quick else 0
+        sending = sendings.get(message_id)
+        if sending is None:
+            body_key = keys[message_id] if message_id in keys else _body_key(message)
+            if body_key:
+                sendings[message_id] = _Sending(body_key, _is_long(message.body), quick_sign, automatic=False)
                 new.append(message)
-        elif (known.signs & _QUICK) != _QUICK * (message_id in quick):
-            signs = known.signs ^ _QUICK
-            kept[message_id] = known._replace(signs=signs)
-            changed.add(known.body_key)
+        elif (sending.signs & _QUICK) != quick_sign:
+            signs = sending.signs ^ _QUICK
+            sendings[message_id] = sending._replace(signs=signs)
+            changed.add(sending.body_key)
             connection.execute("UPDATE sent_bodies SET signs = ? WHERE message_id = ?", (signs, message_id))
     if new:
-        connection.executemany(
-            "INSERT INTO sent_bodies (message_id, conversation_id, body_key, sent_at, long, signs) "
-            "VALUES (?, ?, ?, ?, ?, ?)",
-            [
-                (each.message_id, each.conversation, row.body_key, iso_ms(each.at), row.long, row.signs)
-                for each in new
-                for row in (kept[each.message_id],)
-            ],
-        )
-        changed.update(kept[each.message_id].body_key for each in new)
-        asked = [each.message_id for each in new if elsewhere is None or kept[each.message_id].body_key in elsewhere]
-        for message_id in _mark_near(connection, asked) if asked else ():
-            kept[message_id] = kept[message_id]._replace(signs=kept[message_id].signs | _NEAR)
+        _insert_sendings(connection, history, new, sendings)
+        changed.update(sendings[each.message_id].body_key for each in new)
     return changed
 
 
-def _quick(history: History, messages: Iterable[Outgoing], received: Mapping[int, list[int]]) -> set[int]:
+def _insert_sendings(
+    connection: sqlite3.Connection, history: History, new: Iterable[Outgoing], sendings: dict[int, _Sending]
+) -> None:
+    """Insert the rows of new messages, and set the sign `_NEAR` where it applies, in `sendings` too."""
+    rows = []
+    maybe_elsewhere = []
+    for message in new:
+        message_id, sending = message.message_id, sendings[message.message_id]
+        sent_at = iso_ms(message.at)
+        rows.append((message_id, message.conversation, sending.body_key, sent_at, sending.long, sending.signs))
+        if history.bodies is None or sending.body_key in history.bodies.elsewhere:
+            maybe_elsewhere.append(message_id)
+    connection.executemany(
+        "INSERT INTO sent_bodies (message_id, conversation_id, body_key, sent_at, long, signs) "
+        "VALUES (?, ?, ?, ?, ?, ?)",
+        rows,
+    )
+    if maybe_elsewhere:
+        for message_id in _mark_near(connection, maybe_elsewhere):
+            sendings[message_id] = sendings[message_id]._replace(signs=sendings[message_id].signs | _NEAR)
+
+
+def _quick_reply_ids(history: History, messages: Iterable[Outgoing], received: Mapping[int, list[int]]) -> set[int]:
+    """Those of these messages that were sent within `QUICK_REPLY_MS` of an inbound one in their thread."""
     outgoing: dict[int, list[tuple[int, int]]] = defaultdict(list)
     for message in messages:
         outgoing[history.threads[message.conversation]].append((message.at, message.message_id))
@@ -234,7 +269,7 @@ def _quick(history: History, messages: Iterable[Outgoing], received: Mapping[int
     }
 
 
-_OF_NEARLY_ONE_TIME: Final = (
+_SENT_NEAR: Final = (
     "SELECT n.message_id, other.message_id FROM sent_bodies n CROSS JOIN sent_bodies other "
     "ON other.body_key = n.body_key AND other.conversation_id <> n.conversation_id AND other.sent_at "
     f"BETWEEN strftime('%Y-%m-%dT%H:%M:%fZ', n.sent_at, '-{TOGETHER_MS / 1000} seconds') "
@@ -244,11 +279,11 @@ _OF_NEARLY_ONE_TIME: Final = (
 
 
 def _mark_near(connection: sqlite3.Connection, message_ids: Sequence[int]) -> set[int]:
-    """Mark those of these messages whose body went elsewhere too at nearly the same time, and what went there.
+    """Set the sign `_NEAR` where one of these messages' bodies went to another conversation within `TOGETHER_MS`.
 
-    Returns which of these messages that are.
+    Both sendings get it. Returns which of these messages did.
     """
-    near = with_ids(connection, _OF_NEARLY_ONE_TIME, message_ids)
+    near = with_ids(connection, _SENT_NEAR, message_ids)
     if near:
         connection.execute(
             "UPDATE sent_bodies SET signs = signs | ? WHERE message_id IN (SELECT value FROM json_each(?))",
@@ -258,7 +293,10 @@ def _mark_near(connection: sqlite3.Connection, message_ids: Sequence[int]) -> se
 
 
 def _body_key(message: Outgoing) -> str | None:
-    """Equal for the same text or, without a text of some length, for the same file; None if it proves nothing."""
+    """A hash that is equal for the same text, whatever its case and spaces.
+
+    A message with less than `_SHORTEST` characters gets that of its file; None if it has no file.
+    """
     text = " ".join(message.body.casefold().split())
     if len(text) < _SHORTEST:
         text = f"file {message.file}" if message.file else ""
@@ -266,65 +304,71 @@ def _body_key(message: Outgoing) -> str | None:
 
 
 def _is_long(body: str) -> bool:
+    """Whether a text has more than `_LONG` letters outside of links."""
     if len(body) <= _LONG:
         return False
-    words = _LINK.sub("", body) if "/" in body or "www." in body else body  # to search for a link takes long
+    may_have_link = "/" in body or "www." in body  # searching for one takes long
+    words = _LINK.sub("", body) if may_have_link else body
     return sum(map(str.isalpha, words)) > _LONG
 
 
 # ---------------------------------------------------------------------- which bodies are automatic
 
 
-def _judge(
-    connection: sqlite3.Connection, history: History, kept: dict[int, _Kept], changed: set[str]
+def _update_automatic_bodies(
+    connection: sqlite3.Connection, history: History, sendings: dict[int, _Sending], changed: set[str]
 ) -> tuple[set[str], str | None]:
-    """The bodies of this history that are automatic. Tells the other conversations where that is new.
+    """Decide again which bodies of this history are automatic, and update `automatic_bodies`.
 
-    And since when it is new in this one, if that is earlier than what was loaded.
+    `changed`: the bodies whose rows changed. Where a body becomes automatic, or no longer is, other contacts'
+    conversations that were sent it are marked dirty. Returns the automatic bodies, and the first time (ISO) that this
+    history was sent a body for which that changed, if it is earlier than what is loaded; else None.
     """
     earlier: list[str] = []
-    before = {row.body_key for row in kept.values() if row.automatic}
-    doubtful = changed | before | {row.body_key for row in kept.values() if row.signs}
+    automatic_before = {sending.body_key for sending in sendings.values() if sending.automatic}
+    with_signs = {sending.body_key for sending in sendings.values() if sending.signs}
+    to_decide = changed | automatic_before | with_signs
     if history.bodies:
-        doubtful &= history.bodies.elsewhere
-    if not doubtful:
+        to_decide &= history.bodies.elsewhere
+    if not to_decide:
         return set(), None
     automatic = set()
     for body_key, was_automatic, signs in connection.execute(
         "SELECT value, EXISTS (SELECT 1 FROM automatic_bodies WHERE body_key = value), "
         "(SELECT count(*) FROM (SELECT 1 FROM sent_bodies WHERE body_key = value AND signs > 0 LIMIT ?)) "
         "FROM json_each(?)",
-        (AUTO_REPLY_PERSONS, json.dumps(sorted(doubtful))),
+        (AUTO_REPLY_PERSONS, json.dumps(sorted(to_decide))),
     ).fetchall():
         is_automatic = signs == AUTO_REPLY_PERSONS and _is_automatic(connection, body_key)
         if is_automatic:
             automatic.add(body_key)
         if is_automatic != bool(was_automatic):
-            connection.execute(
-                "INSERT INTO automatic_bodies VALUES (?)"
-                if is_automatic
-                else "DELETE FROM automatic_bodies WHERE body_key = ?",
-                (body_key,),
-            )
-            since = dict(
-                connection.execute(
-                    "SELECT conversation_id, min(sent_at) FROM sent_bodies WHERE body_key = ? GROUP BY conversation_id",
-                    (body_key,),
-                )
-            )
-            mark_dirty(connection, {each: at for each, at in since.items() if each not in history.people})
-            earlier += [at for each, at in since.items() if each in history.people and at < history.since_at]
+            first_sent = _set_automatic(connection, body_key, is_automatic=is_automatic)
+            mark_dirty(connection, {each: at for each, at in first_sent.items() if each not in history.people})
+            earlier += [at for each, at in first_sent.items() if each in history.people and at < history.since_at]
     return automatic, min(earlier, default=None)
 
 
-_CONTACT: Final = (
+def _set_automatic(connection: sqlite3.Connection, body_key: str, *, is_automatic: bool) -> dict[int, str]:
+    """Add a body to `automatic_bodies`, or remove it. Returns by conversation when it was first sent there (ISO)."""
+    if is_automatic:
+        connection.execute("INSERT INTO automatic_bodies VALUES (?)", (body_key,))
+    else:
+        connection.execute("DELETE FROM automatic_bodies WHERE body_key = ?", (body_key,))
+    query = "SELECT conversation_id, min(sent_at) FROM sent_bodies WHERE body_key = ? GROUP BY conversation_id"
+    return dict(connection.execute(query, (body_key,)))
+
+
+_TO_CONTACT: Final = (
     "contact_id, merged_into_id IS NOT NULL OR EXISTS "
     "(SELECT 1 FROM contacts other WHERE other.merged_into_id = c.contact_id) "
     "FROM sent_bodies JOIN conversations USING (conversation_id) JOIN contacts c USING (contact_id)"
 )
+"""Who was sent a body: the contact, and whether it takes part in any merge."""
 
 
 def _is_automatic(connection: sqlite3.Connection, body_key: str) -> bool:
+    """Whether a body is automatic, by all its sendings: quick ones, or ones close together, to enough persons."""
     [(sendings, with_signs)] = connection.execute(
         "SELECT count(*), sum(signs > 0) FROM "
         "(SELECT signs FROM sent_bodies WHERE body_key = ? ORDER BY sent_at, message_id LIMIT ?)",
@@ -332,58 +376,64 @@ def _is_automatic(connection: sqlite3.Connection, body_key: str) -> bool:
     )
     if with_signs < sendings * _LEAST_SHARE:
         return False
-    quick = connection.execute(
-        f"SELECT DISTINCT {_CONTACT} WHERE body_key = ? AND signs > 0 AND signs & ?", (body_key, _QUICK)
+    to_contacts = connection.execute(
+        f"SELECT DISTINCT {_TO_CONTACT} WHERE body_key = ? AND signs > 0 AND signs & ?", (body_key, _QUICK)
     )
-    with closing(quick):  # of a body sent to thousands, the first few rows suffice
-        if several_persons(connection, quick, AUTO_REPLY_PERSONS):
+    with closing(to_contacts):  # of a body sent to thousands, the first few rows suffice
+        if are_several_persons(connection, to_contacts, AUTO_REPLY_PERSONS):
             return True
     near = connection.execute(
-        f"SELECT sent_at, {_CONTACT} WHERE body_key = ? AND signs > 0 AND signs & ? ORDER BY sent_at", (body_key, _NEAR)
+        f"SELECT sent_at, {_TO_CONTACT} WHERE body_key = ? AND signs > 0 AND signs & ? ORDER BY sent_at",
+        (body_key, _NEAR),
     ).fetchall()
-    moments = [to_ms(at) for at, *_ in near]
-    for number, moment in enumerate(moments):
-        together = near[bisect_left(moments, moment - TOGETHER_MS) : number + 1]
-        contacts = {(contact, merged) for _at, contact, merged in together}
-        if len(contacts) >= AUTO_REPLY_PERSONS and several_persons(connection, contacts, AUTO_REPLY_PERSONS):
+    times = [to_ms(at) for at, *_ in near]
+    for number, at in enumerate(times):
+        first_together = bisect_left(times, at - TOGETHER_MS)
+        together = near[first_together : number + 1]
+        contacts = {(contact, is_merged) for _at, contact, is_merged in together}
+        if len(contacts) >= AUTO_REPLY_PERSONS and are_several_persons(connection, contacts, AUTO_REPLY_PERSONS):
             return True
     return False
 
 
-# ---------------------------------------------------------------------- which messages are
+# ---------------------------------------------------------------------- which messages are automatic
 
 
-def _automatic(
+def _automatic_messages(
     history: History,
-    typed: Iterable[Outgoing],
-    kept: dict[int, _Kept],
+    candidates: Iterable[Outgoing],
+    sendings: dict[int, _Sending],
     *,
     bodies: set[str],
     received: Mapping[int, list[int]],
     burst_ms: int,
-) -> tuple[set[int], Callable[[], Mapping[int, Sequence[tuple[int, Heard]]]]]:
-    """Their ids, and how to learn what is remembered of each thread after each time: most histories are not parted."""
+) -> tuple[set[int], Callable[[], Trails]]:
+    """The ids of the candidates that are automatic, and a function that returns what is remembered of each thread.
+
+    `bodies`: those that are automatic. It is a function because most histories have no boundary, and never need it.
+    """
     before = history.heard
     sent: dict[int, list[Sent]] = defaultdict(list)
-    for message in typed:
-        row = kept.get(message.message_id)
+    for message in candidates:
+        sending = sendings.get(message.message_id)
         sent[history.threads[message.conversation]].append(
             Sent(
                 at=message.at,
                 own_id=message.own_id,
                 message_id=message.message_id,
-                automatic=row is not None and row.body_key in bodies,
-                long=row is not None and row.long,
+                automatic=sending is not None and sending.body_key in bodies,
+                long=sending is not None and sending.long,
             )
         )
     threads = {*received, *sent}
 
     def untyped_in(thread: int, trail: list[tuple[int, Heard]] | None = None) -> set[int]:
+        """The ids of a thread's automatic messages. What is remembered after each message is appended to `trail`."""
         heard = before.get(thread, NOTHING_HEARD)
         return untyped(received.get(thread, ()), sent.get(thread, ()), burst_ms, heard, trail=trail)
 
     @cache
-    def trails() -> Mapping[int, Sequence[tuple[int, Heard]]]:
+    def trails() -> Trails:
         found: dict[int, list[tuple[int, Heard]]] = {thread: [] for thread in threads}
         for thread, trail in found.items():
             untyped_in(thread, trail)

@@ -1,17 +1,17 @@
-"""The table `checkpoints`: where the fold of a contact's history may begin, so that a message costs what it changes.
+"""The table `checkpoints`: states of a contact's fold, so that a new message needs only the end of a history folded.
 
-A checkpoint is the state of a fold at a boundary (`timeline.Boundary`): nothing that is later changes how what is
-earlier is read. It holds until something before it changes, which whoever changes that has said in `unjudged`; until
-whose a conversation is changes; and for one build with one set of settings. One that does not hold, or is damaged, is
+A checkpoint is the state of a fold at a boundary (`timeline.Boundary`): reading what is earlier does not depend on
+anything later. It is valid until something before it changes (`unjudged` has the time of the earliest change), until a
+conversation comes to belong to somebody else, and for one build with one set of settings. An invalid or damaged one is
 dropped: then more is folded, and the rows come out the same.
 
-What a checkpoint leaves out rests on these:
+A fold can go on from a checkpoint without anything else from before it, because:
 
-- A burst, and first words within seconds of ours, are never parted (`timeline.steps`).
-- A call's ringing and its line in the chat are never parted.
-- A dismissal is not parted from the time up to which its author had seen what came: it says nothing of what was before.
-- Whether an own message was typed depends on what was before it in its thread, which is remembered (`timeline.Heard`),
-  and on whether its body is automatic. If that changes, it is dirty since that body was first sent there.
+- A burst is never divided by a boundary, nor are first words within seconds of ours (`timeline.steps`).
+- Nor are a call's ringing and its line in the chat.
+- Nor are a dismissal and the time up to which its author had seen what came; it concerns nothing before that time.
+- Whether an own message was typed depends on what came before it in its thread, which is remembered (`timeline.Heard`),
+  and on whether its body is automatic. If that changes, the conversation is dirty from the first sending of that body.
 """
 
 import json
@@ -36,25 +36,29 @@ EVERY: Final = 32
 """Events between two checkpoints. With 64 a message takes a quarter more time; with 16 a twentieth less, but far more
 contacts have one."""
 FORM: Final = 3
-"""Of the state. Another one makes all checkpoints of older builds void."""
+"""The version of the state's format. Increasing it makes the checkpoints of older builds invalid."""
 _LONGEST: Final = 1 << 18
-"""Characters of a state. A longer one is not kept, so that checkpoints take bounded room."""
+"""Characters of a state. A longer one is not stored, so that a checkpoint takes bounded space."""
 _COLUMNS: Final = ("contact_id", "at", "position", "made_with", "state", "checksum")
 _INSERT: Final = insert("checkpoints", _COLUMNS).replace("INSERT", "INSERT OR REPLACE", 1)
 
 
 @dataclass(frozen=True, slots=True)
 class Checkpoint:
-    """Everything before `at` (ms), `position` events, as state."""
+    """The state of a contact's fold at a boundary."""
 
     at: int
+    """Milliseconds. The state has what is earlier."""
     position: int
+    """How many events that is."""
     fold: State
+    """What `leads.state.resume` goes on from."""
     heard: dict[int, Heard]
+    """Thread -> what is remembered of it, to tell later what nobody typed."""
 
 
 class Checkpoints:
-    """Those of one contact."""
+    """The stored checkpoints of one contact."""
 
     def __init__(self, connection: sqlite3.Connection, policy: Policy, history: History) -> None:
         self._db = connection
@@ -63,7 +67,7 @@ class Checkpoints:
 
     @cached_property
     def _made_with(self) -> str:
-        """What a state holds for: this form, the settings, and whose each conversation is."""
+        """A hash of what a state is valid for: the format, the settings, and whose each conversation is."""
         history = self._history
         whose = [
             sorted(history.people.items()),
@@ -73,10 +77,15 @@ class Checkpoints:
         return _digest(json.dumps([FORM, self._policy.version, self._policy.hours, whose]))
 
     def latest(self, since: str | None) -> Checkpoint | None:
-        """The latest that holds, when nothing before `since` has changed. Drops all others that are as late."""
-        found = None
+        """The latest valid checkpoint up to `since`; None if there is none.
+
+        `since`: the time (ISO) of the earliest change of this history; None: unknown, so that no checkpoint is valid.
+        Deletes all checkpoints later than the one it returns: with None, all of this contact and of those merged into
+        it.
+        """
         if self._history.is_new:
             return None
+        found = None
         while since is not None and found is None:
             row = self._db.execute(
                 "SELECT checkpoint_id, at, position, made_with, state, checksum FROM checkpoints "
@@ -86,7 +95,7 @@ class Checkpoints:
             if row is None:
                 break
             checkpoint_id, *columns = row
-            found = self._read(*columns)
+            found = self._parse(*columns)
             if found is None:
                 self._db.execute("DELETE FROM checkpoints WHERE checkpoint_id = ?", (checkpoint_id,))
         if found is None:
@@ -102,10 +111,12 @@ class Checkpoints:
             )
         return found
 
-    def _read(self, at: str, position: int, made_with: str, state: str, checksum: str) -> Checkpoint | None:
+    def _parse(self, at: str, position: int, made_with: str, state: str, checksum: str) -> Checkpoint | None:
+        """The checkpoint of a row; None if it is not valid for this history, or damaged, which is logged."""
         if made_with != self._made_with:
             return None
-        found = _state_of(at, position, state) if checksum == _checksum(at, position, state) else None
+        is_intact = checksum == _checksum(at, position, state)
+        found = _checkpoint_from(at, position, state) if is_intact else None
         if found is None:
             log.warning(
                 "a checkpoint of contact %s is damaged; its history is folded from an earlier one",
@@ -113,19 +124,23 @@ class Checkpoints:
                 extra={"action": "checkpoint_damaged"},
             )
             return None
-        return found if self._has_leads(numbers_in(found.fold)) else None
+        return found if self._all_exist(numbers_in(found.fold)) else None
 
-    def _has_leads(self, numbers: Sequence[int]) -> bool:
-        if not numbers:
+    def _all_exist(self, lead_ids: Sequence[int]) -> bool:
+        """Whether the leads with these ids are all stored."""
+        if not lead_ids:
             return True
         query = "SELECT count(*) FROM leads WHERE lead_id IN (SELECT value FROM json_each(?))"
-        return bool(self._db.execute(query, (json.dumps(numbers),)).fetchone()[0] == len(numbers))
+        return bool(self._db.execute(query, (json.dumps(lead_ids),)).fetchone()[0] == len(lead_ids))
 
     def keep(self, made: Iterable[Checkpoint], end: int, every: int) -> None:
-        """Keep these, and of all that there are a few, at growing distances from the end (a position)."""
+        """Store new checkpoints, and thin out old and new ones together: `spaced` says which stay.
+
+        `end`: the position of the history's end. `every`: events between two checkpoints.
+        """
         rows = []
         for each in made:
-            state = json.dumps({"fold": each.fold, "heard": _plain(each.heard)}, separators=(",", ":"))
+            state = json.dumps({"fold": each.fold, "heard": _heard_as_lists(each.heard)}, separators=(",", ":"))
             if len(state) <= _LONGEST:
                 at = times.iso_ms(each.at)
                 checksum = _checksum(at, each.position, state)
@@ -138,21 +153,26 @@ class Checkpoints:
         kept = spaced([*(position for _, position in stored), *(row[2] for row in rows)], end, every)
         self._db.executemany(
             "DELETE FROM checkpoints WHERE checkpoint_id = ?",
-            [(each,) for each, position in stored if position not in kept],
+            [(checkpoint_id,) for checkpoint_id, position in stored if position not in kept],
         )
         self._db.executemany(_INSERT, [row for row in rows if row[2] in kept])
 
 
 def spaced(positions: Iterable[int], end: int, every: int) -> set[int]:
-    """Those to keep: the first and the last of each distance from the end, each twice as long as the one before."""
-    by_distance: dict[int, list[int]] = {}
+    """Of these checkpoints' positions those to keep: many near the history's end, few far from it.
+
+    The history is divided into stretches that double in length with their distance from the end, beginning with
+    `every` events. The first and the last position in each stretch stay.
+    """
+    by_stretch: dict[int, list[int]] = {}
     for position in sorted(positions):
-        by_distance.setdefault(((end - position) // every + 1).bit_length(), []).append(position)
-    return {position for group in by_distance.values() for position in (group[0], group[-1])}
+        stretch = ((end - position) // every + 1).bit_length()
+        by_stretch.setdefault(stretch, []).append(position)
+    return {position for group in by_stretch.values() for position in (group[0], group[-1])}
 
 
-def _state_of(at: str, position: int, state: str) -> Checkpoint | None:
-    """None: not as this build writes it, for what is in a file may come from any other."""
+def _checkpoint_from(at: str, position: int, state: str) -> Checkpoint | None:
+    """A stored checkpoint; None if its state is not as this build writes it: any other build may have written it."""
     try:
         value = json.loads(state)
         found = Checkpoint(times.to_ms(at), position, value["fold"], _heard_from(value["heard"]))
@@ -169,9 +189,10 @@ def _digest(text: str) -> str:
     return blake2b(text.encode(), digest_size=8).hexdigest()
 
 
-def _plain(heard: dict[int, Heard]) -> list[list[Any]]:
+def _heard_as_lists(heard: dict[int, Heard]) -> list[list[Any]]:
     return [[thread, *each] for thread, each in heard.items()]
 
 
-def _heard_from(plain: list[list[Any]]) -> dict[int, Heard]:
-    return {thread: Heard(*each) for thread, *each in plain}
+def _heard_from(lists: list[list[Any]]) -> dict[int, Heard]:
+    """The reverse of `_heard_as_lists`."""
+    return {thread: Heard(*each) for thread, *each in lists}

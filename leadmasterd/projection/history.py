@@ -1,9 +1,9 @@
 """A contact's history, loaded from the tables: messages, calls, reactions, decisions and corrections.
 
-Of a long history only what is later than a checkpoint is loaded, and what is remembered of all before stands for it;
-and never more than a window of it at once (`windows`). Reads only. Outgoing messages are kept apart in `outgoing`,
-because whether a person wrote them is not known yet. What nobody wrote, and what came to us as one of many, is no part
-of the history.
+This module only reads. A long history is loaded from a checkpoint on, one window at a time (`windows`); what came
+before is represented by what the checkpoint or the window before remembers of it (`heard`, `wrote`). Outgoing messages
+are kept apart in `outgoing`, because whether a person typed them is not known yet. Messages that nobody wrote, and
+those that came to us as one of many, are no part of the history.
 """
 
 import json
@@ -44,40 +44,44 @@ _VCARD: Final = "BEGIN:VCARD"
 _LINE_BEFORE_MS: Final = int(LINE_BEFORE.total_seconds() * 1000)
 _LINE_AFTER_MS: Final = int(LINE_AFTER.total_seconds() * 1000)
 SHORT: Final = 1_000
-"""Messages of a history that is not long, and of all that are loaded at once."""
+"""A history of more messages is long. Short ones are loaded together, up to as many messages."""
 _OF_ONE_CALL_MS: Final = _LINE_BEFORE_MS + _LINE_AFTER_MS + 1000
-"""A call's ringing and its line are not further apart."""
+"""The ringing of a call and its line in the chat are at most this far apart."""
 
 
 class Outgoing(NamedTuple):
-    """What was sent from our side. `author` as stored; `body` as it was sent, before any edit; `file`: its hash.
-
-    `deleted`: for everyone, so that it is no answer any more.
-    """
+    """What was sent from our side."""
 
     at: int
     conversation: int
     message_id: int
     own_id: str
     author: str
+    """As it is stored now (`authors.Author`); an earlier projection may have set `auto_reply`."""
     body: str
+    """As it was sent, before any edit."""
     forwarded: bool
     file: str | None
+    """The hash of its file; None without one, and for stickers."""
     deleted: bool
+    """For everyone, so that it is no answer any more."""
 
 
 class SentBodies(NamedTuple):
-    """What several histories that were loaded together, and are new, have of `sent_bodies`."""
+    """What is known of the bodies of one new history, which was loaded together with others."""
 
     keys: Mapping[int, str | None]
-    """The `body_key` of each message that counts there; None: it proves nothing."""
+    """The `body_key` of each message that counts as a sending of its body; None: it proves nothing."""
     elsewhere: Set[str]
-    """Those of them that another history has too, or that the tables already know."""
+    """The keys, of all histories loaded together, that are in two of them or that the tables already have."""
 
 
 @dataclass(slots=True)
 class History:
-    """One contact: the root, and all that were merged into it."""
+    """The history of one contact: of the root of a tree of merges, and of everybody who was merged into it.
+
+    `histories_of` makes it, `load` fills in what happened from `since` until `until`. Times are milliseconds.
+    """
 
     contact: int
     people: dict[int, int] = field(default_factory=dict)
@@ -89,26 +93,27 @@ class History:
     corrections: dict[int, str] = field(default_factory=dict)
     """Message -> the intent that a person gave it."""
     merges: list[Merged] = field(default_factory=list)
-    """By hand."""
-    rung: list[int] = field(default_factory=list)
+    """Those by hand, of all times."""
+    call_times: list[int] = field(default_factory=list)
     """When each call rang and when each line of a call was written."""
-    unseen: list[tuple[int, int]] = field(default_factory=list)
-    """Of dismissals, also later ones, until when their author had seen what came, and when they said so."""
+    dismissal_spans: list[tuple[int, int]] = field(default_factory=list)
+    """For each dismissal until when its author had seen what came, and when they dismissed it: also for those that
+    were made later than `until`."""
     since: int | None = None
-    """What was loaded is not earlier; None: all was."""
+    """What is loaded is not earlier; None: it is loaded from its beginning."""
     until: int | None = None
-    """It is earlier than this; None: what is later was loaded too."""
+    """What is loaded is earlier than this; None: it is loaded to its end."""
     heard: Mapping[int, Heard] = field(default_factory=dict)
-    """Thread -> what is remembered of it from before then."""
+    """Thread -> what is remembered of it from before `since`."""
     wrote: Set[int] = frozenset()
-    """The people who had written before then."""
-    messages: int = 0
-    """How many there are, once `look_over` has counted them: of a long history some more than `SHORT`."""
+    """The people who had written before `since`."""
+    message_count: int = 0
+    """Set by `measure`, which stops counting above `SHORT`; 0 until then."""
     is_new: bool = False
-    """It is not long, and as far as `look_over` knows nothing was ever derived from it: so no table need be asked what
+    """Set by `measure`: the history is short and nothing was ever derived from it, so no table need be asked for what
     it has of it."""
     bodies: SentBodies | None = None
-    """Once `auto_replies.look_at_bodies` has looked."""
+    """Set by `auto_replies.prepare_bodies`, for new histories only."""
 
     @property
     def conversations(self) -> list[int]:
@@ -116,21 +121,21 @@ class History:
 
     @property
     def is_of_one(self) -> bool:
-        """One conversation, and nobody merged into another."""
+        """Whether it has one conversation and nobody was merged."""
         return [*self.people.values()] == [self.contact]
 
     @property
     def since_at(self) -> str:
-        """As the tables have times."""
+        """`since` as the tables have times; a text before all times for None."""
         return BEGINNING if self.since is None else times.iso_ms(self.since)
 
     @property
     def until_at(self) -> str:
-        """The same."""
+        """`until` as the tables have times; a text after all times for None."""
         return END if self.until is None else times.iso_ms(self.until)
 
-    def first_written(self) -> dict[int, int]:
-        """Thread -> when anything of ours was first sent there."""
+    def first_sent(self) -> dict[int, int]:
+        """Thread -> when our side first sent anything there (ms). Threads where it sent nothing are left out."""
         found = {thread: each.written for thread, each in self.heard.items() if each.written is not None}
         for message in self.outgoing:
             if message.author == "system":
@@ -140,8 +145,9 @@ class History:
         return found
 
     def read(self, burst_seconds: float, automatic: Container[int] | None = None, *, every: int = NEVER) -> Reading:
-        """All that was loaded in order, with bursts. `automatic`: outgoing messages that nobody typed; None: as stored.
+        """What is loaded, in order, with inbound messages joined to bursts and outgoing ones as answers.
 
+        `automatic`: outgoing messages that nobody typed, which are no answers; None: those that are stored as such.
         `every`: boundaries are at least so many events apart.
         """
         if automatic is None:
@@ -151,20 +157,21 @@ class History:
             for message in self.outgoing
             if message.author in OURS and not message.deleted and message.message_id not in automatic
         ]
+        merges = [merge for merge in self.merges if self.includes(merge.at)]
         return steps(
-            in_order([*self.events, *(each for each in self.merges if self.has(each.at)), *answers]),
+            in_order([*self.events, *merges, *answers]),
             round(burst_seconds * 1000),
             self.people,
             self.threads,
-            written_to=self.first_written(),
+            written_to=self.first_sent(),
             received={thread for thread, each in self.heard.items() if each.last is not None},
             wrote=self.wrote,
             every=every,
-            may_part=self._may_part(),
+            may_part=self._boundary_check(),
         )
 
-    def has(self, at: int) -> bool:
-        """Whether what happened then is loaded."""
+    def includes(self, at: int) -> bool:
+        """Whether a time (ms) is in the stretch that is loaded."""
         return (self.since is None or at >= self.since) and (self.until is None or at < self.until)
 
     @property
@@ -173,26 +180,34 @@ class History:
         return self.since is None and self.until is None
 
     def end_at(self, at: int) -> None:
-        """Forget what was loaded of this time and later."""
+        """Make `at` (ms) the end of what is loaded, and forget the events and outgoing messages from then on."""
         self.until = at
         self.events = [event for event in self.events if event.at < at]
         self.outgoing = [message for message in self.outgoing if message.at < at]
 
-    def _may_part(self) -> Callable[[int], bool]:
-        """Whether a moment parts no call from its line, and no dismissal from what it says nothing of."""
-        rung = sorted(self.rung)
+    def _boundary_check(self) -> Callable[[int], bool]:
+        """A function that says whether the history may be parted at a time (ms).
+
+        It may not between a call's ringing and its line in the chat, nor between a dismissal and the time up to which
+        its author had seen what came.
+        """
+        call_times = sorted(self.call_times)
 
         def may_part(at: int) -> bool:
-            first = bisect_left(rung, at - _OF_ONE_CALL_MS)
-            return (first == len(rung) or rung[first] >= at) and not any(
-                seen < at <= decided for seen, decided in self.unseen
-            )
+            next_call = bisect_left(call_times, at - _OF_ONE_CALL_MS)
+            parts_a_call = next_call < len(call_times) and call_times[next_call] < at
+            parts_a_dismissal = any(seen < at <= dismissed for seen, dismissed in self.dismissal_spans)
+            return not parts_a_call and not parts_a_dismissal
 
         return may_part
 
 
 def histories_of(connection: sqlite3.Connection, conversations: Sequence[int]) -> list[History]:
-    """The contacts behind these conversations, each with all conversations of everybody merged into it; not loaded."""
+    """The histories of the contacts behind these conversations, in the order of contacts; nothing is loaded yet.
+
+    Each has all conversations of the contact and of everybody merged into it, also those not asked for. Conversations
+    without a contact (groups) are left out.
+    """
     found: dict[int, History] = {}
     accounts: dict[int, int] = {}
     for root, contact, conversation, account in with_ids(
@@ -212,14 +227,16 @@ def histories_of(connection: sqlite3.Connection, conversations: Sequence[int]) -
         accounts[conversation] = account
     for history in found.values():
         if len(history.people) > 1:
-            _tell_persons_apart(connection, history)
-        first: dict[tuple[int, int], int] = {}
+            _set_persons(connection, history)
+        thread_of: dict[tuple[int, int], int] = {}
         for conversation, person in history.people.items():
-            history.threads[conversation] = first.setdefault((person, accounts[conversation]), conversation)
+            # A thread is named by its first conversation.
+            history.threads[conversation] = thread_of.setdefault((person, accounts[conversation]), conversation)
     return list(found.values())
 
 
-def _tell_persons_apart(connection: sqlite3.Connection, history: History) -> None:
+def _set_persons(connection: sqlite3.Connection, history: History) -> None:
+    """Replace the contacts in `people` by the persons they are, and set `merges`."""
     persons = persons_of(connection, history.contact)
     history.people = {conversation: persons.person_of[contact] for conversation, contact in history.people.items()}
     history.merges = [
@@ -234,7 +251,7 @@ def _tell_persons_apart(connection: sqlite3.Connection, history: History) -> Non
     ]
 
 
-_LOOK_OVER: Final = (
+_MEASURE: Final = (
     "SELECT conversation_id, (SELECT count(*) FROM (SELECT 1 FROM messages m WHERE m.conversation_id = "
     "v.conversation_id LIMIT ?2)), "
     + " OR ".join(
@@ -245,27 +262,37 @@ _LOOK_OVER: Final = (
     " OR EXISTS (SELECT 1 FROM checkpoints d WHERE d.contact_id = v.contact_id) "
     "FROM json_each(?1) CROSS JOIN conversations v ON v.conversation_id = value"
 )
+"""For each conversation in the JSON list ?1: its id, how many messages it has (?2 at most), and whether any table has
+rows that were derived from it."""
 
 
-def look_over(connection: sqlite3.Connection, histories: Iterable[History]) -> None:
-    """Set `messages` and `is_new` of these."""
+def measure(connection: sqlite3.Connection, histories: Iterable[History]) -> None:
+    """Set `message_count` and `is_new` of these histories, with one query for all."""
     for history in histories:
-        history.messages, history.is_new = 0, history.is_of_one
-    of = _by_conversation(histories)
-    for conversation, messages, derived in with_ids(connection, _LOOK_OVER, of, SHORT + 1):
-        history = of[conversation]
-        history.messages += messages
-        history.is_new &= not derived and history.messages <= SHORT
+        history.message_count, history.is_new = 0, history.is_of_one
+    history_of = _by_conversation(histories)
+    for conversation, messages, has_derived_rows in with_ids(connection, _MEASURE, history_of, SHORT + 1):
+        history = history_of[conversation]
+        history.message_count += messages
+        history.is_new &= not has_derived_rows and history.message_count <= SHORT
 
 
-def short_together(histories: list[History]) -> list[History]:
-    """Take off the end of the list: one, or some that are new and have at most `SHORT` messages together."""
-    some = [histories.pop()]
-    left = SHORT - some[0].messages
-    while some[0].is_new and histories and histories[-1].is_new and histories[-1].messages <= left:
-        left -= histories[-1].messages
-        some.append(histories.pop())
-    return some
+def pop_batch(histories: list[History]) -> list[History]:
+    """Remove from the end of the list what can be loaded together, and return it.
+
+    That is one history, or several that are all new and have at most `SHORT` messages together.
+    """
+    batch = [histories.pop()]
+    if not batch[0].is_new:
+        return batch
+    messages_left = SHORT - batch[0].message_count
+    while histories:
+        candidate = histories[-1]
+        if not candidate.is_new or candidate.message_count > messages_left:
+            break
+        messages_left -= candidate.message_count
+        batch.append(histories.pop())
+    return batch
 
 
 def _by_conversation(histories: Iterable[History]) -> dict[int, History]:
@@ -273,40 +300,48 @@ def _by_conversation(histories: Iterable[History]) -> dict[int, History]:
 
 
 def load(connection: sqlite3.Connection, histories: Sequence[History]) -> None:
-    """Fill in what happened from `since` on and before `until`, which are the same of all of these."""
+    """Replace what these histories have loaded by what happened from `since` on and before `until`.
+
+    Those two must be the same in all of them. Corrections are loaded of all times.
+    """
     for history in histories:
         history.events, history.outgoing, history.corrections = [], [], {}
-        history.rung, history.unseen = [], []
+        history.call_times, history.dismissal_spans = [], []
     if not histories:
         return
-    some = _Some(connection, _by_conversation(histories), histories[0].since_at, histories[0].until_at)
-    _load_calls(some, _load_messages(some))
-    _load_reactions(some)
-    _load_decisions(some)
-    _load_corrections(some)
+    batch = _Batch(connection, _by_conversation(histories), histories[0].since_at, histories[0].until_at)
+    call_lines = _load_messages(batch)
+    _load_calls(batch, call_lines)
+    _load_reactions(batch)
+    _load_decisions(batch)
+    _load_corrections(batch)
 
 
-class _Some(NamedTuple):
-    """Where histories are read from, whose each conversation is, since when and until when."""
+class _Batch(NamedTuple):
+    """Histories that are loaded together, with the times that they are loaded from and until."""
 
     connection: sqlite3.Connection
-    of: Mapping[int, History]
+    history_of: Mapping[int, History]
+    """By conversation."""
     since_at: str
     until_at: str
 
     def rows(self, query: str) -> Iterator[Any]:
-        """`query`: with the conversations in its first parameter, and the times in its second and third."""
-        return each_with_ids(self.connection, query, self.of, self.since_at, self.until_at)
+        """The rows of a query: its first parameter gets the conversations, its second and third the two times."""
+        return each_with_ids(self.connection, query, self.history_of, self.since_at, self.until_at)
 
 
-def _load_messages(some: _Some) -> dict[int, list[Called]]:
-    """Returns the lines of calls in the chats, by conversation."""
+def _load_messages(batch: _Batch) -> dict[int, list[Called]]:
+    """Add messages to `events` and `outgoing`. Returns the lines of calls in the chats, by conversation.
+
+    A vote of ours counts as a reaction; a customer's vote that was taken back does not count.
+    """
     edited: dict[int, tuple[list[Any], int]] = {}
     call_lines: dict[int, list[Called]] = defaultdict(list)
     for (
         conversation, message_id, incoming, author, type_, body, sent_at, readable, is_edited, saved, business, ad,
         media, about_product, on_status, details, own_id, forwarded, file, revoked,
-    ) in some.rows(
+    ) in batch.rows(
         "SELECT conversation_id, message_id, direction = 'in', author, type, body, sent_at, "
         "readable_at IS NOT NULL, edited_at IS NOT NULL, saved_name <> '', business, referral IS NOT NULL, "
         "media IS NOT NULL, quoted LIKE '%\"product\":%', details LIKE '%\"status_reply\":%', details, stanza_id, "
@@ -315,7 +350,7 @@ def _load_messages(some: _Some) -> dict[int, list[Called]]:
         "AND sent_at >= ?2 AND sent_at < ?3 "
         f"AND author <> 'system' AND (direction = 'out' OR (author = 'contact' AND NOT {TO_MANY}))"
     ):  # fmt: skip
-        history = some.of[conversation]
+        history = batch.history_of[conversation]
         at = times.to_ms(sent_at)
         if type_ == VOTE and not incoming:
             history.events.append(Reacted(at, conversation, own_id))  # a tap that answers no words
@@ -323,7 +358,7 @@ def _load_messages(some: _Some) -> dict[int, list[Called]]:
         if type_ == VOTE and not votes_for_something(json.loads(details) if details else NOTHING):
             continue
         if type_ == CALL_LOG:
-            history.rung.append(at)
+            history.call_times.append(at)
             call_lines[conversation].append(
                 Called(
                     at=at,
@@ -335,8 +370,8 @@ def _load_messages(some: _Some) -> dict[int, list[Called]]:
             )
             continue
         if is_edited:
-            said: list[Any] = history.events if incoming else history.outgoing
-            edited[message_id] = said, len(said)
+            message_list: list[Any] = history.events if incoming else history.outgoing
+            edited[message_id] = message_list, len(message_list)  # where it is appended below
         if incoming:
             words = written_words(body, json.loads(details)) if details else body or ""
             history.events.append(
@@ -377,15 +412,16 @@ def _load_messages(some: _Some) -> dict[int, list[Called]]:
                 )
             )
     if edited:
-        for message_id, texts in _earlier_texts(some.connection, edited).items():
-            of, place = edited[message_id]
-            message = of[place]
+        for message_id, texts in _earlier_texts(batch.connection, edited).items():
+            message_list, position = edited[message_id]
+            message = message_list[position]
             changed = {"earlier": tuple(texts)} if isinstance(message, Inbound) else {"body": texts[0]}
-            of[place] = message._replace(**changed)
+            message_list[position] = message._replace(**changed)
     return call_lines
 
 
 def _earlier_texts(connection: sqlite3.Connection, message_ids: Iterable[int]) -> dict[int, list[str]]:
+    """The texts of edited messages before each edit, oldest first. Messages without a stored edit are left out."""
     found: dict[int, list[str]] = defaultdict(list)
     for message_id, before in each_with_ids(
         connection,
@@ -398,23 +434,24 @@ def _earlier_texts(connection: sqlite3.Connection, message_ids: Iterable[int]) -
 
 
 def _line_says_answered(details: str | None) -> bool:
-    """Not answered, unless the line says so."""
+    """Whether a call's line in the chat says that it was answered. `details`: that message's column, JSON or None."""
     call = json.loads(details).get("call") if details else None
     return isinstance(call, dict) and call.get("answered") is True
 
 
-def _load_calls(some: _Some, lines_of: Mapping[int, list[Called]]) -> None:
-    """Each call once: a ringing takes the outcome from its line in the chat; a line without a ringing is a call too.
+def _load_calls(batch: _Batch, call_lines: Mapping[int, list[Called]]) -> None:
+    """Add each call to `events` once, whether it was seen ringing, or only its line in the chat tells of it.
 
-    From the latest call on, each takes the nearest free line.
+    `call_lines`: by conversation. From the latest call on, each call that rang takes the nearest line that no other has
+    taken, and with it the line's time and outcome. Lines that are left over are calls too.
     """
-    lines = {key: sorted(found, key=_when_and_which) for key, found in _by_direction(lines_of).items()}
-    for conversation, started_at, outgoing, answered, call_id in some.rows(
+    free_lines = {key: sorted(found, key=_when_and_which) for key, found in _by_direction(call_lines).items()}
+    for conversation, started_at, outgoing, answered, call_id in batch.rows(
         "SELECT conversation_id, started_at, outgoing, answered, call_id FROM calls "
         "WHERE conversation_id IN (SELECT value FROM json_each(?1)) AND started_at >= ?2 AND started_at < ?3 "
         "ORDER BY started_at DESC, call_id"
     ):
-        history = some.of[conversation]
+        history = batch.history_of[conversation]
         call = Called(
             at=times.to_ms(started_at),
             conversation=conversation,
@@ -422,8 +459,8 @@ def _load_calls(some: _Some, lines_of: Mapping[int, list[Called]]) -> None:
             outgoing=bool(outgoing),
             answered=bool(answered),
         )
-        history.rung.append(call.at)
-        free = lines.get((conversation, call.outgoing), [])
+        history.call_times.append(call.at)
+        free = free_lines.get((conversation, call.outgoing), [])
         first = bisect_left(free, call.at - _LINE_BEFORE_MS, key=_when)
         near = free[first : bisect_right(free, call.at + _LINE_AFTER_MS, key=_when)]
         if near:
@@ -431,13 +468,14 @@ def _load_calls(some: _Some, lines_of: Mapping[int, list[Called]]) -> None:
             free.remove(nearest)
             call = replace(nearest, answered=nearest.answered or call.answered)
         history.events.append(call)
-    for (conversation, _outgoing), free in lines.items():
-        some.of[conversation].events += free
+    for (conversation, _outgoing), left_over in free_lines.items():
+        batch.history_of[conversation].events += left_over
 
 
-def _by_direction(lines_of: Mapping[int, list[Called]]) -> dict[tuple[int, bool], list[Called]]:
+def _by_direction(call_lines: Mapping[int, list[Called]]) -> dict[tuple[int, bool], list[Called]]:
+    """Lines of calls, by conversation and by whether the call was outgoing."""
     found: dict[tuple[int, bool], list[Called]] = defaultdict(list)
-    for conversation, lines in lines_of.items():
+    for conversation, lines in call_lines.items():
         for line in lines:
             found[conversation, line.outgoing].append(line)
     return found
@@ -451,54 +489,61 @@ def _when_and_which(call: Called) -> tuple[int, str]:
     return call.at, call.own_id
 
 
-_REACTION: Final = (
-    # By the message's own id: a reaction may have been captured before the message. It is never earlier than that.
-    "SELECT m.conversation_id, max(r.reacted_at, m.sent_at), r.stanza_id"
-)
+_REACTION: Final = "SELECT m.conversation_id, max(r.reacted_at, m.sent_at), r.stanza_id"
+"""Conversation, time and own id. A reaction counts from the time of its message on, even if it is dated earlier."""
 _OF_MESSAGE: Final = (
     "m.conversation_id = r.conversation_id AND m.stanza_id = r.stanza_id AND m.direction = r.direction "
     "AND coalesce(r.message_id, m.message_id) = m.message_id AND m.direction = 'in'"
 )
-_OURS: Final = "r.from_me = 1 AND r.emoji <> ''"
+"""A reaction is joined to an inbound message by the own id, as it may have been captured before the message."""
+_IS_OURS: Final = "r.from_me = 1 AND r.emoji <> ''"
+"""It was given by us, and not taken back."""
 
 
-def _load_reactions(some: _Some) -> None:
-    for conversation, reacted_at, own_id in some.rows(
+def _load_reactions(batch: _Batch) -> None:
+    """Add our reactions to their messages to `events`.
+
+    The first part of the query finds reactions of the loaded time, the second those dated earlier whose message is of
+    the loaded time.
+    """
+    for conversation, reacted_at, own_id in batch.rows(
         f"{_REACTION} FROM reactions r CROSS JOIN messages m ON {_OF_MESSAGE} "
         f"WHERE r.conversation_id IN (SELECT value FROM json_each(?1)) AND r.reacted_at >= ?2 AND r.reacted_at < ?3 "
-        f"AND +m.sent_at < ?3 AND {_OURS} "
+        f"AND +m.sent_at < ?3 AND {_IS_OURS} "
         f"UNION ALL {_REACTION} FROM messages m CROSS JOIN reactions r ON {_OF_MESSAGE} "
         "WHERE m.conversation_id IN (SELECT value FROM json_each(?1)) AND ?2 > '' AND m.sent_at >= ?2 "
-        f"AND m.sent_at < ?3 AND +r.reacted_at < ?2 AND {_OURS}"
+        f"AND m.sent_at < ?3 AND +r.reacted_at < ?2 AND {_IS_OURS}"
     ):
-        some.of[conversation].events.append(Reacted(times.to_ms(reacted_at), conversation, own_id))
+        batch.history_of[conversation].events.append(Reacted(times.to_ms(reacted_at), conversation, own_id))
 
 
-def _load_decisions(some: _Some) -> None:
-    for conversation, decided_at, stage, actor, number, seen_at in some.rows(
+def _load_decisions(batch: _Batch) -> None:
+    """Add people's decisions to `events`, and to `dismissal_spans` every dismissal that began before `until`."""
+    for conversation, decided_at, stage, actor, number, seen_at in batch.rows(
         "SELECT conversation_id, at, stage, actor, decision_id, coalesce(seen_at, at) FROM decisions "
         "WHERE conversation_id IN (SELECT value FROM json_each(?1)) AND at >= ?2 AND undone_at IS NULL "
         "AND (at < ?3 OR seen_at < ?3)"
     ):
-        history = some.of[conversation]
-        at, seen = times.to_ms(decided_at), times.to_ms(seen_at)
+        history = batch.history_of[conversation]
+        at = times.to_ms(decided_at)
+        decision: Dismissed | Decided
         if stage == DISMISSED:
-            history.unseen.append((seen, at))
-        if not history.has(at):
-            continue
-        history.events.append(
-            Dismissed(at=at, conversation=conversation, seen=seen, number=number)
-            if stage == DISMISSED
-            else Decided(at=at, conversation=conversation, stage=stage, actor=actor, number=number)
-        )
+            seen = times.to_ms(seen_at)
+            history.dismissal_spans.append((seen, at))
+            decision = Dismissed(at=at, conversation=conversation, seen=seen, number=number)
+        else:
+            decision = Decided(at=at, conversation=conversation, stage=stage, actor=actor, number=number)
+        if history.includes(at):
+            history.events.append(decision)
 
 
-def _load_corrections(some: _Some) -> None:
+def _load_corrections(batch: _Batch) -> None:
+    """Set `corrections`; of several for one message the last counts."""
     for conversation, message_ids, intent in with_ids(
-        some.connection,
+        batch.connection,
         "SELECT conversation_id, message_ids, intent FROM corrections "
         "WHERE conversation_id IN (SELECT value FROM json_each(?)) AND undone_at IS NULL "
         "ORDER BY at, correction_id",
-        some.of,
+        batch.history_of,
     ):
-        some.of[conversation].corrections |= dict.fromkeys(json.loads(message_ids), intent)
+        batch.history_of[conversation].corrections |= dict.fromkeys(json.loads(message_ids), intent)

@@ -1,4 +1,4 @@
-"""The labels of a history's bursts: stored facts, which only reclassifying changes."""
+"""The labels of a history's bursts. A label is stored once it is made; only reclassifying changes it."""
 
 import json
 import sqlite3
@@ -13,14 +13,14 @@ from leadmasterd.projection.sql import insert, with_ids
 
 
 class Classifies(Protocol):
-    """The classifier."""
+    """What labels bursts: the classifier, or a stand-in of a test."""
 
     def classify(self, texts: Sequence[str], signals: Signals) -> Label:
-        """A label with its reason; never fails."""
+        """The label of a burst with these texts, in order; never fails."""
 
 
-Told = tuple[str, Method, float, str, str, str]
-"""A label as it is stored: intent, method, confidence, source, code, value_json."""
+StoredLabel = tuple[str, Method, float, str, str, str]
+"""A label as the columns of `classifications`: intent, method, confidence, source, code, value_json."""
 
 _COLUMNS: Final = (
     "conversation_id", "burst", "first_message_id", "intent", "method", "confidence", "source", "code", "value_json",
@@ -30,19 +30,19 @@ _INSERT: Final = insert("classifications", _COLUMNS)
 _json: Final = json.JSONEncoder(ensure_ascii=False, check_circular=False).encode
 
 
-def place_of(texts: Sequence[str], signals: Signals) -> object:
-    """What a label is found again by."""
+def label_key(texts: Sequence[str], signals: Signals) -> object:
+    """The key of a label that was made ahead: all that a label depends on besides rules and model. Hashable."""
     return tuple(texts), tuple(signals)
 
 
-def told_of(label: Label) -> Told:
-    """A label as it is stored."""
+def stored_label(label: Label) -> StoredLabel:
+    """A label as its columns."""
     values = _json(dict(label.values))
     return label.intent, label.method, label.confidence, label.source, label.code, values
 
 
 def _stored(connection: sqlite3.Connection, history: History) -> list[tuple[int, str, str, Method]]:
-    """Of the bursts that begin in what was loaded."""
+    """The stored labels of bursts that begin in what is loaded: conversation, burst, intent, method."""
     if history.is_new:
         return []
     columns = "k.conversation_id, k.burst, k.intent, k.method"
@@ -57,10 +57,9 @@ def _stored(connection: sqlite3.Connection, history: History) -> list[tuple[int,
 
 
 class Labels:
-    """The labels of one history: a person's, else the stored one, else a new one.
+    """The labels of one history's bursts: a person's correction, else the stored label, else a new one.
 
-    `begin` when a stretch of it was loaded, and `write` to store what is new of that. `ready`: labels that are made
-    already, by `place_of`.
+    For each window of the history call `begin` first, then `of` for its bursts, and `write` to store the new labels.
     """
 
     def __init__(
@@ -69,66 +68,75 @@ class Labels:
         history: History,
         classifier: Callable[[], Classifies],
         *,
-        ready: Mapping[object, Told],
+        labels_ahead: Mapping[object, StoredLabel],
         now: str,
     ) -> None:
-        self._ready = ready
+        """`labels_ahead`: labels made by another process, by `label_key`. `now`: ISO, when new labels are made."""
+        self._labels_ahead = labels_ahead
         self._db = connection
         self._history = history
         self._classifier = classifier
         self._now = now
         self._known: dict[tuple[int, str], tuple[str, Method]] = {}
+        """Conversation and burst key -> intent and method: of the current window, stored or new."""
         self._used: set[tuple[int, str]] = set()
-        self._new: list[tuple[object, ...]] = []
+        self._new_rows: list[tuple[object, ...]] = []
 
     def begin(self) -> None:
-        """With what is stored of the stretch that is loaded."""
+        """Read the stored labels of the window that is loaded, and forget those of the window before."""
         self._known = {
             (conversation, burst): (intent, method)
             for conversation, burst, intent, method in _stored(self._db, self._history)
         }
         self._used = set()
-        self._new = []
+        self._new_rows = []
 
     def of(self, burst: Burst) -> BurstLabel:
-        """The label of a burst. Its earlier texts are always classified as well."""
-        intent, method = self._classified(burst, burst.key, burst.texts)
-        edited = [message for message in burst.messages if message.earlier]
-        before = self._before(burst) if edited else frozenset[str]()
-        by_hand = self._by_hand(burst)
-        return BurstLabel(by_hand, "person") if by_hand else BurstLabel(intent, method, before)
+        """The label of a burst. If a message was edited, also the intents of the burst as it was before each edit.
 
-    def _before(self, burst: Burst) -> frozenset[str]:
+        The texts are classified even if a person gave a label, so that the program's label is stored in any case.
+        """
+        intent, method = self._label(burst, burst.key, burst.texts)
+        was_edited = any(message.earlier for message in burst.messages)
+        earlier_intents = self._earlier_intents(burst) if was_edited else frozenset[str]()
+        corrected = self._corrected_intent(burst)
+        if corrected:
+            return BurstLabel(corrected, "person")
+        return BurstLabel(intent, method, earlier_intents)
+
+    def _earlier_intents(self, burst: Burst) -> frozenset[str]:
+        """The intents of the burst's texts before each edit; they are stored under the burst's key and a number."""
         return frozenset(
-            self._classified(burst, f"{burst.key}:{number}", texts)[0]
-            for number, texts in enumerate(burst.earlier_texts())
+            self._label(burst, f"{burst.key}:{number}", texts)[0] for number, texts in enumerate(burst.earlier_texts())
         )
 
-    def _by_hand(self, burst: Burst) -> str | None:
-        """A person labels messages; a burst takes the label of its last labelled one."""
+    def _corrected_intent(self, burst: Burst) -> str | None:
+        """The intent that a person gave to the burst's last corrected message; None if none was corrected."""
         corrections = self._history.corrections
         if not corrections:
             return None
         intents = (corrections.get(message.message_id) for message in reversed(burst.messages))
         return next((intent for intent in intents if intent), None)
 
-    def _classified(self, burst: Burst, key: str, texts: Sequence[str]) -> tuple[str, Method]:
-        place = (burst.conversation, key)
-        self._used.add(place)
-        known = self._known.get(place)
+    def _label(self, burst: Burst, key: str, texts: Sequence[str]) -> tuple[str, Method]:
+        """The known intent and method under this key, else those of a new label, which `write` will store."""
+        row_key = (burst.conversation, key)
+        self._used.add(row_key)
+        known = self._known.get(row_key)
         if known is None:
-            told = self._told(texts, burst.signals)
-            known = self._known[place] = told[:2]
-            self._new.append((burst.conversation, key, burst.first_message_id, *told, self._now))
+            label = self._new_label(texts, burst.signals)
+            known = self._known[row_key] = label[:2]
+            self._new_rows.append((burst.conversation, key, burst.first_message_id, *label, self._now))
         return known
 
-    def _told(self, texts: Sequence[str], signals: Signals) -> Told:
-        told = self._ready.get(place_of(texts, signals)) if self._ready else None
-        return told or told_of(self._classifier().classify(texts, signals))
+    def _new_label(self, texts: Sequence[str], signals: Signals) -> StoredLabel:
+        """The label made ahead, if there is one, else the classifier's."""
+        made_ahead = self._labels_ahead.get(label_key(texts, signals)) if self._labels_ahead else None
+        return made_ahead or stored_label(self._classifier().classify(texts, signals))
 
     def write(self) -> None:
-        """Store new labels; delete those of bursts that no longer exist."""
-        if self._new:
-            self._db.executemany(_INSERT, self._new)
+        """Store the window's new labels, and delete the stored ones that `of` did not use: their bursts are gone."""
+        if self._new_rows:
+            self._db.executemany(_INSERT, self._new_rows)
         if gone := self._known.keys() - self._used:
             self._db.executemany("DELETE FROM classifications WHERE conversation_id = ? AND burst = ?", gone)

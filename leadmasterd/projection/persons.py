@@ -1,4 +1,4 @@
-"""Which contacts were one person before anybody merged them by hand.
+"""Which contacts were one person before anybody merged them by hand (`contact_merges`).
 
 A merge by hand counts from its own time on: earlier history stays separate. A merge by the program counts from the
 beginning: contacts with the same phone, and those that WhatsApp maps to each other, always were one person, whatever
@@ -17,7 +17,10 @@ from leadmasterd.store.merges import members_of, root_of
 
 
 class Merge(NamedTuple):
-    """A row of `contact_merges`. The program's merges name the contacts, a person's the roots at that time."""
+    """A row of `contact_merges`: the contact `merged` was merged into the contact `kept`.
+
+    A merge by the program names the two contacts themselves, one by hand the roots of their trees at that time.
+    """
 
     merge_id: int
     kept: int
@@ -29,15 +32,16 @@ class Merge(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Persons:
-    """The contacts of one tree of merges. `by_hand`: merges by people, oldest first."""
+    """Who the contacts of one tree of merges are."""
 
     person_of: Mapping[int, int]
-    """Contact -> person, named by one of the person's contacts."""
+    """Contact -> the person behind it, before any merge by hand; a person's id is that of one of their contacts."""
     by_hand: Sequence[Merge]
+    """The merges by hand that are not undone, oldest first."""
 
 
 def persons_of(connection: sqlite3.Connection, root: int) -> Persons:
-    """The tree of contacts under this root."""
+    """The persons behind the contact `root` and all contacts that were merged into it, also indirectly."""
     members = members_of(connection, root)
     match_keys = with_ids(
         connection,
@@ -50,54 +54,63 @@ def persons_of(connection: sqlite3.Connection, root: int) -> Persons:
         "WHERE merged_id IN (SELECT value FROM json_each(?)) ORDER BY merge_id",
         members,
     )
-    return tell_apart(dict(match_keys), map(Merge._make, merges))
+    return replay_merges(dict(match_keys), map(Merge._make, merges))
 
 
-def several_persons(connection: sqlite3.Connection, contacts: Iterable[tuple[int, bool]], enough: int) -> bool:
-    """Whether these contacts are at least `enough` persons. Each comes with whether it takes part in any merge."""
+def are_several_persons(connection: sqlite3.Connection, contacts: Iterable[tuple[int, bool]], at_least: int) -> bool:
+    """Whether at least so many persons are behind these contacts. Reads no more contacts than it needs to know.
+
+    Each contact comes with whether it takes part in any merge. One that does not is a person by itself.
+    """
     persons: set[int] = set()
-    known: dict[int, int] = {}
-    for contact, merged in contacts:
-        if merged and contact not in known:
-            known |= persons_of(connection, root_of(connection, contact)).person_of
-        persons.add(known.get(contact, contact))
-        if len(persons) == enough:
+    person_of: dict[int, int] = {}
+    for contact, is_merged in contacts:
+        if is_merged and contact not in person_of:
+            person_of |= persons_of(connection, root_of(connection, contact)).person_of
+        persons.add(person_of.get(contact, contact))
+        if len(persons) == at_least:
             return True
     return False
 
 
-def tell_apart(match_keys: Mapping[int, str | None], merges: Iterable[Merge]) -> Persons:
-    """`match_keys`: of each contact of a tree. `merges`: all that ended in it, also undone ones, by `merge_id`.
+def replay_merges(match_keys: Mapping[int, str | None], merges: Iterable[Merge]) -> Persons:
+    """Decide which contacts of a tree are one person, by replaying its merges in order.
+
+    `match_keys`: for each contact of the tree, what contacts with the same phone have in common, or None. `merges`: all
+    that merged a contact of the tree, undone ones too, by `merge_id`.
 
     Contacts that share a phone are one person even without a merge that says so: WhatsApp may have named the phone
-    after a person had merged them. But an undone merge parts those that share one across it.
+    after a person had merged them. But an undone merge keeps apart the contacts that were on its two sides.
     """
     person_of = {contact: contact for contact in match_keys}
-    tree_of = dict(person_of)  # the root at the time of that merge
-    parted: set[tuple[int, int]] = set()
+    root_then = dict(person_of)
+    """Contact -> the root of its tree after the merges so far."""
+    kept_apart: set[tuple[int, int]] = set()
     by_hand = []
     for merge in merges:
-        if merge.kept not in tree_of:
+        if merge.kept not in root_then:
             continue  # undone, and in another tree today
-        ours, theirs = ([each for each in tree_of if tree_of[each] == tree_of[side]] for side in merge[1:3])
+        kept_side = [contact for contact, root in root_then.items() if root == root_then[merge.kept]]
+        merged_side = [contact for contact, root in root_then.items() if root == root_then[merge.merged]]
         if merge.undone:
-            parted.update((min(pair), max(pair)) for pair in product(ours, theirs))
+            kept_apart.update((min(pair), max(pair)) for pair in product(kept_side, merged_side))
             continue
         if merge.actor == SYSTEM:
             _join(person_of, merge.kept, merge.merged)
         else:
             by_hand.append(merge)
-        tree_of |= dict.fromkeys(theirs, tree_of[merge.kept])
-    for pair in combinations(sorted(match_keys), 2):
-        if _same(match_keys, *pair) and pair not in parted:
-            _join(person_of, *pair)
+        root_then |= dict.fromkeys(merged_side, root_then[merge.kept])
+    for one, other in combinations(sorted(match_keys), 2):
+        if _have_same_phone(match_keys, one, other) and (one, other) not in kept_apart:
+            _join(person_of, one, other)
     return Persons(person_of, by_hand)
 
 
-def _same(match_keys: Mapping[int, str | None], one: int, other: int) -> bool:
+def _have_same_phone(match_keys: Mapping[int, str | None], one: int, other: int) -> bool:
     return match_keys[one] is not None and match_keys[one] == match_keys[other]
 
 
-def _join(person_of: dict[int, int], one: int, other: int) -> None:
-    into, gone = person_of[one], person_of[other]
-    person_of |= {contact: into for contact, person in person_of.items() if person == gone}
+def _join(person_of: dict[int, int], kept: int, merged: int) -> None:
+    """Give all contacts of the person behind `merged` to the person behind `kept`."""
+    kept_person, merged_person = person_of[kept], person_of[merged]
+    person_of |= {contact: kept_person for contact, person in person_of.items() if person == merged_person}

@@ -15,22 +15,23 @@ from leadmasterd.settings.plain import PlainLeads
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """The `[leads]` settings that derived rows depend on.
-
-    `version` changes with any of them, `hours` with those that decide when something is due.
-    """
+    """The `[leads]` settings that derived rows depend on."""
 
     calendar: BusinessCalendar
     target_seconds: float
+    """Business seconds within which a customer should be answered."""
     reopen_days: int
     burst_seconds: float
+    """Inbound messages less than this apart are one burst."""
     version: str
+    """A hash that changes with these settings and with `fold.FOLD_VERSION`."""
     campaigns: tuple[Campaign, ...] = ()
     hours: str = ""
+    """Text that changes with the settings that decide when something is due."""
 
 
 def policy_of(leads: PlainLeads) -> Policy:
-    """Its version also changes with `fold.FOLD_VERSION`: any change makes everything dirty."""
+    """The policy that these settings make. Leads that were derived with another version or hours are derived again."""
     return Policy(
         calendar=leads.calendar(),
         target_seconds=leads.target_minutes * 60,
@@ -43,7 +44,10 @@ def policy_of(leads: PlainLeads) -> Policy:
 
 
 def rules_file(rules: str, paths: Paths) -> Path | None:
-    """The operator's own rules file by `leads.rules`; it may not exist yet. None selects the packaged rules."""
+    """The operator's own rules file, which may not exist yet. None: the packaged rules are to be used.
+
+    `rules`: the setting `leads.rules`, relative to the settings file; empty selects the packaged rules.
+    """
     return path_from(base_folder(paths.file), rules) if rules else None
 
 
@@ -53,5 +57,8 @@ def model_file(paths: Paths) -> Path:
 
 
 def classifier_of(rules: str, paths: Paths) -> Classifier:
-    """The rules and the model in force, by `leads.rules`. Raises CannotUseRules or CannotUseModel."""
+    """The classifier with the rules (`leads.rules`) and the learned model that are in force now.
+
+    The packaged ones are used in place of files that do not exist. Raises CannotUseRules or CannotUseModel.
+    """
     return load_classifier(existing(rules_file(rules, paths)), existing(model_file(paths)))

@@ -1,17 +1,20 @@
-"""Writes a folded history to the tables: only differences, and every lead keeps its id."""
+"""Writes the result of a fold to the tables: leads, their record, waiting cycles, follow-ups, conversations.
+
+Only rows that differ are written, and every lead keeps its id.
+"""
 
 import json
 import sqlite3
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from typing import Final, NamedTuple
 
 from leadmasterd import times
 from leadmasterd.leads.fold import Change, Folded, FollowUp, Former, Lead, Waiting
-from leadmasterd.projection.aside import Aside
 from leadmasterd.projection.history import History
 from leadmasterd.projection.policy import Policy
+from leadmasterd.projection.row_buffer import RowBuffer
 from leadmasterd.projection.sql import BEGINNING, insert, upsert
 from leadmasterd.reasons import SYSTEM, Reason
 
@@ -82,6 +85,8 @@ class EventRow(NamedTuple):
 
 
 class _Links(NamedTuple):
+    """The columns of `leads` that refer to other leads, which must have ids first."""
+
     previous_lead_id: int | None = None
     merged_into_id: int | None = None
 
@@ -93,8 +98,8 @@ class _Stored(NamedTuple):
     links: _Links
 
 
-class _Recorded(NamedTuple):
-    """What identifies a change in a lead's record."""
+class _RecordLine(NamedTuple):
+    """A line of a lead's record (`lead_events`), as far as it identifies the change."""
 
     at: str
     kind: str
@@ -104,8 +109,8 @@ class _Recorded(NamedTuple):
     message_id: int | None
 
     @classmethod
-    def of(cls, change: Change) -> "_Recorded":
-        """How it is recorded."""
+    def of(cls, change: Change) -> "_RecordLine":
+        """The line that a change of the fold is recorded by."""
         at = times.iso_ms(change.at)
         return cls._make((at, change.kind, change.before, change.after, change.actor, change.message_id))
 
@@ -117,12 +122,12 @@ _UPDATE_LEAD: Final = (
 )
 _INSERT_EVENT: Final = insert("lead_events", EventRow._fields)
 _CACHED: Final = 256
-"""There are as many reasons as intents, and few lists of topics."""
+"""Different values of a reason, and different lists of topics: a shop has few of both."""
 
 
 @lru_cache(maxsize=_CACHED)
-def _as_json(*values: tuple[str, object]) -> str:
-    return json.dumps(dict(values))
+def _pairs_as_json(*pairs: tuple[str, object]) -> str:
+    return json.dumps(dict(pairs))
 
 
 @lru_cache(maxsize=_CACHED)
@@ -131,11 +136,12 @@ def _list_as_json(*values: str) -> str:
 
 
 _KINDS_WITH_A_STAGE: Final = ("opened", "stage", "reopened", "merged", "withdrawn")
+"""Kinds of lines whose `after` is the lead's stage from then on."""
 
 
 @dataclass(frozen=True, slots=True)
 class Earlier:
-    """The rows from before a checkpoint that a fold goes on with: ids of leads, keys of waits and of follow-ups."""
+    """Which rows from before a checkpoint the fold may still change: ids of leads, keys of waits and of follow-ups."""
 
     leads: Sequence[int] = ()
     waits: Sequence[tuple[object, ...]] = ()
@@ -143,7 +149,7 @@ class Earlier:
 
     @classmethod
     def of(cls, folded: Folded) -> "Earlier":
-        """Of a fold that has just been resumed."""
+        """Those of the state that a fold was resumed from. `folded`: its result, before its first step."""
         return cls(
             [lead.lead_id for lead in folded.leads if lead.lead_id is not None],
             [(wait.conversation, times.iso_ms(wait.started_at)) for wait in folded.waiting],
@@ -151,11 +157,19 @@ class Earlier:
         )
 
 
-class LeadRows:
-    """Writes one history. `actor`: the person whose decision caused this projection, or `system`.
+def _last_stage(lines: Sequence[_RecordLine], default: str | None) -> str | None:
+    """The stage after the last of these lines that has one; `default` if none has."""
+    for line in reversed(lines):
+        if line.kind in _KINDS_WITH_A_STAGE:
+            return line.after
+    return default
 
-    Of a history that is loaded from a checkpoint on, rows of what is earlier stay as they are, but for those that the
-    fold has gone on with.
+
+class LeadRows:
+    """Writes the rows of one history, once.
+
+    If the fold began at a checkpoint, older rows stay as they are, except those that the fold may still change
+    (`Earlier`).
     """
 
     def __init__(
@@ -168,6 +182,10 @@ class LeadRows:
         actor: str,
         earlier: Earlier,
     ) -> None:
+        """`history`: set to where the fold begins. `now`: ISO, when these rows are written.
+
+        `actor`: the person whose decision caused this projection, or `system`.
+        """
         self._db = connection
         self._policy = policy
         self._history = history
@@ -176,55 +194,64 @@ class LeadRows:
         self._earlier = earlier
         self._since_at = history.since_at
         self._ids: dict[Lead, int] = {}
-        self._aside: tuple[Aside, Aside] | None = None
-        self._places: dict[Lead | Former, int] = {}
-        """Of the leads that rows aside refer to, in the order of their places."""
+        self._buffers: tuple[RowBuffer, RowBuffer] | None = None
+        """Of waiting cycles and of follow-ups; None if no final rows were buffered."""
+        self._positions: dict[Lead | Former, int] = {}
+        """The leads that buffered rows refer to, each with its position among these."""
 
     @cached_property
     def _conversations(self) -> str:
+        """A JSON list of the history's conversations."""
         return json.dumps(self._history.conversations)
 
-    def put_aside(self, waits: Iterable[Waiting], follow_ups: Iterable[FollowUp]) -> None:
-        """Keep what cannot change any more until `write`, out of memory."""
-        if self._aside is None:
-            self._aside = (
-                Aside(self._db, "waiting_cycles", WaitingRow._fields, key=2, at="started_at"),
-                Aside(self._db, "follow_ups", FollowUpRow._fields, key=4, at="planned_at"),
+    def buffer(self, waits: Iterable[Waiting], follow_ups: Iterable[FollowUp]) -> None:
+        """Keep what cannot change any more in temporary tables until `write`, so that it takes no memory."""
+        if self._buffers is None:
+            self._buffers = (
+                RowBuffer(self._db, "waiting_cycles", WaitingRow._fields, key=2, at="started_at"),
+                RowBuffer(self._db, "follow_ups", FollowUpRow._fields, key=4, at="planned_at"),
             )
-        for_waits, for_follow_ups = self._aside
-        for_waits.put(self._waiting_row(each, self._place(each.lead)) for each in waits)
-        for_follow_ups.put(self._follow_up_row(each, self._place(each.lead)) for each in follow_ups)
+        wait_buffer, follow_up_buffer = self._buffers
+        wait_buffer.add(self._waiting_row(each, self._position_of(each.lead)) for each in waits)
+        follow_up_buffer.add(self._follow_up_row(each, self._position_of(each.lead)) for each in follow_ups)
 
-    def _place(self, lead: Lead | Former | None) -> int | None:
-        return None if lead is None else self._places.setdefault(lead, len(self._places))
+    def _position_of(self, lead: Lead | Former | None) -> int | None:
+        """What stands for the lead's id in a buffered row."""
+        return None if lead is None else self._positions.setdefault(lead, len(self._positions))
 
     def write(self, folded: Folded) -> None:
-        """Leads first, because the other rows refer to them."""
+        """Write the result of the whole fold. `folded`: what was not buffered.
+
+        Leads come first, because the other rows refer to them.
+        """
         self._write_leads(folded.leads)
-        waiting = {each: self._waiting_row(each, self._id_of(each.lead)) for each in folded.waiting}
-        if self._aside is None:
-            waits = waiting.values()
-            self._sync("waiting_cycles", WaitingRow, waits, key=2, at="started_at", earlier=self._earlier.waits)
+        waits = {each: self._waiting_row(each, self._id_of(each.lead)) for each in folded.waiting}
+        if self._buffers is None:
+            self._sync(
+                "waiting_cycles", WaitingRow, waits.values(), key=2, at="started_at", earlier=self._earlier.waits
+            )
             follow_ups = [self._follow_up_row(each, self._id_of(each.lead)) for each in folded.follow_ups]
             self._sync("follow_ups", FollowUpRow, follow_ups, key=4, at="planned_at", earlier=self._earlier.follow_ups)
         else:
-            self.put_aside(folded.waiting, folded.follow_ups)
-            numbers = json.dumps([self.number_of(lead) for lead in self._places])
-            for aside, earlier in zip(self._aside, (self._earlier.waits, self._earlier.follow_ups), strict=True):
-                aside.write(numbers, self._conversations, self._since_at, earlier)
-        still_waiting = {row.conversation_id: row for each, row in waiting.items() if each.ended_at is None}
-        self._write_conversations(folded, still_waiting)
+            self.buffer(folded.waiting, folded.follow_ups)
+            lead_ids = json.dumps([self.id_of(lead) for lead in self._positions])
+            wait_buffer, follow_up_buffer = self._buffers
+            wait_buffer.flush(lead_ids, self._conversations, self._since_at, self._earlier.waits)
+            follow_up_buffer.flush(lead_ids, self._conversations, self._since_at, self._earlier.follow_ups)
+        running = {row.conversation_id: row for wait, row in waits.items() if wait.ended_at is None}
+        self._update_conversations(folded, running)
 
-    def number_of(self, lead: Lead | Former) -> int:
-        """The `lead_id` of a lead of the fold that was written."""
+    def id_of(self, lead: Lead | Former) -> int:
+        """The `lead_id` of a lead of the fold, once `write` has written it."""
         return lead.lead_id if isinstance(lead, Former) else self._ids[lead]
 
     def _id_of(self, lead: Lead | Former | None) -> int | None:
-        return None if lead is None else self.number_of(lead)
+        return None if lead is None else self.id_of(lead)
 
     # ------------------------------------------------------------------ leads
 
     def _write_leads(self, leads: Sequence[Lead]) -> None:
+        """Give each lead its id, new or stored; write it with its record; withdraw stored leads that are no more."""
         stored = {} if self._history.is_new else self._stored_leads()
         self._ids = {lead: lead.lead_id for lead in leads if lead.lead_id is not None}
         self._match_by_opening(leads, stored)
@@ -237,15 +264,17 @@ class LeadRows:
         for lead in leads:
             lead_id = self._ids[lead]
             links = _Links(self._id_of(lead.previous), self._id_of(lead.merged_into))
-            if links != (stored[lead_id].links if lead_id in stored else _Links()):
+            links_before = stored[lead_id].links if lead_id in stored else _Links()
+            if links != links_before:
                 self._db.execute(
                     "UPDATE leads SET previous_lead_id = ?, merged_into_id = ? WHERE lead_id = ?", (*links, lead_id)
                 )
 
     def _stored_leads(self) -> dict[int, _Stored]:
+        """The stored leads that this fold may change, by id: opened since it begins, and those of `Earlier`."""
         return {
-            lead_id: _Stored(LeadRow._make(columns[:-2]), _Links._make(columns[-2:]))
-            for lead_id, *columns in self._db.execute(
+            lead_id: _Stored(LeadRow._make(lead_columns), _Links(previous, merged_into))
+            for lead_id, *lead_columns, previous, merged_into in self._db.execute(
                 f"SELECT lead_id, {_LEAD_COLUMNS}, previous_lead_id, merged_into_id FROM leads "
                 "WHERE (conversation_id IN (SELECT value FROM json_each(:conversations)) AND opened_at >= :since) "
                 "OR (contact_id = :contact AND opened_at >= :since) "
@@ -260,7 +289,10 @@ class LeadRows:
         }
 
     def _match_by_opening(self, leads: Iterable[Lead], stored: Mapping[int, _Stored]) -> None:
-        """Match rows that the same message opened; without a message, at the same time."""
+        """Give leads the ids of stored ones that the same message opened; without one, that opened at the same time.
+
+        Two leads never get the same id; what finds none is left for `_match_by_overlap`.
+        """
         # Two copies of one message may each have opened a lead before they were known to be one: one ended as `merged`.
         merged_first = sorted(stored.items(), key=lambda each: each[1].row.stage != "merged")
         by_message = {each.row.opened_by_message_id: lead_id for lead_id, each in merged_first}
@@ -269,17 +301,19 @@ class LeadRows:
         for lead in leads:
             if lead in self._ids:
                 continue
-            lead_id = (
-                by_message.get(lead.opened_by)
-                if lead.opened_by
-                else by_moment.get((lead.conversation, times.iso_ms(lead.opened_at)))
-            )
+            if lead.opened_by:
+                lead_id = by_message.get(lead.opened_by)
+            else:
+                lead_id = by_moment.get((lead.conversation, times.iso_ms(lead.opened_at)))
             if lead_id in free:
                 self._ids[lead] = lead_id
                 free.remove(lead_id)
 
     def _match_by_overlap(self, leads: Iterable[Lead], stored: Mapping[int, _Stored]) -> None:
-        """Else match the oldest remaining row open at the same time: a late message may have moved the opening."""
+        """Give each lead without an id that of the oldest stored lead, not taken yet, that was open at the same time.
+
+        Its opening may have moved, because a message was captured late. Leads that overlap none are new.
+        """
         matched = set(self._ids.values())
         free = {
             lead_id: each.row
@@ -291,20 +325,23 @@ class LeadRows:
                 continue
             opened, closed = times.iso_ms(lead.opened_at), times.iso_ms_or_none(lead.closed_at)
             for lead_id, row in free.items():
-                if (closed is None or row.opened_at <= closed) and (row.closed_at is None or opened <= row.closed_at):
+                opened_before_end = closed is None or row.opened_at <= closed
+                closed_after_begin = row.closed_at is None or opened <= row.closed_at
+                if opened_before_end and closed_after_begin:
                     self._ids[lead] = lead_id
                     del free[lead_id]
                     break
 
-    def _withdraw(self, left: Mapping[int, _Stored]) -> None:
-        """Delete leads that the fold no longer produces, and record the withdrawal.
+    def _withdraw(self, unmatched: Mapping[int, _Stored]) -> None:
+        """Delete stored leads that the fold no longer produces, and record that they were withdrawn.
 
-        Their record stays. So does a lead that ended as `merged`: for contacts that always were one person, the fold
-        produces one lead where two had been open.
+        Their record stays. A lead that ended as `merged` stays too, if it was merged into one of this contact: for
+        contacts that always were one person, the fold produces one lead where two had been open.
         """
-        merged_last = sorted(left.items(), key=lambda each: each[1].row.stage == "merged")
+        # Merged ones last, when the leads that they were merged into are deleted, if these are withdrawn.
+        merged_last = sorted(unmatched.items(), key=lambda each: each[1].row.stage == "merged")
         for lead_id, (row, links) in merged_last:
-            if row.stage == "merged" and self._is_ours(links.merged_into_id):
+            if row.stage == "merged" and self._is_of_this_contact(links.merged_into_id):
                 continue
             change = Change(
                 at=times.to_ms(self._now),
@@ -317,19 +354,20 @@ class LeadRows:
             self._record(lead_id, change, kind="withdrawn")
             self._db.execute("DELETE FROM leads WHERE lead_id = ?", (lead_id,))
 
-    def _is_ours(self, lead_id: int | None) -> bool:
-        """Whether the lead that another was merged into is of this contact: the merge may have been undone since."""
+    def _is_of_this_contact(self, lead_id: int | None) -> bool:
+        """Whether this contact has a stored lead with this id: a merge may have been undone. Never for None."""
         query = "SELECT 1 FROM leads WHERE lead_id = ? AND contact_id = ?"
         return self._db.execute(query, (lead_id, self._history.contact)).fetchone() is not None
 
     def _write_lead(self, lead: Lead, stored: Mapping[int, _Stored]) -> None:
+        """Insert or update one lead, and append to its record. A new lead gets its id here."""
         row = self._lead_row(lead)
         lead_id = self._ids.get(lead)
         if lead_id is None:
-            former = self._former_id(lead)
-            cursor = self._db.execute(_INSERT_LEAD, (former, *row, self._now, self._now))
+            withdrawn_id = self._withdrawn_id(lead)
+            cursor = self._db.execute(_INSERT_LEAD, (withdrawn_id, *row, self._now, self._now))
             lead_id = self._ids[lead] = int(cursor.lastrowid or 0)
-            recorded = [] if former is None else self._recorded(lead_id, "at >= ?", BEGINNING)
+            recorded = [] if withdrawn_id is None else self._recorded(lead_id, "at >= ?", BEGINNING)
         else:
             if stored[lead_id].row != row:
                 self._db.execute(_UPDATE_LEAD, (*row, self._now, lead_id))
@@ -339,6 +377,7 @@ class LeadRows:
         self._write_record(lead_id, lead, recorded, stage_before=stage_before)
 
     def _lead_row(self, lead: Lead) -> LeadRow:
+        """A lead of the fold as the table's columns. The times until the first response are None without one."""
         wall = business = None
         if lead.first_response_at is not None:
             wall = (lead.first_response_at - lead.opened_at) / 1000
@@ -362,8 +401,8 @@ class LeadRows:
             last_message_at=times.iso_ms(lead.last_message_at),
         )
 
-    def _former_id(self, lead: Lead) -> int | None:
-        """The id of a withdrawn lead that the same message had opened, to use it again."""
+    def _withdrawn_id(self, lead: Lead) -> int | None:
+        """The id of a withdrawn lead that the same message had opened, to use it again; None if there is none."""
         row = self._db.execute(
             "SELECT lead_id FROM lead_events WHERE kind = 'opened' AND message_id = ? "
             "AND lead_id NOT IN (SELECT lead_id FROM leads) ORDER BY event_id DESC LIMIT 1",
@@ -373,42 +412,33 @@ class LeadRows:
 
     # ------------------------------------------------------------------ the record
 
-    def _write_record(self, lead_id: int, lead: Lead, recorded: list[_Recorded], *, stage_before: str | None) -> None:
-        """Append the lead's changes that `lead_events` does not have yet. `recorded`: its lines, from what was loaded
-        on.
+    def _write_record(
+        self, lead_id: int, lead: Lead, recorded: Sequence[_RecordLine], *, stage_before: str | None
+    ) -> None:
+        """Append the lead's changes that `lead_events` does not have yet, and one more line if the stage needs it.
+
+        `recorded`: its lines since the fold begins; all of them if the lead opened since then. `stage_before`: the
+        stage as it was stored; None for a new row.
 
         The record is append-only, but late messages, manual labels and merges can change the past that the fold
         produces. So lines that the fold no longer produces stay, and a lead has one `opened` line, even if the fold now
         says that another message opened it. But the last line with a stage must match the lead's stage. If it does not,
         one more line is added: with the reason of the new opening if that explains the stage (a stranger's lead that
-        turns out to have begun with a price), else `recomputed`. Of a lead that was there before what was loaded, the
-        last line so far matches its stage so far (`stage_before`).
+        turns out to have begun with a price), else `recomputed`.
         """
-        goes_on = lead.lead_id is not None
-        known, so_far = set(recorded), len(recorded)
-        opened = any(each.kind == "opened" for each in recorded)
-        other_opening: Change | None = None
-        new: list[EventRow] = []
-        for change in lead.changes:
-            line = _Recorded.of(change)
-            if line in known:
-                continue
-            if change.kind == "opened" and (opened or goes_on):
-                other_opening = change
-            else:
-                new.append(self._event_row(lead_id, change))
-                recorded.append(line)
-        self._db.executemany(_INSERT_EVENT, new)
-        lines = recorded[so_far:] if goes_on else recorded
-        last = next(
-            (each.after for each in reversed(lines) if each.kind in _KINDS_WITH_A_STAGE),
-            stage_before if goes_on else None,
-        )
-        if last == lead.stage:
+        is_earlier = lead.lead_id is not None  # it was there before the fold began, so `recorded` is a part
+        has_opening = is_earlier or any(line.kind == "opened" for line in recorded)
+        new_lines, other_opening = self._append_changes(lead_id, lead, set(recorded), has_opening=has_opening)
+        if is_earlier:  # its last line so far matches its stage so far
+            recorded_stage = _last_stage(new_lines, stage_before)
+        else:
+            recorded_stage = _last_stage([*recorded, *new_lines], None)
+        if recorded_stage == lead.stage:
             return
-        if goes_on and other_opening is not None:
-            same = _Recorded.of(other_opening) in self._recorded(lead_id, "kind = ?", "opened")
-            other_opening = None if same else other_opening
+        if is_earlier and other_opening is not None:
+            openings = self._recorded(lead_id, "kind = ?", "opened")
+            if _RecordLine.of(other_opening) in openings:
+                other_opening = None  # it is the recorded one
         if other_opening is not None and other_opening.after == lead.stage:
             reason, actor, message_id = other_opening.reason, SYSTEM, other_opening.message_id
         else:
@@ -416,7 +446,7 @@ class LeadRows:
         change = Change(
             at=times.to_ms(self._now),
             kind="stage",
-            before=last,
+            before=recorded_stage,
             after=lead.stage,
             reason=reason,
             actor=actor,
@@ -424,16 +454,42 @@ class LeadRows:
         )
         self._record(lead_id, change)
 
-    def _recorded(self, lead_id: int, which: str, value: str) -> list[_Recorded]:
+    def _append_changes(
+        self, lead_id: int, lead: Lead, known: Set[_RecordLine], *, has_opening: bool
+    ) -> tuple[list[_RecordLine], Change | None]:
+        """Append the lead's changes that are not `known`. Returns their lines, and the opening that was left out.
+
+        `has_opening`: the record has an `opened` line already, so no other one is appended.
+        """
+        other_opening: Change | None = None
+        lines: list[_RecordLine] = []
+        rows: list[EventRow] = []
+        for change in lead.changes:
+            line = _RecordLine.of(change)
+            if line in known:
+                continue
+            if change.kind == "opened" and has_opening:
+                other_opening = change
+            else:
+                rows.append(self._event_row(lead_id, change))
+                lines.append(line)
+        self._db.executemany(_INSERT_EVENT, rows)
+        return lines, other_opening
+
+    def _recorded(self, lead_id: int, condition: str, value: str) -> list[_RecordLine]:
+        """The lines of a lead's record that meet a condition, in order: SQL with a parameter for `value`."""
         query = (
-            f"SELECT {', '.join(_Recorded._fields)} FROM lead_events WHERE lead_id = ? AND {which} ORDER BY event_id"
+            f"SELECT {', '.join(_RecordLine._fields)} FROM lead_events "
+            f"WHERE lead_id = ? AND {condition} ORDER BY event_id"
         )
-        return [_Recorded._make(row) for row in self._db.execute(query, (lead_id, value))]
+        return [_RecordLine._make(row) for row in self._db.execute(query, (lead_id, value))]
 
     def _record(self, lead_id: int, change: Change, *, kind: str | None = None) -> None:
+        """Append one line. `kind`: as for `_event_row`."""
         self._db.execute(_INSERT_EVENT, self._event_row(lead_id, change, kind=kind))
 
     def _event_row(self, lead_id: int, change: Change, *, kind: str | None = None) -> EventRow:
+        """A change as the columns of `lead_events`. `kind`: stored instead of the change's own, for `withdrawn`."""
         return EventRow._make(  # in order: naming so many columns takes three times as long
             (
                 lead_id,
@@ -445,7 +501,7 @@ class LeadRows:
                 change.after,
                 change.message_id,
                 change.reason.code,
-                _as_json(*change.reason.values.items()),
+                _pairs_as_json(*change.reason.values.items()),
             )
         )
 
@@ -461,9 +517,10 @@ class LeadRows:
         at: str,
         earlier: Iterable[tuple[object, ...]],
     ) -> None:
-        """Give a table these rows for these conversations, from what was loaded on.
+        """Make a table hold exactly these rows for the history's conversations, from where the fold begins.
 
-        The first `key` columns identify a row. `at`: the column with its time; `earlier`: keys of others to replace.
+        Only rows that differ are written. The first `key` columns identify a row; `at` names the column with its time.
+        `earlier`: keys of older rows, which are replaced, or deleted if `rows` has none with that key.
         """
         names = columns._fields
         wanted = {row[:key]: row for row in rows}
@@ -483,11 +540,11 @@ class LeadRows:
         for each in earlier:
             stored |= {row[:key]: row for row in self._db.execute(select + same_key, each)}
         self._db.executemany(f"DELETE FROM {table} WHERE {same_key}", stored.keys() - wanted.keys())
-        self._db.executemany(
-            upsert(table, names, names[:key]), [row for place, row in wanted.items() if stored.get(place) != row]
-        )
+        changed = [row for row_key, row in wanted.items() if stored.get(row_key) != row]
+        self._db.executemany(upsert(table, names, names[:key]), changed)
 
     def _waiting_row(self, waiting: Waiting, lead_id: int | None) -> WaitingRow:
+        """A waiting cycle as columns. `lead_id`: the id of its lead, or its position in a buffered row."""
         due = self._policy.calendar.due_ms(waiting.started_at, self._policy.target_seconds)
         wall = business = None
         if waiting.ended_at is not None:
@@ -509,6 +566,7 @@ class LeadRows:
         )
 
     def _follow_up_row(self, follow_up: FollowUp, lead_id: int | None) -> FollowUpRow:
+        """A follow-up as columns. `lead_id`: as for `_waiting_row`."""
         due = times.from_ms(follow_up.due_at)
         return FollowUpRow(
             conversation_id=follow_up.conversation,
@@ -522,9 +580,13 @@ class LeadRows:
             ended_by=follow_up.ended_by,
         )
 
-    def _write_conversations(self, folded: Folded, waiting: Mapping[int, WaitingRow]) -> None:
+    def _update_conversations(self, folded: Folded, running: Mapping[int, WaitingRow]) -> None:
+        """Set in `conversations` who waits since when and until when, and what the conversation is about.
+
+        `running`: by conversation the waiting cycle that has not ended. A row that has all this already is not written.
+        """
         for conversation in self._history.conversations:
-            cycle = waiting.get(conversation)
+            cycle = running.get(conversation)
             category = folded.categories.get(conversation)
             self._db.execute(
                 "UPDATE conversations SET waiting_since = :since, due_at = :due, category = :category, "

@@ -30,17 +30,20 @@ _INSERT = insert("touches", _TouchRow._fields)
 
 
 def write_touchpoints(connection: sqlite3.Connection, history: History, campaigns: Sequence[Campaign]) -> None:
-    """Write what differs."""
+    """Bring the touchpoints of the messages that are loaded up to date. Only rows that differ are written."""
     inbound = [event for event in history.events if isinstance(event, Inbound)]
-    _write_worded(connection, history, inbound, campaigns)
+    _write_from_texts(connection, history, inbound, campaigns)
     reported = [each for each in inbound if each.ad or each.about_product or each.on_status or each.type == "product"]
     _write_reported(connection, [event.message_id for event in reported])
 
 
-def _write_worded(
+def _write_from_texts(
     connection: sqlite3.Connection, history: History, inbound: Sequence[Inbound], campaigns: Sequence[Campaign]
 ) -> None:
-    """Links and campaigns. Those of a message whose text was purged stay."""
+    """Write links and campaigns that the texts name, and delete stored ones that they no longer name.
+
+    Those of a message whose text was purged stay.
+    """
     wanted = {}
     for event in inbound:
         for touchpoint in touchpoints_of(event, campaigns):
@@ -57,16 +60,17 @@ def _write_worded(
             wanted[row.message_id, row.kind] = row
     stored = {} if history.is_new else _stored(connection, history)
     if stored:
-        with_words = {event.message_id for event in inbound if event.text or event.earlier}
+        with_text = {event.message_id for event in inbound if event.text or event.earlier}
         connection.executemany(
             "DELETE FROM touches WHERE message_id = ? AND kind = ?",
-            [key for key, row in stored.items() if row.message_id in with_words and wanted.get(key) != row],
+            [key for key, row in stored.items() if row.message_id in with_text and wanted.get(key) != row],
         )
     if wanted:
         connection.executemany(_INSERT, [row for key, row in wanted.items() if stored.get(key) != row])
 
 
 def _stored(connection: sqlite3.Connection, history: History) -> dict[tuple[int, str], _TouchRow]:
+    """The stored links and campaigns of the messages that are loaded, by message and kind."""
     found = with_ids(
         connection,
         f"SELECT {', '.join(_TouchRow._fields)} FROM touches "
@@ -80,7 +84,10 @@ def _stored(connection: sqlite3.Connection, history: History) -> dict[tuple[int,
 
 
 def _write_reported(connection: sqlite3.Connection, message_ids: Sequence[int]) -> None:
-    """Ads, products and statuses are written once: what WhatsApp reports of one never changes."""
+    """Write the ads, products and statuses of these messages that are not stored yet.
+
+    Stored ones stay as they are, because what WhatsApp reports of a message never changes.
+    """
     if not message_ids:
         return
     found = with_ids(
@@ -93,53 +100,64 @@ def _write_reported(connection: sqlite3.Connection, message_ids: Sequence[int]) 
         _INSERT.replace("INSERT", "INSERT OR IGNORE", 1),
         [
             row
-            for message_id, conversation, at, *columns in found
-            for row in _reported_rows(_Place(message_id, conversation, at), *columns)
+            for message_id, conversation, at, *json_columns in found
+            for row in _reported_rows(_MessageRef(message_id, conversation, at), *json_columns)
         ],
     )
 
 
-class _Place(NamedTuple):
-    """The message that shows how its sender came."""
+class _MessageRef(NamedTuple):
+    """The message that a touchpoint is of."""
 
     message_id: int
     conversation_id: int
     at: str
 
 
-def _reported_rows(place: _Place, referral: str | None, quoted: str | None, details: str | None) -> Iterator[_TouchRow]:
-    """Parsed here, because SQLite would return bytes for half a character."""
-    answered = json.loads(quoted) if quoted else {}
-    told = json.loads(details) if details else {}
+def _reported_rows(
+    message: _MessageRef, referral: str | None, quoted: str | None, details: str | None
+) -> Iterator[_TouchRow]:
+    """The touchpoints in a message's columns, each JSON or None: an ad, a product, our status that it answers.
+
+    JSON is parsed here and not by SQLite, which would return bytes for a text that ends inside a character.
+    """
+    quoted_message = json.loads(quoted) if quoted else {}
+    extras = json.loads(details) if details else {}
     if referral:
         ad = json.loads(referral)
         yield _row(
-            place, "ad", ad, source_id=ad.get("source_id"), source_url=ad.get("source_url"), headline=ad.get("title")
+            message, "ad", ad, source_id=ad.get("source_id"), source_url=ad.get("source_url"), headline=ad.get("title")
         )
-    product = told.get("product") or answered.get("product")
+    product = extras.get("product") or quoted_message.get("product")
     if isinstance(product, dict):
         yield _row(
-            place,
+            message,
             "product",
             product,
             source_id=product.get("product_id"),
             source_url=product.get("url"),
             headline=product.get("title"),
         )
-    if "status_reply" in told:
+    if "status_reply" in extras:
         yield _row(
-            place, "status", answered, source_id=answered.get("id"), source_url=None, headline=answered.get("body")
+            message,
+            "status",
+            quoted_message,
+            source_id=quoted_message.get("id"),
+            source_url=None,
+            headline=quoted_message.get("body"),
         )
 
 
 def _row(
-    place: _Place, kind: str, raw: object, *, source_id: object, source_url: object, headline: object
+    message: _MessageRef, kind: str, raw: object, *, source_id: object, source_url: object, headline: object
 ) -> _TouchRow:
+    """`raw`: the JSON object that tells of it, stored whole. The three others: from the page, so of any JSON type."""
     return _TouchRow(
-        message_id=place.message_id,
+        message_id=message.message_id,
         kind=kind,
-        conversation_id=place.conversation_id,
-        at=place.at,
+        conversation_id=message.conversation_id,
+        at=message.at,
         source_id=_text(source_id),
         source_url=_text(source_url),
         headline=_text(headline),
@@ -148,4 +166,7 @@ def _row(
 
 
 def _text(value: object) -> str | None:
-    return None if value is None else clean(value if isinstance(value, str) else json.dumps(value))
+    """A value as text that SQLite can store; what is not text is written as JSON. None stays None."""
+    if value is None:
+        return None
+    return clean(value if isinstance(value, str) else json.dumps(value))

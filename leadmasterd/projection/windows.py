@@ -1,7 +1,7 @@
-"""A long history, loaded and read window by window, so that no more than one of them is held at once.
+"""A long history, loaded and read window by window, so that memory never holds more than one of them.
 
-A window ends at a boundary (`timeline.Boundary`): how it is read depends on nothing that is later, and of what is
-earlier on what is remembered of it. A history that is not long is one window.
+A window ends at a boundary (`timeline.Boundary`): reading it depends on nothing later, and on what came before only
+through what is remembered of that. A short history is one window.
 """
 
 import sqlite3
@@ -13,60 +13,72 @@ from leadmasterd.leads.timeline import NOTHING_HEARD, Burst, Heard, Inbound, Rea
 from leadmasterd.projection.history import SHORT, History, histories_of, load
 
 MESSAGES: Final = 2_000
-"""Of each conversation in a window. It takes some 4 MB; a shorter one saves little of that, and costs more queries."""
+"""How many messages of each conversation a window has. With these it takes some 4 MB; a shorter window saves little of
+that and costs more queries."""
 
 
 class Windows:
-    """The windows of one history, from `history.since` on.
+    """The windows of one history, from `history.since` on; the history object holds the current one.
 
-    `load`, then `read` what was loaded; when that says that it is too short to be parted, again. Then `go_on`.
+    For each window call `load`, then `read`; as long as `read` returns None, both again. Unless `history.until` is None
+    then (it was the last window), call `advance` and begin again.
     """
 
     def __init__(self, connection: sqlite3.Connection, history: History, messages: int) -> None:
+        """`messages`: how many of each conversation a window has, unless it has no boundary."""
         self._db = connection
         self._history = history
-        self._shortest = self._messages = messages
+        self._usual_length = messages
+        self._length = messages
+        """Of the current window, in messages of each conversation."""
 
     def load(self) -> None:
-        """Load the next one, with something of what comes after it."""
+        """Load the history from `since` on, as many messages as the current window may have, and set `until`.
+
+        What `read` then takes as the window may be less.
+        """
         if self._history.is_new:
             return  # it was loaded with others
-        end = self._end()
+        end = self._latest_end()
         self._history.until = None if end is None else times.to_ms(end)
         load(self._db, [self._history])
 
-    def _end(self) -> str | None:
-        """Before it no conversation has more messages than wanted. None: not so many are left."""
-        if 0 < self._history.messages <= SHORT:
+    def _latest_end(self) -> str | None:
+        """When the first of the conversations has as many messages as a window may have. None: none has so many."""
+        is_known_to_be_short = 0 < self._history.message_count <= SHORT
+        if is_known_to_be_short:
             return None
-        return min(filter(None, map(self._end_in, self._history.conversations)), default=None)
+        ends = [self._end_in(conversation) for conversation in self._history.conversations]
+        return min((end for end in ends if end is not None), default=None)
 
     def _end_in(self, conversation: int) -> str | None:
+        """The time of the first message that no longer fits. None: all of this conversation fits."""
         row = self._db.execute(
             "SELECT sent_at FROM messages WHERE conversation_id = ? AND sent_at >= ? ORDER BY sent_at LIMIT 1 OFFSET ?",
-            (conversation, self._history.since_at, self._messages),
+            (conversation, self._history.since_at, self._length),
         ).fetchone()
         return None if row is None else str(row[0])
 
     def read(self, burst_seconds: float, automatic: Set[int] | None, *, every: int) -> Reading | None:
-        """The window that was loaded, as far as the last boundary in it, where it ends; the last one, all of it.
+        """The steps of what was loaded, up to its last boundary. There the window ends: it becomes `history.until`.
 
-        None: it has no boundary, and has to be longer. `automatic`, `every`: as for `History.read`.
+        The last window is read to its end. None: what was loaded has no boundary; the next `load` then loads twice as
+        much. `automatic`, `every`: as for `History.read`.
         """
         history = self._history
         reading = history.read(burst_seconds, automatic, every=every)
         if history.until is None:
             return reading
         if not reading.boundaries:
-            self._messages *= 2
+            self._length *= 2
             return None
-        self._messages = self._shortest
+        self._length = self._usual_length
         end = reading.boundaries[-1]
         history.end_at(end.at)
         return Reading(reading.steps[: end.steps], reading.boundaries, end.events)
 
-    def go_on(self, heard: dict[int, Heard], wrote: Set[int]) -> None:
-        """The next window begins where this one ended. `heard`, `wrote`: what is remembered there (`History`)."""
+    def advance(self, heard: dict[int, Heard], wrote: Set[int]) -> None:
+        """Let the next window begin where this one ended. `heard`, `wrote`: what is remembered there (`History`)."""
         history = self._history
         history.since, history.heard, history.wrote = history.until, heard, wrote
 
@@ -74,7 +86,10 @@ class Windows:
 def bursts_of(
     connection: sqlite3.Connection, conversation: int, burst_seconds: float, *, messages: int = MESSAGES
 ) -> Iterator[Burst]:
-    """All bursts of the person behind this conversation, by time. `messages`: of a window."""
+    """Yield all bursts of the contact behind this conversation, in order; nothing if it has no contact.
+
+    `messages`: how many of each conversation are loaded at once. Authors of outgoing messages are taken as stored.
+    """
     for history in histories_of(connection, [conversation]):
         windows = Windows(connection, history, messages)
         wrote: set[int] = set()
@@ -89,16 +104,16 @@ def bursts_of(
                     yield step
             if history.until is None:
                 break
-            windows.go_on(_heard(history), wrote)
+            windows.advance(_heard_after(history), wrote)
 
 
-def _heard(history: History) -> dict[int, Heard]:
-    """What is to be remembered after a window whose messages have their authors."""
+def _heard_after(history: History) -> dict[int, Heard]:
+    """What the next window must remember of each thread. With stored authors `last` and `written` suffice."""
     heard = dict(history.heard)
     for event in history.events:
         if isinstance(event, Inbound):
             thread = history.threads[event.conversation]
             heard[thread] = heard.get(thread, NOTHING_HEARD)._replace(last=event.at)
-    for thread, written in history.first_written().items():
+    for thread, written in history.first_sent().items():
         heard[thread] = heard.get(thread, NOTHING_HEARD)._replace(written=written)
     return heard

@@ -1,7 +1,8 @@
-"""Derives leads whenever nothing waits to be written: messages first, leads may lag and catch up.
+"""Derives leads whenever nothing waits to be written: messages come first, leads may lag and catch up.
 
-The writer calls `step` between its batches. A conversation that cannot be projected (a defect of ours) is set aside
-with a line in the journal, so that the others go on; it is retried at the next start.
+The writer calls `step` between its batches. A conversation that cannot be projected, because of a bug or a damaged
+database, is skipped from then on, with a line in the journal, so that the others go on. It is retried at the next
+start.
 """
 
 import logging
@@ -28,10 +29,11 @@ from leadmasterd.store.waiting import WhoWaits, who_waits
 log = logging.getLogger(__name__)
 
 LONGEST_SECONDS: Final = 0.05
-"""Of one transaction, roughly, because no message is written meanwhile. A conversation of thousands takes longer."""
+"""Roughly, of one transaction, because no message is written meanwhile. One very long conversation may take longer."""
 AT_ONCE: Final = 16
+"""Conversations that are projected together: these take half the time of one after another."""
 _MESSAGES_AT_ONCE: Final = 320
-"""Conversations that are read at once, and how many messages they have together: it takes half of that."""
+"""How many messages they have together at most."""
 
 
 class ProjectionWorker:
@@ -45,27 +47,40 @@ class ProjectionWorker:
         on_projected: Callable[[WhoWaits], None],
         ahead: Ahead | None = None,
     ) -> None:
-        """`ahead`: makes labels on another core while very much waits."""
+        """`on_projected` is called with who waits for an answer, after each committed step that projected anything.
+
+        `classifier` is called for each fold. `ahead` makes labels on another core while very much waits; None: nothing
+        does.
+        """
         self._db = connection
         self._ahead = ahead or Ahead(None)
-        self._projector = Projector(connection, classifier, policy, ready=lambda: self._ahead.made_as(classifier()))
+        self._projector = Projector(
+            connection, classifier, policy, labels_ahead=lambda: self._ahead.labels_for(classifier())
+        )
         self._on_projected = on_projected
         self._policy_adopted = False
-        self._last = 0
-        self._first_taken = NO_ID
-        self._set_aside: set[int] = set()
+        self._upward_from = 0
+        """The conversation projected last, in ascending order."""
+        self._downward_from = NO_ID
+        """The one projected last in descending order, while the process that labels ahead works upward."""
+        self._skipped: set[int] = set()
+        """They failed when they were projected alone."""
         self._alone: set[int] = set()
-        """One of these, or several, made others fail that were projected with them."""
+        """They are projected one by one, because they were in a group that failed."""
         self._current: Sequence[int] = ()
+        """The conversations of the projection that runs, or ran last."""
         self._projected = False
         """Whether the current step has projected anything."""
 
     def step(self) -> bool:
-        """Project for a while, in the caller's transaction. True when there may be more."""
+        """Project dirty conversations for `LONGEST_SECONDS`, in the caller's transaction. False: none is left.
+
+        The caller then calls `done` or `failed`. Starts and ends the process that labels ahead.
+        """
         self._current, self._projected = (), False
         if not self._policy_adopted:
             self._projector.adopt_policy()
-        self._ahead.begin(self._db)
+        self._ahead.start_if_worthwhile(self._db)
         until = time.monotonic() + LONGEST_SECONDS
         while conversations := self._next():
             self._current = conversations
@@ -77,48 +92,58 @@ class ProjectionWorker:
         return False
 
     def _next(self) -> Sequence[int]:
-        """Round robin: a busy conversation must not starve those after it.
+        """The dirty conversations to project next; empty if there are none.
 
-        Those that are labelled come first, and while more of them are to come, the others from the last one on.
+        Those that are labelled ahead come first. While that process is active, the others follow from the last one
+        down, else from the first one up. Each search begins where the one before ended, so that a busy conversation
+        does not starve the others.
         """
         while labelled := self._ahead.take(AT_ONCE, _MESSAGES_AT_ONCE):
-            left = dirty_among(self._db, [each for each in labelled if each not in self._set_aside | self._alone])
+            left = dirty_among(self._db, [each for each in labelled if each not in self._skipped | self._alone])
             if left:
                 return left
-        if self._ahead.runs:
-            for before in (self._first_taken, NO_ID):
-                if some := self._at_once(last_dirty_conversations(self._db, AT_ONCE + len(self._set_aside), before)):
-                    self._first_taken = some[-1]
-                    return some
+        limit = AT_ONCE + len(self._skipped)
+        if self._ahead.is_active:
+            for before in (self._downward_from, NO_ID):
+                if group := self._first_group(last_dirty_conversations(self._db, limit, before)):
+                    self._downward_from = group[-1]
+                    return group
             return ()
-        for after in (self._last, 0):
-            if some := self._at_once(dirty_conversations(self._db, AT_ONCE + len(self._set_aside), after)):
-                self._last = some[-1]
-                return some
+        for after in (self._upward_from, 0):
+            if group := self._first_group(dirty_conversations(self._db, limit, after)):
+                self._upward_from = group[-1]
+                return group
         return ()
 
-    def _at_once(self, conversations: Sequence[int]) -> Sequence[int]:
-        """The first of these, and those after it that are short like it and were never judged."""
-        wanted = [each for each in conversations if each not in self._set_aside][:AT_ONCE]
-        if len(wanted) > 1 and self._alone.isdisjoint(wanted):
+    def _first_group(self, conversations: Sequence[int]) -> Sequence[int]:
+        """The first of these dirty conversations, and those after it that are short and dirty from their beginning.
+
+        Only such conversations are projected together with others. Empty if all of these are skipped.
+        """
+        wanted = [each for each in conversations if each not in self._skipped][:AT_ONCE]
+        may_be_grouped = len(wanted) > 1 and self._alone.isdisjoint(wanted)
+        if may_be_grouped:
             return dirty_together(self._db, wanted, _MESSAGES_AT_ONCE)
         return wanted[:1]
 
     def done(self) -> None:
-        """The step was committed."""
+        """The writer has committed the step: report who waits, if anything was projected."""
         self._policy_adopted = True
         if self._projected:
             self._on_projected(who_waits(self._db, datetime.now(UTC)))
 
     def failed(self, error: Exception) -> None:
-        """The step was rolled back, and not because of the database as a whole."""
+        """The writer has rolled the step back, because projecting failed with this error.
+
+        A group that failed is projected one by one from now on; a single conversation that failed is skipped.
+        """
         if len(self._current) > 1:
             self._alone.update(self._current)
             return
         current = self._current[0] if self._current else None
-        if is_damage(error):  # no defect of ours, so no traceback
+        if is_damage(error):  # the file's fault and no bug, so no traceback
             why = words_of(error)
             log.error("cannot make leads of conversation %s: %s", current, why, extra={"action": "unjudged"})
         else:
             log.error("cannot make leads of conversation %s", current, exc_info=error, extra={"action": "unjudged"})
-        self._set_aside.update(self._current)
+        self._skipped.update(self._current)
