@@ -61,8 +61,8 @@ VERSION: Final = 1
 MAX_LINE: Final = 1 << 20
 """The longest line the child may write: bytes, without the newline."""
 
-# SQLite integers are 64 bits and JavaScript's exact ones 53; a `t` beyond that is nonsense from the page.
 _MAX_INT: Final = 1 << 53
+"""The first integer that is too large: JavaScript's are exact to 53 bits, and a `t` beyond that is nonsense."""
 
 
 class _BadField(ValueError):
@@ -75,7 +75,10 @@ def decode(raw: bytes) -> Event:
 
 
 def decode_line(raw: bytes) -> tuple[Event, bytes | None]:
-    """`decode`, and the exact line to store with the event (None if it is not UTF-8)."""
+    """The event of one line, and the line itself if it can be stored with the event: None if it is not UTF-8.
+
+    Never raises. Plain messages take a fast path (`quick`), with the same result.
+    """
     try:
         text = raw.decode()
     except UnicodeDecodeError as error:
@@ -86,9 +89,9 @@ def decode_line(raw: bytes) -> tuple[Event, bytes | None]:
 
 
 def read(text: str, raw: bytes) -> Event:
-    """The event on a line, whatever it is."""
+    """The event of any line, without the fast path. `text`: `raw` decoded. Never raises."""
     try:
-        obj = _READ(text)
+        obj = _decode_json(text)
     except (ValueError, RecursionError) as error:
         return malformed(f"is not JSON ({_short(error)})", raw)
     if type(obj) is not dict:
@@ -108,12 +111,12 @@ def read(text: str, raw: bytes) -> Event:
 
 
 def malformed(why: str, raw: bytes) -> Malformed:
-    """The refusal of this line."""
+    """The refusal of this line. `why`: a predicate of it, such as "is not JSON"."""
     return _malformed(why, raw, len(raw))
 
 
 def oversize(head: bytes, length: int) -> Malformed:
-    """The refusal of a line longer than `MAX_LINE`, of which only the first bytes are there."""
+    """The refusal of a line longer than `MAX_LINE`. `head`: its first bytes; `length`: of all of it."""
     return _malformed(f"is {length} bytes long, more than {MAX_LINE}", head, length)
 
 
@@ -122,32 +125,48 @@ def _malformed(why: str, head: bytes, length: int) -> Malformed:
 
 
 def command(type_: str, **fields: object) -> bytes:
-    """A command line for the child's stdin, newline included."""
+    """A command for the child's stdin: a JSON object on one line, newline included. `fields`: as JSON can hold them."""
     return json.dumps({"type": type_, **fields}, ensure_ascii=True).encode() + b"\n"
 
 
 def _short(error: BaseException) -> str:
+    """What an error says, at most 80 characters; its class if it says nothing."""
     return str(error)[:80] or type(error).__name__
 
 
 def _shown(value: object) -> str:
+    """A value as Python writes it, at most 60 characters."""
     return repr(value)[:60]
 
 
 def _kind(value: object) -> str:
-    """What kind of value it is, and not which: a stranger's words may be in it, and refusals are logged."""
-    kinds: Mapping[type, str] = {str: "text" if value else "empty text", dict: "an object", list: "a list"}
-    return kinds.get(type(value)) or ("nothing" if value is None else _shown(value))
+    """What kind of value it is. Refusals are logged, and text or an object may hold a stranger's words."""
+    match value:
+        case None:
+            return "nothing"
+        case str():
+            return "text" if value else "empty text"
+        case dict():
+            return "an object"
+        case list():
+            return "a list"
+        case _:
+            return _shown(value)
 
 
 def _no_constant(name: str) -> NoReturn:
+    """Refuse NaN and Infinity, which Python's decoder would accept."""
     raise ValueError(f"{name} is not JSON")
 
 
-_READ: Final = json.JSONDecoder(parse_constant=_no_constant).decode
+_decode_json: Final = json.JSONDecoder(parse_constant=_no_constant).decode
+
+
+# ---------------------------------------------------------------------- one field of a line; each raises _BadField
 
 
 def _text(obj: JsonObject, name: str) -> str:
+    """A field that must be text, and not empty."""
     value = obj.get(name)
     if type(value) is not str or not value:
         raise _BadField(f"without text in {name} ({_kind(value)})")
@@ -155,6 +174,7 @@ def _text(obj: JsonObject, name: str) -> str:
 
 
 def _text_or_none(obj: JsonObject, name: str) -> str | None:
+    """A field that may be text, empty or not, null or missing."""
     value = obj.get(name)
     if value is None or type(value) is str:
         return value
@@ -166,6 +186,7 @@ def _is_text_or_none(value: object) -> TypeGuard[str | None]:
 
 
 def _int(obj: JsonObject, name: str) -> int:
+    """A field that must be a whole number; true and false are none."""
     value = obj.get(name)
     if type(value) is not int or not -_MAX_INT < value < _MAX_INT:
         raise _BadField(f"without a whole number in {name} ({_kind(value)})")
@@ -177,7 +198,7 @@ def _int_or_none(obj: JsonObject, name: str) -> int | None:
 
 
 def _time(obj: JsonObject, name: str) -> int | None:
-    """A missing or absurd time is None: the message still counts, at the time of its capture."""
+    """A time in whole seconds. One that is missing or absurd is None: the message then counts at its capture's time."""
     value = obj.get(name)
     if type(value) is float and value.is_integer():
         value = int(value)
@@ -185,10 +206,12 @@ def _time(obj: JsonObject, name: str) -> int | None:
 
 
 def _flag(obj: JsonObject, name: str) -> bool:
+    """Whether a field is true; anything else, also a missing one, counts as false."""
     return obj.get(name) is True
 
 
 def _object_or_none(obj: JsonObject, name: str) -> JsonObject | None:
+    """A field that may be an object, null or missing."""
     value = obj.get(name)
     if value is None or type(value) is dict:
         return value
@@ -205,6 +228,7 @@ def _via(obj: JsonObject) -> Via:
 
 
 def _key(obj: JsonObject) -> MessageKey:
+    """The message's identity, the field `id`. Its `participant` may be null or missing."""
     key = obj.get("id")
     if type(key) is not dict:
         raise _BadField(f"without an id ({_kind(key)})")
@@ -222,6 +246,7 @@ def _key(obj: JsonObject) -> MessageKey:
 
 
 def _contact(obj: JsonObject) -> Contact:
+    """The field `contact`; an empty contact if it is null or missing."""
     value = obj.get("contact")
     if value is None:
         return NO_CONTACT
@@ -235,7 +260,7 @@ def _contact(obj: JsonObject) -> Contact:
     )
 
 
-MARKS: Final[Mapping[str, tuple[type, ...]]] = {
+MARKS: Final[Mapping[str, tuple[type, ...]]] = {  # name -> the types that its value may have
     "broadcast": (str, bool),
     "campaign": (str, bool),
     "bot": (str,),
@@ -250,7 +275,7 @@ MARKS: Final[Mapping[str, tuple[type, ...]]] = {
 
 
 def _marks(obj: JsonObject) -> Marks:
-    """The marks that we know and that say something; null, false and empty text say nothing."""
+    """The known marks of a message. Those that are null, false or empty text are left out: they say nothing."""
     value = obj.get("marks")
     if value is None:
         return NO_MARKS
@@ -275,6 +300,9 @@ EXTRAS: Final = (
 )  # fmt: skip
 """Fields of `message` that are stored as they are, in `messages.details`."""
 
+
+# The functions from here on build the event of one type of line from the decoded object and its `seq`; each raises
+# _BadField for a line that can't be used.
 
 # ---------------------------------------------------------------------- data
 
@@ -331,6 +359,7 @@ def _message_edit(obj: JsonObject, seq: int) -> MessageEdit:
 
 
 def _message_revoke(obj: JsonObject, seq: int) -> MessageRevoke:
+    """Any scope but `me`, also a missing one, counts as `everyone`."""
     scope: RevokeScope = "me" if _text_or_none(obj, "scope") == "me" else "everyone"
     return MessageRevoke(seq=seq, key=_key(obj), t=_time(obj, "t"), scope=scope, contact=_contact(obj))
 
@@ -501,11 +530,13 @@ def _page(obj: JsonObject, seq: int) -> Page:
 
 
 def _new_types(obj: JsonObject) -> tuple[str, ...]:
+    """The texts in the list `new_types`; none if there is no list, as older children do not write it."""
     types = obj.get("new_types")
     return tuple(each for each in types if type(each) is str) if type(types) is list else ()
 
 
 def _members(obj: JsonObject, name: str) -> tuple[Missing, ...]:
+    """The members of the page that are listed in this field."""
     items = obj.get(name)
     if type(items) is not list:
         raise _BadField(f"without a list in {name} ({_kind(items)})")

@@ -1,7 +1,9 @@
-"""What the Node child can report: one event for each type of line. docs/protocol.md is the contract.
+"""What the Node child can report: one class for each type of line. docs/protocol.md is the contract.
 
-Values only; `decode` builds them. What an event means is decided elsewhere (`capture` for messages,
-`supervisor.machine` for the lifecycle). Messages are named tuples, which take a third of the time to make.
+These are values only: `decode` builds them, and what an event means is decided elsewhere (`capture` for messages,
+`supervisor.machine` for the lifecycle). Everywhere `seq` is the line's number, `t` a time in seconds since 1970 UTC as
+WhatsApp gives it (None if it is missing or absurd), and ids are text `user@server`. The classes of messages are named
+tuples, because making one takes a third of the time.
 """
 
 from collections.abc import Mapping
@@ -11,22 +13,24 @@ from typing import Final, Literal, NamedTuple
 Via = Literal["live", "sweep"]
 RevokeScope = Literal["everyone", "me"]
 JsonObject = Mapping[str, object]
-"""Decoded JSON that is not looked into: stored or shown as it is."""
+"""Decoded JSON whose content does not matter here: it is stored or shown as it is."""
 Marks = Mapping[str, str | bool]
-"""What the page's record shows about who or what sent a message; docs/protocol.md lists the names. A flag is True."""
+"""What the page's record shows about who or what sent a message, by name (docs/protocol.md lists them). The value is
+text, or True for a flag."""
 
 
 @dataclass(frozen=True, slots=True)
 class Malformed:
-    """A line that can't be used: `why` as a predicate ("is not JSON"), `head` its first bytes, `length` its size.
-
-    `seq`: its number, where that can be read.
-    """
+    """A line that can't be used."""
 
     why: str
+    """A predicate of the line: "is not JSON"."""
     head: str
+    """Its first bytes, as text."""
     length: int
+    """In bytes, without the newline."""
     seq: int | None = None
+    """None if it can't be read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,16 +42,19 @@ class Unknown:
 
 
 class MessageKey(NamedTuple):
-    """A message's identity as the page gives it. `remote` and `participant` vary between the ids of one person."""
+    """A message's identity as the page gives it. One person's `…@c.us` and `…@lid` ids may take each other's place."""
 
     from_me: bool
     remote: str
+    """The chat."""
     stanza_id: str
+    """Chosen by the sender, so unique only in its chat."""
     participant: str | None
+    """The sender in a group or broadcast; None in a direct chat."""
 
 
 class Contact(NamedTuple):
-    """What the page's address book knows about the other party of a chat."""
+    """What the page's address book knows about the other party of a chat; None for what it does not know."""
 
     saved_name: str | None = None
     business: bool = False
@@ -61,17 +68,17 @@ NO_MARKS: Final[Marks] = {}
 
 @dataclass(frozen=True, slots=True)
 class Hello:
-    """The child's first line."""
+    """The child's first line. `pid`: of Node."""
 
     seq: int
     pid: int
     versions: Mapping[str, str | None]
-    """Of the listener, its libraries, Node and the browser, by name."""
+    """Of the listener, its libraries, Node and the browser, by name; None if one does not tell."""
 
 
 @dataclass(frozen=True, slots=True)
 class BrowserStarted:
-    """`pid`: of the browser's main process, None if unknown."""
+    """The browser runs. `pid`: of its main process, None if unknown."""
 
     seq: int
     pid: int | None
@@ -80,6 +87,8 @@ class BrowserStarted:
 
 @dataclass(frozen=True, slots=True)
 class Qr:
+    """A new code to scan with the phone. `qr`: the text to draw."""
+
     seq: int
     qr: str
     valid_seconds: int
@@ -87,6 +96,8 @@ class Qr:
 
 @dataclass(frozen=True, slots=True)
 class PairingCode:
+    """A new code to type on the phone, instead of a scan."""
+
     seq: int
     code: str
     valid_seconds: int
@@ -94,12 +105,14 @@ class PairingCode:
 
 @dataclass(frozen=True, slots=True)
 class Authenticated:
+    """The phone has accepted the link, or the stored session is valid."""
+
     seq: int
 
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """The listening number itself."""
+    """The listening number itself. `wid`: its id by phone number."""
 
     wid: str
     lid: str | None
@@ -109,7 +122,7 @@ class Account:
 
 @dataclass(frozen=True, slots=True)
 class Ready:
-    """The live path is attached. `fresh`: this child showed the code that was scanned."""
+    """Live messages arrive from now on. `fresh`: the account was linked by a code that this child showed."""
 
     seq: int
     account: Account
@@ -119,21 +132,24 @@ class Ready:
 
 @dataclass(frozen=True, slots=True)
 class SocketState:
-    """`stream`: whether the server's stream stands behind the socket; None if the page does not tell."""
+    """WhatsApp Web's connection has changed its state."""
 
     seq: int
     state: str
+    """The socket's, such as CONNECTED; it may stay so when another session has taken over."""
     stream: str | None = None
+    """The state of WhatsApp's stream behind the socket, such as DISCONNECTED; None if the page does not tell."""
 
 
 @dataclass(frozen=True, slots=True)
 class Disconnected:
-    """`by`: the sign of a logout that was met: `event`, `address` or `library`."""
+    """The session has ended, or waits for a person. `reason`: LOGOUT, or the socket's state."""
 
     seq: int
     reason: str
     logout_reason: str | None
     by: str | None = None
+    """How a logout was noticed: by an `event`, the page's `address` or the `library`. None for a state."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,7 +164,7 @@ class Banned:
 
 @dataclass(frozen=True, slots=True)
 class Unavailable:
-    """WhatsApp refused the connection for now. `code`: its number, as in HTTP."""
+    """WhatsApp refused the connection for now. `code`: as in HTTP, such as 503."""
 
     seq: int
     code: int | None
@@ -156,20 +172,22 @@ class Unavailable:
 
 @dataclass(frozen=True, slots=True)
 class Passkey:
-    """WhatsApp asks for a passkey, which only a person can answer. The words are listed in docs/protocol.md."""
+    """WhatsApp asks for a passkey, which only a person can answer. docs/protocol.md lists the values."""
 
     seq: int
     where: str
     """`linking`, or `check`: asked of an account that is linked already."""
     step: str
+    """How far it is, such as `asked` or `done`."""
     code: str | None
-    """To be compared with the one on the phone."""
+    """A person compares it with the one on the phone."""
     by: str | None
+    """How the step was noticed: the page told (`event`), or shows it (`level`)."""
 
 
 @dataclass(frozen=True, slots=True)
 class Screen:
-    """The page shows something else than its chats, and not just in passing. `shown`: false at its end."""
+    """The page shows something else than its chats, for more than a moment. `shown`: False once that has gone."""
 
     seq: int
     name: str
@@ -179,6 +197,8 @@ class Screen:
 
 @dataclass(frozen=True, slots=True)
 class PageError:
+    """An error in the page that nothing else reports. `source`: where it was caught, such as `console`."""
+
     seq: int
     source: str
     message: str
@@ -186,6 +206,11 @@ class PageError:
 
 @dataclass(frozen=True, slots=True)
 class OutboundBlocked:
+    """An attempt to send was refused, in the function of a module of the page or of the library.
+
+    `where`: `page` or `view`; with `seen` a request was only noticed, not refused.
+    """
+
     seq: int
     module: str
     function: str
@@ -194,7 +219,10 @@ class OutboundBlocked:
 
 @dataclass(frozen=True, slots=True)
 class Missing:
-    """A member of the page that capture relies on is missing. `costs`: the capability lost, see docs/protocol.md."""
+    """A member of the page that capture relies on is missing.
+
+    `function`: its path within the module. `costs`: a code for what is lost without it (docs/protocol.md).
+    """
 
     module: str
     function: str
@@ -203,44 +231,44 @@ class Missing:
 
 @dataclass(frozen=True, slots=True)
 class Contract:
-    """The compatibility check: what this build of WhatsApp Web lacks of what capture relies on, if anything.
-
-    `late`: in modules that the page has not loaded yet.
-    """
+    """The result of the compatibility check: what this build of WhatsApp Web lacks of what capture relies on."""
 
     seq: int
     web_version: str | None
     missing: tuple[Missing, ...]
     late: tuple[Missing, ...] = ()
+    """Members of modules that the page has not loaded yet, so that they may still come."""
 
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """What the page is: once a page load, and in answer to the command `check_page` of number `check`.
-
-    `required`: how many members were looked up. `ab`: the switches that choose between the page's ways; None: not told.
-    `new_types`: of messages, which the page has and this version can't put into words. With an `error` the page could
-    not be asked, and the rest is what was known last.
-    """
+    """What the page is: reported once a page load, and in answer to a command `check_page`."""
 
     seq: int
     web_version: str | None
     ab: Mapping[str, str | int | float | bool | None]
+    """WhatsApp's A/B switches by name; None: the page does not tell."""
     required: int
+    """How many members were looked up."""
     missing: tuple[Missing, ...]
     late: tuple[Missing, ...]
+    """As in `Contract`."""
     check: int | None
+    """The number of the command that this answers; None if it answers none."""
     error: str | None
+    """Why the page could not be asked: the rest is then what was known last. None: it could."""
     new_types: tuple[str, ...] = ()
+    """Types of messages that the page has and this version can't put into words."""
 
 
 @dataclass(frozen=True, slots=True)
 class Dialog:
-    """The page showed a dialog. `button`: the one that was clicked, None when the dialog was left alone."""
+    """The page showed a dialog. `dismissed`: it was clicked away."""
 
     seq: int
     text: str
     button: str | None
+    """The one that was clicked; None when the dialog was left alone."""
     dismissed: bool
     name: str | None = None
     """What it is about, where its words alone do not say what to do: `disk_full`."""
@@ -248,22 +276,32 @@ class Dialog:
 
 @dataclass(frozen=True, slots=True)
 class Heartbeat:
-    """The last three are None where the page does not tell."""
+    """Sent every few seconds the way messages go, so it proves that they would arrive.
+
+    What is None the page does not tell.
+    """
 
     seq: int
     socket_state: str | None
     has_synced: bool
     added: int
+    """Messages added to the page's store, since it was loaded, that should be emitted."""
     emitted: int
+    """How many of those were passed to Node."""
     dropped: int
+    """Live lines that this child has dropped so far, because its stdout was full."""
     stream: str | None = None
+    """As in `SocketState`."""
     mode: str | None = None
+    """What the page means to show, such as MAIN or QR."""
     history: str | None = None
     """The recent history after a link: `incoming` or `complete`."""
 
 
 @dataclass(frozen=True, slots=True)
 class CommandError:
+    """The child does not know a command, or can't read it. `command`: its type."""
+
     seq: int
     command: str
     message: str
@@ -271,39 +309,49 @@ class CommandError:
 
 @dataclass(frozen=True, slots=True)
 class Bye:
+    """The child's last line. `reason`: a code that docs/protocol.md lists."""
+
     seq: int
     reason: str
     detail: str | None
 
 
 class Message(NamedTuple):
-    """A readable message, own or inbound. `t`: seconds since 1970 UTC as WhatsApp gave it, or None."""
+    """A readable message, own or inbound."""
 
     seq: int
     via: Via
     key: MessageKey
     t: int | None
     message_type: str
+    """The page's word for it, such as `chat` or `image`."""
     sender: str | None
     to: str | None
     author: str | None
+    """Who wrote it in a group; None in a direct chat."""
     notify_name: str | None
+    """The name that its sender has chosen."""
     body: str | None
+    """Its text, or the caption of media."""
     truncated: bool
+    """The body was cut to fit the line."""
     contact: Contact
     forwarded: bool
     ephemeral_seconds: int | None
+    """The lifetime of a disappearing message."""
     media: JsonObject | None
     quoted: JsonObject | None
+    """The message that this one answers."""
     referral: JsonObject | None
+    """The ad that led here."""
     extras: JsonObject
-    """What only some kinds of message hold (`decode.EXTRAS`): those that are there."""
+    """The fields of `decode.EXTRAS` that it has: each is of some kinds of message only."""
     marks: Marks
 
 
 @dataclass(frozen=True, slots=True)
 class Ciphertext:
-    """A message that can't be read yet."""
+    """A message that can't be decrypted yet. A later `Message` with the same key may bring its content."""
 
     seq: int
     via: Via
@@ -320,6 +368,8 @@ class Ciphertext:
 
 @dataclass(frozen=True, slots=True)
 class MessageEdit:
+    """A message was edited. `t`: its own time; `edited_t`: that of the edit; `body`: the new one."""
+
     seq: int
     key: MessageKey
     t: int | None
@@ -330,6 +380,8 @@ class MessageEdit:
 
 @dataclass(frozen=True, slots=True)
 class MessageRevoke:
+    """A message was deleted. `t`: its own time."""
+
     seq: int
     key: MessageKey
     t: int | None
@@ -340,7 +392,7 @@ class MessageRevoke:
 
 @dataclass(frozen=True, slots=True)
 class Reaction:
-    """`emoji`: empty when the reaction was removed."""
+    """Somebody reacted to the message `key`. `emoji`: empty when the reaction was removed."""
 
     seq: int
     key: MessageKey
@@ -353,6 +405,8 @@ class Reaction:
 
 @dataclass(frozen=True, slots=True)
 class Call:
+    """A call rings; told once a call. `chat`: with whom."""
+
     seq: int
     call_id: str
     chat: str
@@ -367,7 +421,10 @@ class Call:
 
 @dataclass(frozen=True, slots=True)
 class NumberChange:
-    """WhatsApp says that somebody has another number. Ids of one person; the LIDs where it names them."""
+    """WhatsApp says that somebody has changed their number: the ids of that person before and after.
+
+    The LIDs are None where WhatsApp does not name them.
+    """
 
     seq: int
     via: Via
@@ -380,29 +437,40 @@ class NumberChange:
 
 @dataclass(frozen=True, slots=True)
 class SweepChat:
-    """A sweep has read this chat; its messages came before this line. `through`: the chat's newest time."""
+    """A backfill has read a chat. Its messages came before this line."""
 
     seq: int
     sweep: int
+    """The number of the command that asked for the backfill."""
     chat: str
     found: int
+    """How many messages were emitted."""
     through: int | None
+    """The chat's newest time (s), up to which all was read; None if that is not certain."""
     error: str | None
+    """Why this chat failed; None if it did not."""
 
 
 @dataclass(frozen=True, slots=True)
 class SweepDone:
+    """A backfill is over. The counts are of chats, except `messages`."""
+
     seq: int
     sweep: int
+    """As in `SweepChat`."""
     started_at: int
-    """Epoch milliseconds, the child's clock."""
+    """Milliseconds since 1970 UTC, by the child's clock."""
     chats: int
+    """In the page's store."""
     looked_at: int
     messages: int
+    """How many were emitted."""
     failed: int
     oldest: int | None
     newest: int | None
+    """The times (s) of the oldest and the newest message that was emitted; None if none was."""
     error: str | None
+    """Why the whole backfill failed; None if it did not."""
     unloaded: int = 0
     """Chats among `failed` that the page had not loaded yet."""
     read_by: str | None = None
