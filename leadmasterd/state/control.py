@@ -1,7 +1,8 @@
-"""The control socket: a Unix socket next to the status file, one JSON line each way, in the language of who asks.
+"""The control socket, by which commands such as `pause` reach the running daemon: its server and its client.
 
-Only the owner of the process and root are answered (peer credentials). The path is opened through its folder's
-descriptor, because a socket's path may not be longer than 107 bytes and a state directory's may.
+A Unix socket next to the status file. A client sends one JSON line and gets one JSON line back, in its own language.
+Only the user of the daemon and root are answered, as the kernel names the peer's user. What a command does is decided
+by the handler (`daemon.control`).
 """
 
 import asyncio
@@ -20,12 +21,19 @@ from leadmasterd.language import Language
 from leadmasterd.state.files import owner_of
 from leadmasterd.text import _, speaking, spoken_language
 
-_LIMIT: Final = 65536
+_LONGEST_LINE: Final = 65536
+"""Bytes of a request."""
 Handler = Callable[[str, Mapping[str, Any]], Awaitable[dict[str, Any]]]
+"""Carries out a command, given with the whole request. Returns the answer: `ok`, and `error` or other values."""
 
 
 @contextlib.contextmanager
-def _short(path: Path) -> Iterator[str]:
+def _short_path(path: Path) -> Iterator[str]:
+    """Another path of the same file, through its open folder. Valid within the block.
+
+    The path of a socket may have 107 bytes at most, and that of a state directory more. Raises OSError if there is no
+    such folder.
+    """
     folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         yield f"/proc/self/fd/{folder}/{path.name}"
@@ -42,23 +50,27 @@ class ControlServer:
         self._server: asyncio.Server | None = None
 
     async def start(self) -> None:
-        """Listen. A stale socket of an earlier life is replaced (the lock says that no other daemon runs)."""
+        """Begin to answer. Replaces the socket that a killed daemon has left: the caller holds the lock.
+
+        Raises OSError.
+        """
         with contextlib.suppress(FileNotFoundError):
             self._path.unlink()
         listening = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_CLOEXEC)
-        with _short(self._path) as name:
+        with _short_path(self._path) as name:
             listening.bind(name)
         self._path.chmod(0o600)
-        self._server = await asyncio.start_unix_server(self._serve, sock=listening, limit=_LIMIT)
+        self._server = await asyncio.start_unix_server(self._serve, sock=listening, limit=_LONGEST_LINE)
 
     async def close(self) -> None:
-        """Stop listening."""
+        """Stop listening, and remove the socket."""
         if self._server:
             self._server.close()
         with contextlib.suppress(OSError):
             self._path.unlink()
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Answer the one request of a connection, and close it."""
         try:
             answer = await self._answer(reader, writer)
             writer.write(json.dumps(answer).encode() + b"\n")
@@ -69,12 +81,13 @@ class ControlServer:
             writer.close()
 
     async def _answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> dict[str, Any]:
+        """Read a request and carry it out, or refuse it. Raises OSError or ValueError for a line that is no JSON."""
         line = await reader.readline()  # first, so that a peer who is refused can read why
         peer = writer.get_extra_info("socket")
         credentials = peer.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
         _pid, uid, _gid = struct.unpack("3i", credentials)
-        read = json.loads(line)
-        request = read if isinstance(read, dict) else {}
+        value = json.loads(line)
+        request = value if isinstance(value, dict) else {}
         language = request.pop("language", "en")
         with speaking(language if language in get_args(Language) else "en"):
             if uid not in (0, os.getuid()):
@@ -86,9 +99,12 @@ class ControlServer:
 
 
 def ask(path: Path, command: str, *, timeout: float = 30.0, **values: object) -> dict[str, Any]:
-    """Ask the daemon for something and wait for its answer. Raises CannotReachDaemon and Refused."""
+    """Send a command with these values to the daemon, and return its answer, in which `ok` is true.
+
+    `timeout`: seconds. Raises CannotReachDaemon if no answer comes, and Refused with the daemon's words if `ok` is not.
+    """
     try:
-        with _short(path) as name, socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
+        with _short_path(path) as name, socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
             connection.settimeout(timeout)
             connection.connect(name)
             connection.sendall(
@@ -108,6 +124,8 @@ def ask(path: Path, command: str, *, timeout: float = 30.0, **values: object) ->
         reply = json.loads(answer)
     except ValueError as error:
         raise CannotReachDaemon(_("the daemon hung up without an answer")) from error
-    if not isinstance(reply, dict) or not reply.get("ok"):
-        raise Refused(str(reply.get("error", reply) if isinstance(reply, dict) else reply))
+    if not isinstance(reply, dict):
+        raise Refused(str(reply))
+    if not reply.get("ok"):
+        raise Refused(str(reply.get("error", reply)))
     return reply

@@ -1,4 +1,7 @@
-"""The small files under the state directory: the lock that makes the daemon the only one, and `status.json`."""
+"""The small files under the state directory: the lock by which only one daemon runs, and `status.json`.
+
+Also the ways in which all parts write such files: atomically, private to their owner, and on the disk.
+"""
 
 import contextlib
 import errno
@@ -16,12 +19,13 @@ from leadmasterd.errors import CannotUseState
 from leadmasterd.settings.paths import Paths
 from leadmasterd.text import _
 
-_PASSING_BY: Final = 1.0
-"""Seconds. Who looks whether a lock is held shares it for a moment; who wants to hold it just then must not give up."""
+_LOOK_SECONDS: Final = 1.0
+"""How long to try for a lock. `is_running` shares it for a moment to see whether it is held, which is no reason to
+give up."""
 
 
 class Lock:
-    """The flock of the running daemon. Held until `release` or until the process ends, however it ends."""
+    """The daemon's lock (flock) on the state directory. Held until `release`, or until the process ends in any way."""
 
     def __init__(self, paths: Paths) -> None:
         self._path = paths.lock_file
@@ -29,7 +33,10 @@ class Lock:
         self._fd: int | None = None
 
     def acquire(self) -> None:
-        """Make the state directory ours alone. Raises CannotUseState."""
+        """Take the lock, and write our pid into its file. Creates the state directory if there is none.
+
+        Raises CannotUseState, also when another daemon holds the lock.
+        """
         try:
             self._state_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
             fd = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
@@ -62,15 +69,15 @@ class Lock:
             os.write(fd, f"{os.getpid()}\n".encode())
 
     def release(self) -> None:
-        """Give it up before the process ends."""
+        """Let another daemon take the lock. Does nothing if it is not held."""
         if self._fd is not None:
             os.close(self._fd)
             self._fd = None
 
 
 def lock_unless_held(fd: int) -> bool:
-    """Lock a file until it is closed. False if another process holds it for longer than a look takes."""
-    deadline = time.monotonic() + _PASSING_BY
+    """Lock a file until it is closed. False if another process holds it. Blocks for `_LOOK_SECONDS` at most."""
+    deadline = time.monotonic() + _LOOK_SECONDS
     while True:
         try:
             fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -83,7 +90,10 @@ def lock_unless_held(fd: int) -> bool:
 
 
 def is_running(paths: Paths) -> bool:
-    """Whether a daemon holds the lock; the status file may be stale."""
+    """Whether a daemon holds the lock, which is certain: the status file may be stale. False without a lock file.
+
+    Raises PermissionError if this user may not look.
+    """
     try:
         fd = os.open(paths.lock_file, os.O_RDONLY | os.O_CLOEXEC)
     except (FileNotFoundError, NotADirectoryError):
@@ -106,7 +116,10 @@ def holder_of_lock(paths: Paths) -> int | None:
 
 
 def owner_of(path: Path) -> str:
-    """The owner for a `sudo -u` line: of the path, or of its nearest parent that can be asked."""
+    """The name to put into a `sudo -u` line: of the path's owner, or of its nearest parent's that this user can see.
+
+    "leadmasterd", the name that the service has by default, if none can be seen or has a name.
+    """
     for place in (path, *path.parents):
         with contextlib.suppress(OSError, KeyError):  # not visible to us, or a user without a name
             return place.owner()
@@ -114,7 +127,10 @@ def owner_of(path: Path) -> str:
 
 
 def give_away(what: Path | int, paths: Paths) -> None:
-    """What root writes belongs to whom the state belongs to, so that the service can use it. By path or descriptor."""
+    """Give a file that root has written to the owner of the state directory, so that the service can use it.
+
+    Does nothing if we are not root. `what`: a path or a descriptor.
+    """
     if os.geteuid() == 0:
         owner = paths.state_dir.stat()
         os.chown(what, owner.st_uid, owner.st_gid)
@@ -145,7 +161,7 @@ def replacing(path: Path) -> Iterator[BinaryIO]:
 
 
 def sync(path: Path) -> None:
-    """Get a file, or the names in a folder, to the disk. Raises OSError."""
+    """Wait until a file's content, or the names in a folder, are on the disk. Raises OSError."""
     fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     try:
         os.fsync(fd)
@@ -159,7 +175,7 @@ def write_status(paths: Paths, status: Mapping[str, object]) -> None:
 
 
 def read_status(paths: Paths) -> dict[str, Any] | None:
-    """What the daemon last wrote, or None if it never did (or the file is not what we write)."""
+    """What the daemon last wrote. None if there is no file, or not one that this version writes."""
     try:
         status = json.loads(paths.status_file.read_bytes())
     except (FileNotFoundError, NotADirectoryError, ValueError, RecursionError):

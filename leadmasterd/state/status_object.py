@@ -1,17 +1,21 @@
-"""The object in `status.json`, as docs/json.md documents it. `leadmasterd status --json` adds `running`."""
+"""The types of the object in `status.json`; docs/json.md explains each key. `status --json` adds `running` to it.
+
+Times are ISO text in UTC.
+"""
 
 from collections.abc import Mapping
 from typing import Any, Literal, NotRequired, TypedDict
 
 
 class Session(TypedDict):
-    """Where the supervisor stands, since when and why."""
+    """The supervisor's phase, since when it lasts, and why."""
 
     phase: str
     since: str
     because: str
-    """The reason as a sentence."""
+    """The reason as a sentence in English."""
     code: str
+    """The reason's code; `values` are those of its sentence."""
     values: Mapping[str, Any]
 
 
@@ -23,14 +27,17 @@ class Account(TypedDict):
 
 
 class Capture(TypedDict):
-    """How complete capture was, since the first link."""
+    """What was captured since the first link, and what may be missing."""
 
     live: int
+    """Messages that came as events."""
     sweep: int
+    """Messages that a backfill found."""
     open_gaps: int
+    """Stretches without live delivery that no backfill has covered yet."""
     last_message_at: str | None
     alive_at: str | None
-    """When a heartbeat last came by the path of messages, with WhatsApp's stream alive."""
+    """When it was last proved that messages would arrive: by a heartbeat, with WhatsApp's stream connected."""
 
 
 class Waiting(TypedDict):
@@ -38,11 +45,12 @@ class Waiting(TypedDict):
 
     conversations: int
     overdue: int
+    """How many of them have waited longer than the target."""
     oldest_since: str | None
 
 
 class Trouble(TypedDict):
-    """What keeps the store from writing."""
+    """What prevents the store from writing."""
 
     code: str
     detail: str
@@ -57,7 +65,7 @@ class Scan(TypedDict):
 
 
 class Job(TypedDict):
-    """A planned job."""
+    """A planned job of the daemon, such as the nightly restart."""
 
     job: str
     at: str
@@ -72,17 +80,19 @@ class PageMember(TypedDict):
 
 
 class Page(TypedDict):
-    """What the page was when it was looked at last."""
+    """What the child last reported of the page (`wire.events.Page`)."""
 
     web_version: str | None
     at: str
+    """When that was."""
     ab: Mapping[str, str | int | float | bool | None]
+    """WhatsApp's A/B switches by name; None: the page does not tell."""
     required: int
     """How many members were looked up."""
     missing: list[PageMember]
     late: list[PageMember]
     new_types: list[str]
-    """Of messages, which this version can't put into words."""
+    """Types of messages that this version can't put into words."""
 
 
 class FeedStatus(TypedDict):
@@ -106,7 +116,7 @@ class FeedStatus(TypedDict):
 
 
 class FeedReport(TypedDict):
-    """What the feeds process writes on its stdout."""
+    """What the feeds process reports to the daemon, as a line on its stdout."""
 
     low_water: int
     """Every feed is done with the events up to this one."""
@@ -120,15 +130,18 @@ class FeedReport(TypedDict):
 
 
 class Status(Session):
-    """The whole object."""
+    """The whole object. Its reason and phase are those of `Session`."""
 
     v: Literal[1]
+    """The version of this format."""
     pid: int
+    """Of the daemon."""
     account: Account | None
     capture: Capture
     waiting: Waiting
     trouble: Trouble | None
     concerns: Mapping[str, str]
+    """Warnings: code -> detail."""
     scan: Scan | None
     counters: Mapping[str, int]
     resources: Mapping[str, int]
