@@ -24,7 +24,7 @@ def auth(shop: Shop) -> Auth:
 
 def test_a_damaged_snapshot_has_a_code_for_programs_and_a_sentence_for_people(shop: Shop, auth: Auth) -> None:
     """A changed file and a missing one have different codes."""
-    snapshot = auth.take(account=None, browser=None, now=NOW)
+    snapshot = auth.take_snapshot(account=None, browser=None, now=NOW)
 
     def listed() -> tuple[bool, str, str | None]:
         [found] = shop.types("auth", "list", "--json").json["snapshots"]

@@ -61,7 +61,7 @@ def test_auth_list_shows_the_time_of_the_business(abroad: Shop) -> None:
     paths = find_paths(None)
     for folder in ("IndexedDB", "Local Storage"):
         (paths.profile / "Default" / folder).mkdir(parents=True)
-    Auth(paths).take(account=None, browser=None, now=datetime.fromisoformat(AT))
+    Auth(paths).take_snapshot(account=None, browser=None, now=datetime.fromisoformat(AT))
     assert "2026-01-21 10:00 (Buenos Aires)  0 MB  good" in abroad.types("auth", "list").out
 
 

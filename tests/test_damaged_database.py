@@ -308,7 +308,9 @@ def keep_snapshot(state: Path) -> None:
     keep_linked_profile(state)
     for folder in SESSION_FOLDERS:
         (state / "auth" / "profile" / folder).mkdir(parents=True)
-    Auth(resolve_paths(None, str(state), "leadmaster.db")).take(account=wire.US, browser=None, now=datetime.now(UTC))
+    Auth(resolve_paths(None, str(state), "leadmaster.db")).take_snapshot(
+        account=wire.US, browser=None, now=datetime.now(UTC)
+    )
     shutil.rmtree(state / "auth" / "profile")
 
 

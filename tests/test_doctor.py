@@ -272,7 +272,7 @@ def linked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Paths:
     monkeypatch.setenv("LEADMASTERD_STATE_DIR", str(state))
     paths = Paths(None, state, state / "leadmaster.db")
     (paths.profile / "Default" / "IndexedDB").mkdir(parents=True)
-    Auth(paths).mark_linked(wire.US, anew=True)
+    Auth(paths).mark_linked(wire.US, just_linked=True)
     for folder in (state, *(each for each in state.rglob("*") if each.is_dir())):
         folder.chmod(0o700)
     return paths

@@ -306,7 +306,7 @@ def filled(shop: Shop) -> Paths:
         (paths.profile / "Default" / folder).mkdir(parents=True)
     auth = Auth(paths)
     auth.mark_linked(chat(0))
-    auth.take(account=chat(0), browser="Chromium 156", now=datetime.now(UTC))
+    auth.take_snapshot(account=chat(0), browser="Chromium 156", now=datetime.now(UTC))
     names = ("leadmasterd", "listener", "whatsapp_web_js", "puppeteer", "browser", "node", "whatsapp_web")
     sections = Sections(
         session=lambda: Session(

@@ -63,7 +63,7 @@ class Dialogue:
         """What it prints for these lines."""
         before = len(self.said)
         for line in lines:
-            self.progress.hears(wire.decoded(line), now=self.now)
+            self.progress.handle(wire.decoded(line), now=self.now)
         return self.said[before:]
 
     def ends(self, line: dict[str, Any]) -> str:
@@ -131,7 +131,7 @@ def test_a_first_sync_that_takes_long_is_waited_for() -> None:
     dialogue = Dialogue()
     dialogue.hears(HELLO, WINDOW, AUTHENTICATED)
     dialogue.now = 61
-    dialogue.progress.waits(now=dialogue.now)
+    dialogue.progress.tick(now=dialogue.now)
     assert dialogue.said[-1] == "Still at it."
     dialogue.now = 400
     assert dialogue.hears(READY) != []

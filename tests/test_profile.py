@@ -49,7 +49,7 @@ def session_text(where: Paths) -> set[str]:
 def test_a_snapshot_holds_the_session_only_and_can_be_verified(where: Paths) -> None:
     """It has no caches, a hash for each file, and is readable by its owner only."""
     auth = Auth(where)
-    snapshot = auth.take(account=ACCOUNT, browser="Chrome/156", now=NOW)
+    snapshot = auth.take_snapshot(account=ACCOUNT, browser="Chrome/156", now=NOW)
     auth.verify(snapshot)
     assert snapshot.files == 4
     assert not (snapshot.path / "Default" / "Cache").exists()
@@ -62,7 +62,7 @@ def test_three_snapshots_are_kept_newest_first(where: Paths) -> None:
     """A fourth removes the oldest."""
     auth = Auth(where)
     for day in range(5):
-        auth.take(account=ACCOUNT, browser=None, now=NOW + timedelta(days=day))
+        auth.take_snapshot(account=ACCOUNT, browser=None, now=NOW + timedelta(days=day))
     assert [each.made_at[:10] for each in auth.snapshots()] == ["2026-11-27", "2026-11-26", "2026-11-25"]
 
 
@@ -71,10 +71,10 @@ def test_a_clock_that_is_set_back_makes_no_new_snapshot_the_oldest(where: Paths,
     """It would go at once where three are there, and an old session would be restored before it."""
     auth = Auth(where)
     for day in range(3):
-        auth.take(account=ACCOUNT, browser=None, now=NOW + timedelta(days=day))
+        auth.take_snapshot(account=ACCOUNT, browser=None, now=NOW + timedelta(days=day))
     for text in ("second", "third"):
         write_session(where, text)
-        taken = auth.take(account=ACCOUNT, browser=None, now=NOW - behind)
+        taken = auth.take_snapshot(account=ACCOUNT, browser=None, now=NOW - behind)
         assert auth.newest_good(account=ACCOUNT) == taken
         assert len(auth.snapshots()) == 3
     assert taken.made_at[:10] == (NOW - behind).date().isoformat()
@@ -85,16 +85,16 @@ def test_a_clock_that_is_set_back_makes_no_new_snapshot_the_oldest(where: Paths,
 def test_a_snapshot_from_the_last_moment_there_is_stops_no_other(where: Paths) -> None:
     """No name is later."""
     auth = Auth(where)
-    auth.take(account=ACCOUNT, browser=None, now=datetime.max.replace(tzinfo=UTC))
-    assert auth.take(account=ACCOUNT, browser=None, now=NOW) in auth.snapshots()
+    auth.take_snapshot(account=ACCOUNT, browser=None, now=datetime.max.replace(tzinfo=UTC))
+    assert auth.take_snapshot(account=ACCOUNT, browser=None, now=NOW) in auth.snapshots()
 
 
 @pytest.mark.parametrize("damage", ["changed", "shortened", "removed"])
 def test_a_damaged_snapshot_is_never_restored(where: Paths, damage: str) -> None:
     """It is named, and the next older one is used."""
     auth = Auth(where)
-    older = auth.take(account=ACCOUNT, browser=None, now=NOW)
-    newer = auth.take(account=ACCOUNT, browser=None, now=NOW + timedelta(days=1))
+    older = auth.take_snapshot(account=ACCOUNT, browser=None, now=NOW)
+    newer = auth.take_snapshot(account=ACCOUNT, browser=None, now=NOW + timedelta(days=1))
     file = newer.path / SESSION_FOLDERS[0] / "leveldb" / "000001.log"
     match damage:
         case "changed":
@@ -114,7 +114,7 @@ def test_a_damaged_snapshot_is_never_restored(where: Paths, damage: str) -> None
 def test_a_restore_brings_the_session_back_and_keeps_the_broken_one(where: Paths) -> None:
     """The replaced profile is in quarantine with the reason."""
     auth = Auth(where)
-    snapshot = auth.take(account=ACCOUNT, browser=None, now=NOW)
+    snapshot = auth.take_snapshot(account=ACCOUNT, browser=None, now=NOW)
     write_session(where, "broken")
     auth.restore(snapshot, now=NOW, why="it would not open")
     assert session_text(where) == {"first"}
@@ -127,7 +127,7 @@ def test_a_restore_brings_the_session_back_and_keeps_the_broken_one(where: Paths
 def test_another_accounts_snapshot_is_no_good(where: Paths) -> None:
     """The session of a previous number must not come back."""
     auth = Auth(where)
-    auth.take(account="5491155550200@c.us", browser=None, now=NOW)
+    auth.take_snapshot(account="5491155550200@c.us", browser=None, now=NOW)
     assert auth.newest_good(account=ACCOUNT) is None
 
 
@@ -137,7 +137,7 @@ def test_a_snapshot_that_was_interrupted_is_none(where: Paths) -> None:
     leftover = where.profile.parent / "snapshots" / ".20261101T000000.000000Z"
     leftover.mkdir(parents=True)
     assert auth.snapshots() == []
-    auth.take(account=None, browser=None, now=NOW)
+    auth.take_snapshot(account=None, browser=None, now=NOW)
     assert not leftover.exists()
     assert len(auth.snapshots()) == 1
 
@@ -146,7 +146,7 @@ def test_no_snapshot_of_a_profile_without_a_session(tmp_path: Path) -> None:
     """There is nothing to copy, and the result says so."""
     auth = Auth(resolve_paths(None, str(tmp_path), "leadmaster.db"))
     with pytest.raises(CannotUseSnapshot, match="scan first"):
-        auth.take(account=None, browser=None, now=NOW)
+        auth.take_snapshot(account=None, browser=None, now=NOW)
 
 
 def test_profiles_that_never_were_linked_push_no_linked_one_out(where: Paths) -> None:
@@ -263,7 +263,7 @@ def test_a_restored_session_is_still_known_to_be_a_newer_browsers(where: Paths) 
     """The snapshot holds the session's folders only, and its manifest the version."""
     auth = Auth(where)
     auth.mark_linked(ACCOUNT)
-    snapshot = auth.take(account=ACCOUNT, browser="Chromium 151.0.1.2", now=NOW)
+    snapshot = auth.take_snapshot(account=ACCOUNT, browser="Chromium 151.0.1.2", now=NOW)
     auth.restore(snapshot, now=NOW, why="test")
     assert auth.used_by() == "Chromium 151.0.1.2"
 

@@ -153,7 +153,7 @@ def run_snapshot(arguments: argparse.Namespace) -> int:
         text = _("The listener stops briefly for a snapshot and starts again; see `leadmasterd history`.")
         return _report(arguments, text, Done(code="requested", values={}))
     with locked(paths) as auth:
-        snapshot = auth.take(account=auth.linked_account(), browser=None, now=datetime.now(UTC))
+        snapshot = auth.take_snapshot(account=auth.linked_account(), browser=None, now=datetime.now(UTC))
     text = _("Took the snapshot {name}.").format(name=snapshot.name)
     return _report(arguments, text, Done(code="taken", values={"name": snapshot.name}))
 

@@ -89,7 +89,7 @@ class BrowserProfile:
         self._restore_tried = False
         self.linked_elsewhere_at = None
         try:
-            self._auth.mark_linked(account, anew=fresh)
+            self._auth.mark_linked(account, just_linked=fresh)
         except OSError as error:
             log.warning("cannot mark the profile as linked: %s", error, extra={"action": "profile_unmarked"})
         else:
@@ -137,7 +137,10 @@ class BrowserProfile:
             return
         try:
             snapshot = await asyncio.to_thread(
-                self._auth.take, account=self._auth.linked_account(), browser=self._browser, now=datetime.now(UTC)
+                self._auth.take_snapshot,
+                account=self._auth.linked_account(),
+                browser=self._browser,
+                now=datetime.now(UTC),
             )
         except (OSError, CannotUseSnapshot) as error:
             log.warning("no snapshot: %s", error, extra={"action": "no_snapshot"})

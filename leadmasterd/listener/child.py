@@ -1,7 +1,7 @@
 """One life of the Node child: started, read line by line, sent commands, and stopped for good.
 
-The pipes are our own, because asyncio's `wait()` on its pipes waits until nobody holds them: an orphaned Chromium
-would keep it waiting for a dead child. With ours, exit, end of file and lines stay three separate facts.
+The pipes are our own, because asyncio's `wait()` on its own pipes waits until nobody holds them: an orphaned Chromium
+would keep it waiting for a dead child. With ours, the exit, the end of the pipe and its lines are independent events.
 """
 
 import asyncio
@@ -26,16 +26,20 @@ from leadmasterd.wire import decode
 
 ENTRY: Final = Path(__file__).resolve().parent.parent.parent / "node_listener" / "src" / "main.js"
 NODE_HEAP: Final = 256
-"""MiB, three times what was needed at most: 81 MB for 1,000 live messages of 20 KB at once, 78 MB for 5,000 of 1 KB,
-29 MB for a sweep of 20,000 into a pipe that nobody read for half a minute. Node's own limit grows with the machine."""
+"""The limit of Node's heap in MiB. It is three times the most that was needed: 81 MB for 1,000 live messages of 20 KB
+at once, 78 MB for 5,000 of 1 KB, 29 MB for a sweep of 20,000 into a pipe that nobody read for half a minute. Node's own
+limit grows with the machine."""
 NODE_YOUNG: Final = 2
-"""MiB of each half of the space for new objects, which Node lets grow to 16 and keeps. With 2 it takes some 10 MB less
-when idle, and no more processor time for a sweep (1.28 s for 5,000 messages with 2, 4 and 16; 1.36 s with 1)."""
+"""MiB of each half of Node's space for new objects, which by default grows to 16 and stays. With 2 Node takes some
+10 MB less when idle, and no more processor time for a sweep (1.28 s for 5,000 messages with 2, 4 and 16; 1.36 s with
+1)."""
 _ARENAS: Final = {"MALLOC_ARENA_MAX": "1"}
-"""glibc gives each thread a part of the heap of its own and keeps what is free there: 1.5 MB of Node when idle."""
+"""By default glibc gives each thread its own part of the heap and keeps what is free there: 1.5 MB in an idle Node."""
 _PIPE_BYTES: Final = 1 << 20
 _DRAIN_SECONDS: Final = 1.0
-_HIGH_WATER: Final = 1 << 20
+"""How long `stop` waits for the pipe's end before it kills what still holds it."""
+_MOST_UNSENT: Final = 1 << 20
+"""Bytes of commands that wait for a child that does not read."""
 
 
 class CannotStart(Exception):
@@ -43,7 +47,7 @@ class CannotStart(Exception):
 
 
 class Child:
-    """A running child. Made by `start`; `exited` is done with its exit code as soon as the process is gone."""
+    """A running child. Create one with `start`, and end it with `stop`."""
 
     def __init__(self, process: asyncio.subprocess.Process, marker: str) -> None:
         self.process = process
@@ -52,11 +56,13 @@ class Child:
         self.exited: asyncio.Task[int] = asyncio.create_task(  # noqa: TID251 - held here, awaited by `stop`
             process.wait(), name="waiting for the child's exit"
         )
+        """Its result is Node's exit code, as soon as Node is gone; others of its tree may still live."""
         self._reader: LineReader
         self._stdout: asyncio.ReadTransport
         self._stdin: asyncio.WriteTransport
         self._paused = False
         self.ended_well = False
+        """Set by `stop`: Node exited by itself with status 0 when it was asked, so the profile is whole."""
 
     @classmethod
     async def start(
@@ -69,7 +75,10 @@ class Child:
         on_oversize: Callable[[bytes, int], None],
         on_cut: Callable[[bytes], None],
     ) -> "Child":
-        """Spawn it in a session of its own, so that Ctrl-C reaches only us. Raises CannotStart."""
+        """Spawn a child in a session of its own, so that Ctrl-C reaches only us. Raises CannotStart.
+
+        `marker`: of its processes (`tree.marker_of`). The callbacks are those of `LineReader`.
+        """
         loop = asyncio.get_running_loop()
         out_read, out_write = os.pipe()
         in_read, in_write = os.pipe()
@@ -102,55 +111,50 @@ class Child:
 
     @property
     def ended(self) -> "asyncio.Future[None]":
-        """Done when everybody who could write to its stdout is gone, and all that was written has been read."""
+        """Done when no process can write to its stdout any more, and everything written has been read."""
         return self._reader.closed
 
     def send(self, type_: str, **fields: object) -> None:
-        """Send a command. It is lost if the child no longer reads; the supervisor will replace that child."""
-        if not self._stdin.is_closing() and self._stdin.get_write_buffer_size() < _HIGH_WATER:
+        """Send a command (`decode.command`). Dropped if the child no longer reads: the supervisor will replace it."""
+        if not self._stdin.is_closing() and self._stdin.get_write_buffer_size() < _MOST_UNSENT:
             self._stdin.write(decode.command(type_, **fields))
 
     @property
     def reading_paused(self) -> bool:
-        """Whether we, and not the child, are why no line comes."""
+        """Whether no line comes because we do not read."""
         return self._paused
 
     def pause_reading(self) -> None:
-        """Let the pipe fill up: the child then queues, and drops what a sweep can backfill."""
+        """Read no more lines for now. When the pipe is full, the child queues, then drops what a backfill can fetch."""
         if not self._paused and not self._stdout.is_closing():
             self._stdout.pause_reading()
             self._paused = True
 
     def resume_reading(self) -> None:
-        """Read on after `pause_reading`."""
+        """Read lines again after `pause_reading`."""
         if self._paused and not self._stdout.is_closing():
             self._stdout.resume_reading()
             self._paused = False
 
     async def stop(self, timing: Timing) -> None:
-        """Ask, insist, kill, verify. Safe when the child is dead already, and idempotent.
+        """End the whole tree: ask the child to stop, then SIGTERM, then SIGKILL until no process is left.
 
-        Afterwards `ended_well` says whether it left by itself when asked, so that its profile is whole. Lines are read
-        until the end, so nothing that was written before the stop is lost.
+        Sets `ended_well`. Lines are read to the end of the pipe, so nothing that was written before is lost. May be
+        called again, and for a child that is dead already.
         """
         self.resume_reading()
         self.send("stop")
         was_alive = not self.exited.done()
-        if await self._ends_within(timing.stop_ask):
-            self.ended_well = self.exited.result() == 0 if was_alive else self.ended_well
+        if await self._exits_within(timing.stop_ask):
+            if was_alive:  # else it has not ended because it was asked
+                self.ended_well = self.exited.result() == 0
         else:
-            tree.signal_all(await self._members(), signal.SIGTERM)
-            await self._ends_within(timing.stop_term)
+            tree.signal_all(await self._live_processes(), signal.SIGTERM)
+            await self._exits_within(timing.stop_term)
         with contextlib.suppress(TimeoutError):  # another process may still hold the write end
             async with asyncio.timeout(_DRAIN_SECONDS):
                 await asyncio.shield(self._reader.closed)
-        loop = asyncio.get_running_loop()
-        deadline = loop.time() + timing.stop_kill
-        while members := await self._members():
-            tree.signal_all(members, signal.SIGKILL)
-            if loop.time() > deadline:
-                break
-            await asyncio.sleep(0.02)
+        await self._kill_all(within=timing.stop_kill)
         for transport in (self._stdin, self._stdout):
             if not transport.is_closing():
                 transport.close()
@@ -160,11 +164,21 @@ class Child:
                 await asyncio.shield(self.exited)
         await asyncio.to_thread(tree.reap_orphans, frozenset({self.pid}))
 
-    async def _members(self) -> list[psutil.Process]:
+    async def _kill_all(self, *, within: float) -> None:
+        """Kill what is left of the tree until nothing is. Gives up after so many seconds."""
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + within
+        while processes := await self._live_processes():
+            tree.signal_all(processes, signal.SIGKILL)
+            if loop.time() > deadline:
+                break
+            await asyncio.sleep(0.02)
+
+    async def _live_processes(self) -> list[psutil.Process]:
         return await asyncio.to_thread(tree.find_ours, self.marker, since=self._born)
 
-    async def _ends_within(self, seconds: float) -> bool:
-        """True when Node is gone and everything of its tree as well."""
+    async def _exits_within(self, seconds: float) -> bool:
+        """Whether Node exits in this time. Others of its tree may still live then."""
         try:
             async with asyncio.timeout(seconds):
                 await asyncio.shield(self.exited)
@@ -174,7 +188,10 @@ class Child:
 
 
 def _created(pid: int) -> float:
-    """Its creation time by psutil, which counts from the boot's whole second: up to a second before our own clock."""
+    """When a process was created, in seconds since 1970; a second ago if it is gone already.
+
+    By psutil, as `tree.find_ours` compares it: psutil's times may be up to a second before those of `time.time`.
+    """
     try:
         return psutil.Process(pid).create_time()
     except psutil.Error:  # it has exited already
@@ -182,14 +199,15 @@ def _created(pid: int) -> float:
 
 
 def command_for(node: Path, marker: str) -> list[str]:
-    """The child's command line."""
+    """The child's command line. `marker`: `tree.marker_of`."""
     return [str(node), str(ENTRY), f"--instance={marker}"]
 
 
 def environment_for(options: Mapping[str, object]) -> dict[str, str]:
-    """The child's environment: ours without our settings, plus its options as one JSON object and bounds of memory.
+    """The child's environment: ours without leadmasterd's settings, its options as JSON, and limits for its memory.
 
-    NODE_OPTIONS of our own environment come last, and so hold; MALLOC_ARENA_MAX of it holds too.
+    `options`: `options.child_options`. What our own environment has in NODE_OPTIONS and MALLOC_ARENA_MAX takes
+    precedence over these limits.
     """
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("LEADMASTERD_")}
     inherited.pop("NOTIFY_SOCKET", None)

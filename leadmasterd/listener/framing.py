@@ -1,6 +1,7 @@
-"""Lines out of a pipe, with an upper bound: asyncio's own `readline` fails on long lines and returns their tails.
+"""Splits what comes out of a pipe into lines of bounded length.
 
-Lines, the end of the file and the child's exit are three facts that come in any order; this is the first two.
+asyncio's own `readline` fails on long lines and then returns their tails. Lines, the end of the pipe and the child's
+exit come in any order; this module is about the first two.
 """
 
 import asyncio
@@ -10,11 +11,7 @@ from leadmasterd.wire.decode import MAX_LINE
 
 
 class LineReader(asyncio.Protocol):
-    """Frames a pipe. `on_lines` gets the complete lines of one read; `on_oversize` the head and length of a longer one.
-
-    `on_cut` gets what came after the last newline when the pipe ends: a line cut by the child's death. Then `closed` is
-    done.
-    """
+    """Splits a pipe's bytes into lines, which it gives to the callbacks without their newlines."""
 
     def __init__(
         self,
@@ -23,14 +20,21 @@ class LineReader(asyncio.Protocol):
         on_cut: Callable[[bytes], None],
         max_line: int = MAX_LINE,
     ) -> None:
+        """`on_lines` gets the complete lines of one read; `on_oversize` the first bytes and the length of a longer one.
+
+        `on_cut` gets what came after the last newline when the pipe ends: a line cut off by the child's death.
+        `max_line`: bytes.
+        """
         self._on_lines = on_lines
         self._on_oversize = on_oversize
         self._on_cut = on_cut
         self._max = max_line
         self._buffer = b""
         self._skipped = 0
-        self._head = b""
+        """How many bytes of an oversized line were dropped, whose end has not come yet; 0: there is no such line."""
+        self._skipped_head = b""
         self.closed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        """Done when the pipe has ended and every callback was called."""
 
     def data_received(self, data: bytes) -> None:
         """Split into lines. An unfinished one is buffered, or skipped to its end when it grows too long."""
@@ -39,7 +43,7 @@ class LineReader(asyncio.Protocol):
             if end < 0:
                 self._skipped += len(data)
                 return
-            self._on_oversize(self._head, self._skipped + end)
+            self._on_oversize(self._skipped_head, self._skipped + end)
             self._skipped = 0
             data = data[end + 1 :]
         if self._buffer and b"\n" not in data and len(self._buffer) + len(data) <= self._max:
@@ -52,18 +56,21 @@ class LineReader(asyncio.Protocol):
         if lines:
             self._on_lines(lines)
         if len(rest) > self._max:
-            self._skipped, self._head, self._buffer = len(rest), rest[:200], b""
+            self._skipped = len(rest)
+            self._skipped_head = rest[:200]
+            self._buffer = b""
 
     def _without_oversized(self, lines: list[bytes]) -> list[bytes]:
+        """Report the oversized ones of these lines, and return the others."""
         for line in lines:
             if len(line) > self._max:
                 self._on_oversize(line[:200], len(line))
         return [line for line in lines if len(line) <= self._max]
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """The last writer is gone."""
+        """The pipe has ended, as nobody holds it for writing any more: report an unfinished line, and set `closed`."""
         if self._skipped:
-            self._on_oversize(self._head, self._skipped)
+            self._on_oversize(self._skipped_head, self._skipped)
         elif self._buffer:
             self._on_cut(self._buffer)
         self._buffer = b""

@@ -1,7 +1,8 @@
-"""Linking an account in a browser window, where a person can answer what WhatsApp asks: the scan, and a passkey.
+"""Links an account in a browser window, where a person can answer what WhatsApp asks for: a scan, and a passkey.
 
-The child is the daemon's own, with the same guard in the page and a profile of its own; nothing is captured. It lives
-until the account is linked and its recent history complete, so that the session can go to another machine.
+It runs the same child as the daemon, with the same guard in the page, but with a new profile and without capturing
+anything. The child lives until the account is linked and its recent history is complete, so that the session can be
+moved to another machine (`session_file`).
 """
 
 import asyncio
@@ -35,41 +36,43 @@ from leadmasterd.wire.events import (
 )
 
 HISTORY_LIMIT: Final = 1800.0
-"""Seconds from ready. The page fetches the recent history of a new link in chunks for many minutes, and some builds do
-not tell when it is complete."""
+"""How long to wait for the recent history, in seconds from ready. After a new link the page fetches it in chunks for
+many minutes, and some builds do not tell when it is complete."""
 _STOPPING: Final = replace(Timing(), stop_ask=20.0)
-"""No hurry: a browser that is killed may leave a torn profile, and Node itself gives it ten seconds."""
+"""A browser that is killed may leave a torn profile, and Node itself gives it ten seconds: so this waits longer."""
 _SAY_EVERY: Final = 60.0
-"""Seconds after which a person is told that it still goes on."""
+"""Seconds of silence after which a person is told that it still goes on."""
 
 History = Literal["complete", "incoming", "unknown"]
 
 
 @dataclass(frozen=True, slots=True)
 class Linked:
-    """A linked session. `history`: `unknown` if the page did not tell, and the limit has passed."""
+    """A linked session. `account`: its id by phone number; `browser`: the browser's version, if it is known."""
 
     account: str
     browser: str | None
     history: History
+    """Whether the recent history is there; `unknown` if the page did not tell in time."""
     at: datetime
     """When the phone accepted the link."""
 
 
 class Progress:
-    """Follows the child's lines, tells a person in sentences, and knows when it is done. Does no I/O.
+    """Follows the child's lines until the account is linked, and tells a person in sentences. Does no I/O itself.
 
-    `limit`: seconds that the history may take; all times are seconds of one monotonic clock.
+    The parameter `now` is everywhere the time in seconds of one monotonic clock.
     """
 
     def __init__(
         self, say: Callable[[str], None], *, limit: float, clock: Callable[[], datetime] = lambda: datetime.now(UTC)
     ) -> None:
+        """`say` gets each sentence. `limit`: seconds that the history may take. `clock`: the time of day."""
         self._say = say
         self._limit = limit
         self._clock = clock
-        self._window = False
-        self._scan_asked = False
+        self._window_is_open = False
+        self._asked_for_scan = False
         self._accepted_at: datetime | None = None
         self._passkey_told: tuple[str, str | None] | None = None
         self._account: str | None = None
@@ -78,22 +81,23 @@ class Progress:
         self._ready_at = 0.0
         self._said_at = 0.0
         self.result: Linked | None = None
+        """Set when it is done."""
 
     @property
     def linked(self) -> bool:
-        """Whether the phone lists this device by now."""
+        """Whether the phone has accepted the link, so that it lists this device."""
         return self._accepted_at is not None
 
-    def hears(self, event: Event, *, now: float) -> None:
-        """The next line. Raises Refused when it ends in vain."""
+    def handle(self, event: Event, *, now: float) -> None:
+        """Take in the child's next line. Raises Refused when linking has failed."""
         match event:
             case Hello(versions=versions):
                 self._browser = versions.get("browser")
             case BrowserStarted():
-                self._window = True
+                self._window_is_open = True
                 self._tell(_("A browser window is open. Leave it open, and open no chat in it."), now)
-            case Qr() if not self._scan_asked:
-                self._scan_asked = True
+            case Qr() if not self._asked_for_scan:
+                self._asked_for_scan = True
                 how = _(
                     "On the phone: WhatsApp > Settings > Linked devices > Link a device; scan the code in the window."
                 )
@@ -108,30 +112,31 @@ class Progress:
             case Heartbeat(history=history) if self._account:
                 self._heartbeat(history, self._account, now)
             case Banned():
-                raise self.ended(
+                raise self.failure(
                     _("WhatsApp has banned this number temporarily; wait until the phone says that it is over")
                 )
             case Disconnected(reason="LOGOUT"):
-                raise self.ended(_("WhatsApp has ended the link; look at what the phone says"))
+                raise self.failure(_("WhatsApp has ended the link; look at what the phone says"))
             case Bye(reason=reason, detail=detail):
-                raise self._gone(reason, detail)
+                raise self._child_ended(reason, detail)
             case _:
-                self.waits(now=now)
+                self.tick(now=now)
 
-    def waits(self, *, now: float) -> None:
-        """Time has passed."""
+    def tick(self, *, now: float) -> None:
+        """Time has passed: say that it still goes on, if the phone has accepted and nothing was said for a while."""
         if self._accepted_at and now - self._said_at >= _SAY_EVERY:
             since = round((now - self._ready_at) / 60) if self._account else 0
             self._tell(_("Still at it, for {n} min.").format(n=since) if since else _("Still at it."), now)
 
-    def ended(self, why: str, kind: type[LeadmasterdError] = Refused) -> LeadmasterdError:
-        """What to tell when it ends before it is done."""
+    def failure(self, why: str, kind: type[LeadmasterdError] = Refused) -> LeadmasterdError:
+        """The error, of this kind, to raise when it ends before it is done. It says what to do next."""
         again = _("run `leadmasterd auth pair` again")
         if self._accepted_at:
             again = _("remove the new device on the phone (Linked devices), then {again}").format(again=again)
         return kind(_("cannot pair: {why}; {again}").format(why=why, again=again))
 
     def _passkey(self, event: Passkey, now: float) -> None:
+        """Tell a person what a step of the passkey wants of them. A step that is reported again is told once."""
         if (event.step, event.code) == self._passkey_told:
             return
         self._passkey_told = event.step, event.code
@@ -148,6 +153,7 @@ class Progress:
                 pass
 
     def _ready(self, account: str, now: float) -> None:
+        """The account is linked. This comes once a page load; the first one starts the wait for the history."""
         self._accepted_at = self._accepted_at or self._clock()
         if self._account is None:
             self._ready_at = now
@@ -158,11 +164,12 @@ class Progress:
         self._account = account
 
     def _heartbeat(self, history: str | None, account: str, now: float) -> None:
+        """Set `result` once the history is complete, or has taken too long. `history`: as in `events.Heartbeat`."""
         if history == "complete":
             self._history = "complete"
             self._tell(_("The recent history is complete."), now)
         elif now - self._ready_at < self._limit:
-            self.waits(now=now)
+            self.tick(now=now)
             return
         elif history == "incoming":
             self._history = "incoming"
@@ -172,20 +179,20 @@ class Progress:
         at = self._accepted_at or self._clock()
         self.result = Linked(account, self._browser, self._history, at)
 
-    def _gone(self, reason: str, detail: str | None) -> LeadmasterdError:
-        """By the reason of the child's last line."""
+    def _child_ended(self, reason: str, detail: str | None) -> LeadmasterdError:
+        """The error for a child that has ended. `reason`, `detail`: of its last line (`events.Bye`)."""
         match reason:
-            case "browser_gone" | "page_closed" if self._window:
-                return self.ended(_("the window was closed too early"))
+            case "browser_gone" | "page_closed" if self._window_is_open:
+                return self.failure(_("the window was closed too early"))
             case "page_crashed":
-                return self.ended(_("the page crashed"))
+                return self.failure(_("the page crashed"))
             case "logged_out":
-                return self.ended(_("WhatsApp has ended the link; look at what the phone says"))
-            case "browser_failed" | "browser_gone" | "initialize_failed" if not self._window:
+                return self.failure(_("WhatsApp has ended the link; look at what the phone says"))
+            case "browser_failed" | "browser_gone" | "initialize_failed" if not self._window_is_open:
                 said = printable(detail or reason)
-                return self.ended(_("the browser opened no window here ({said})").format(said=said))
+                return self.failure(_("the browser opened no window here ({said})").format(said=said))
             case _:
-                return self.ended(_("the browser ended ({said})").format(said=printable(detail or reason)))
+                return self.failure(_("the browser ended ({said})").format(said=printable(detail or reason)))
 
     def _tell(self, sentence: str, now: float) -> None:
         self._said_at = now
@@ -193,14 +200,15 @@ class Progress:
 
 
 def number(account: str) -> str:
-    """The phone number of a chat id, safe to print."""
+    """The part of a chat id before the server, safe to print: of `…@c.us` the phone number."""
     return printable(account.partition("@")[0])
 
 
 async def link(settings: Settings, *, node: Path, browser: Path, profile: Path, say: Callable[[str], None]) -> Linked:
-    """Open the window, and close the browser when the account is linked; its profile is then whole.
+    """Link an account in a new window with this profile, and close the browser, so that the profile is whole.
 
-    Raises Refused, or Interrupted when it is cancelled, with one sentence; no process of it is left then.
+    `say` gets sentences for the person. Raises Refused, or Interrupted when it is cancelled. In any case no process is
+    left. Makes this process a subreaper (`tree`).
     """
     tree.become_subreaper()
     marker = tree.marker_of(profile)
@@ -227,23 +235,24 @@ async def link(settings: Settings, *, node: Path, browser: Path, profile: Path, 
     try:
         linked = await _follow(inbox, progress)
     except asyncio.CancelledError:
-        raise progress.ended(_("it was interrupted"), Interrupted) from None
+        raise progress.failure(_("it was interrupted"), Interrupted) from None
     finally:
         await child.stop(_STOPPING)
     if not child.ended_well:
-        raise progress.ended(_("the browser did not close in good order, so its session may be torn"))
+        raise progress.failure(_("the browser did not close in good order, so its session may be torn"))
     return linked
 
 
 async def _follow(inbox: asyncio.Queue[Event | None], progress: Progress) -> Linked:
+    """Give the child's events to `progress` until it has a result. None in the queue: the child's pipe has ended."""
     while progress.result is None:
         try:
             async with asyncio.timeout(_SAY_EVERY):
                 event = await inbox.get()
         except TimeoutError:
-            progress.waits(now=time.monotonic())
+            progress.tick(now=time.monotonic())
         else:
             if event is None:
-                raise progress.ended(_("the listener ended without a word; `leadmasterd doctor` may say why"))
-            progress.hears(event, now=time.monotonic())
+                raise progress.failure(_("the listener ended without a word; `leadmasterd doctor` may say why"))
+            progress.handle(event, now=time.monotonic())
     return progress.result

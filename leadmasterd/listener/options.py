@@ -1,4 +1,4 @@
-"""What the Node child is told at its start: one object, described in docs/protocol.md."""
+"""The options that the Node child gets at its start: one JSON object, described in docs/protocol.md."""
 
 import os
 from pathlib import Path
@@ -9,7 +9,11 @@ from leadmasterd.settings.plain import PlainSettings
 def child_options(
     settings: PlainSettings, *, profile: Path, browser: Path, instance: str, headless: bool = True
 ) -> dict[str, object]:
-    """`instance`: the marker on the command lines of its processes. Not `headless`: the browser opens a window."""
+    """The child's options, from the settings and these.
+
+    `instance`: the marker on the command lines of its processes (`tree.marker_of`). `headless`: False opens a window,
+    in which a person scans; then no pairing code is asked for.
+    """
     listener, timing = settings.listener, settings.timing
     return {
         "profile": str(profile.resolve()),

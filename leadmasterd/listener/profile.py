@@ -1,12 +1,12 @@
-"""The WhatsApp session on disk: the live profile, snapshots of it, and what was set aside.
+"""The WhatsApp session on disk: the live profile, snapshots of it, and quarantined profiles.
 
     auth/profile             the live browser profile
     auth/snapshots/<time>    IndexedDB and Local Storage of it, and a manifest with hashes
     auth/quarantine/<time>   whole profiles that were logged out or would not open
 
-A copy of a running profile is torn, so callers do all of this only while no process of the listener lives. A restore
-is a last resort: it takes WhatsApp's keys back in time, so some messages may arrive twice or unreadable. It beats a
-scan in the middle of the night, and it is tried once.
+A copy of a running profile is torn, so callers do all of this only while no process of the listener lives. They also
+decide when to do it (`daemon.profile`, `auth` commands). A restore is a last resort: it takes WhatsApp's keys back in
+time, so some messages may arrive twice or unreadable. It beats a scan in the middle of the night, and is tried once.
 """
 
 import contextlib
@@ -51,37 +51,44 @@ CACHE_FOLDERS: Final = (
     "component_crx_cache",
     "Crashpad",
 )
-"""What the browser rebuilds. IndexedDB, the part that grows with messages, is not among them: it is the link."""
+"""What the browser creates again when it is missing. IndexedDB grows too, but it is the session, so it is not here."""
 _USER_DATA: Final = "--user-data-dir="
 _OUR_HOST: Final = "leadmasterd"
-"""In a lock of ours, where Chromium writes the host's name."""
+"""What a lock of ours has where Chromium writes the host's name."""
 SINGLETONS: Final = ("SingletonLock", "SingletonSocket", "SingletonCookie")
+"""Files by which Chromium makes sure that one browser at a time has a profile open."""
 KEEP_SNAPSHOTS: Final = 3
 KEEP_QUARANTINED: Final = 2
 QUARANTINE_DAYS: Final = 30
 _MANIFEST: Final = "manifest.json"
 _LINKED: Final = "leadmasterd-linked"
+"""A file in the profile: the account that it is linked to. Its time is that of the link."""
 _ELSEWHERE: Final = "leadmasterd-linked-elsewhere"
+"""A file in an imported profile: when it was linked on another computer (ISO)."""
 _BROWSER: Final = "leadmasterd-browser"
-"""The newest browser that has opened the profile. Chromium's own note of it is `Last Version`; its headless shell keeps
-none."""
+"""A file in the profile: the version of the newest browser that has opened it. Chromium writes one too (`Last
+Version`), but its headless shell does not."""
 
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """A snapshot that has a manifest. `verify` checks whether its files still match it."""
+    """A snapshot, as its manifest describes it. `Auth.verify` checks whether the files still match it."""
 
     name: str
     path: Path
     made_at: str
     account: str | None
+    """Whose session it is, if that was known."""
     browser: str | None
+    """The version of the browser that had used it, if that was known."""
     files: int
+    """How many there are."""
     size: int
+    """In bytes."""
 
 
 class Auth:
-    """The auth directory of one state directory."""
+    """The session (profile, snapshots, quarantine) in one state directory."""
 
     def __init__(self, places: Paths) -> None:
         self._profile = places.profile
@@ -91,7 +98,7 @@ class Auth:
     # ------------------------------------------------------------------ snapshots
 
     def snapshots(self) -> list[Snapshot]:
-        """Newest first. A folder without a readable manifest (a copy that was interrupted) is not one."""
+        """All snapshots, the newest first. A folder without a readable manifest, as of an interrupted copy, is none."""
         found = []
         for path in self._snapshots.glob("*/") if self._snapshots.is_dir() else ():
             with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
@@ -109,8 +116,12 @@ class Auth:
                 )
         return sorted(found, key=lambda snapshot: snapshot.name, reverse=True)
 
-    def take(self, *, account: str | None, browser: str | None, now: datetime) -> Snapshot:
-        """Copy the session of the live profile, whole or not at all. Raises CannotUseSnapshot, OSError."""
+    def take_snapshot(self, *, account: str | None, browser: str | None, now: datetime) -> Snapshot:
+        """Copy the session of the live profile, completely or not at all, and delete old snapshots beyond the limit.
+
+        `account`, `browser`: whose session it is, and the browser's version, for the manifest. Raises CannotUseSnapshot
+        if there is no session, and OSError.
+        """
         sources = [self._profile / folder for folder in SESSION_FOLDERS]
         if missing := [source for source in sources if not source.is_dir()]:
             raise CannotUseSnapshot(
@@ -141,14 +152,15 @@ class Auth:
         except BaseException:
             shutil.rmtree(unfinished, ignore_errors=True)
             raise
-        found = {each.name: each for each in self.snapshots()}
-        taken = found.pop(name)
-        for old in [*found.values()][KEEP_SNAPSHOTS - 1 :]:
+        by_name = {snapshot.name: snapshot for snapshot in self.snapshots()}
+        taken = by_name.pop(name)
+        others = list(by_name.values())
+        for old in others[KEEP_SNAPSHOTS - 1 :]:
             shutil.rmtree(old.path, ignore_errors=True)
         return taken
 
     def verify(self, snapshot: Snapshot) -> None:
-        """Compare every file with the manifest. Raises CannotUseSnapshot with the first that differs."""
+        """Compare every file with the manifest. Raises CannotUseSnapshot at the first that is missing or differs."""
         try:
             files = _read_manifest(snapshot.path)["files"]
             for relative, noted in files.items():
@@ -167,7 +179,10 @@ class Auth:
             ) from error
 
     def newest_good(self, *, account: str | None) -> Snapshot | None:
-        """The newest that verifies and belongs to this account (or to an unknown one)."""
+        """The newest snapshot that verifies and is this account's, or an unknown one's; None if there is none.
+
+        `account`: None accepts any. Damaged ones are logged.
+        """
         for snapshot in self.snapshots():
             if account is None or snapshot.account in (None, account):
                 try:
@@ -179,9 +194,9 @@ class Auth:
         return None
 
     def restore(self, snapshot: Snapshot, *, now: datetime, why: str) -> None:
-        """Make the snapshot the live profile; the one that was there is set aside.
+        """Make a snapshot the live profile, and quarantine the one before. `why`: for whoever finds that one.
 
-        Raises CannotUseSnapshot, OSError.
+        Raises CannotUseSnapshot if the snapshot is damaged, and OSError.
         """
         self.verify(snapshot)
         with self.unfinished() as fresh:
@@ -191,7 +206,10 @@ class Auth:
 
     @contextlib.contextmanager
     def unfinished(self) -> Iterator[Path]:
-        """Where a new profile is put together, beside the live one: no such folder now, and none afterwards."""
+        """The path for a new profile, next to the live one. Nothing is there when the block begins and when it ends.
+
+        `adopt` moves the folder that the block creates there; otherwise it is deleted. Raises OSError.
+        """
         fresh = self._profile.with_name(".profile.new")
         fresh.parent.mkdir(mode=0o700, exist_ok=True)
         shutil.rmtree(fresh, ignore_errors=True)
@@ -201,9 +219,10 @@ class Auth:
             shutil.rmtree(fresh, ignore_errors=True)
 
     def adopt(self, fresh: Path, *, account: str | None, now: datetime, why: str) -> Path | None:
-        """Make a complete folder from `unfinished` the live profile. Returns where the one before was set aside.
+        """Make the folder at the path from `unfinished` the live profile, and quarantine the one before.
 
-        Raises OSError; the profile before is then the live one again.
+        Returns where the one before is now; None if there was none. `account`: whose session it is, if that is known.
+        Raises OSError. Unless the move itself has succeeded, the one before is then the live profile again.
         """
         if account:
             write_private(fresh / _LINKED, f"{account}\n".encode())
@@ -221,7 +240,10 @@ class Auth:
     # ------------------------------------------------------------------ the live profile
 
     def quarantine(self, *, now: datetime, why: str) -> Path | None:
-        """Move the live profile aside instead of deleting it; None when there is none. Others may go then."""
+        """Move the live profile to the quarantine, as it may be the only copy of something, and prune the quarantine.
+
+        Returns where it is now; None if there is no live profile. `why`: written next to it. Raises OSError.
+        """
         if not self._profile.exists():
             return None
         self._quarantine.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -233,16 +255,17 @@ class Auth:
         return target
 
     def quarantined(self) -> list[Path]:
-        """Newest first."""
+        """The quarantined profiles, the newest first."""
         if not self._quarantine.is_dir():
             return []
         return sorted((path for path in self._quarantine.iterdir() if path.is_dir()), reverse=True)
 
     def prune_quarantine(self, *, now: datetime, latest: Path | None = None) -> None:
-        """Keep two, and none longer than 30 days: they hold keys and messages.
+        """Delete quarantined profiles except two, and all that are older than 30 days: they hold keys and messages.
 
-        The newest, and of the others rather one that was linked: each first sync that fails leaves a worthless one.
-        `latest`: has just been set aside, and stays, whatever clock named the others.
+        The newest stays, and of the others one that was linked, if there is one: a first sync that fails leaves one
+        that was not. `latest`: the one that has just been quarantined. It counts as the newest, even if another has a
+        later name from a clock that was wrong.
         """
         oldest = stamp(now - timedelta(days=QUARANTINE_DAYS))
         found = self.quarantined()
@@ -253,7 +276,7 @@ class Auth:
                 shutil.rmtree(path, ignore_errors=True)
 
     def trim_caches(self) -> int:
-        """Drop what the browser rebuilds. Returns the bytes freed."""
+        """Delete the browser's caches from the live profile. Returns the bytes freed."""
         freed = 0
         for folder in CACHE_FOLDERS:
             path = self._profile / folder
@@ -263,101 +286,102 @@ class Auth:
         return freed
 
     def linked_account(self) -> str | None:
-        """The account that was last ready on the live profile, or None if none ever was."""
+        """The account that the live profile was last linked to; None if it never was, or if that can't be read."""
         try:
             return (self._profile / _LINKED).read_text().strip() or None
         except OSError:
             return None
 
     def linked_for(self, *, now: datetime) -> timedelta:
-        """How long ago the live profile was linked (or restored); zero if it is not."""
+        """How long ago the live profile was linked, or restored; zero if it is not linked."""
         try:
             since = datetime.fromtimestamp((self._profile / _LINKED).stat().st_mtime, UTC)
         except OSError:
             return timedelta(0)
         return max(now - since, timedelta(0))
 
-    def mark_linked(self, account: str, *, anew: bool = False) -> None:
-        """Write into the profile whose session it holds, so that a silent loss can be noticed.
+    def mark_linked(self, account: str, *, just_linked: bool = False) -> None:
+        """Note in the live profile that it is linked to this account, so that a silent loss can be noticed.
 
-        `anew`: it was linked just now, also if it was this account's before.
+        Does nothing if that is noted already, unless it was `just_linked`: then the time of the link changes. Raises
+        OSError.
         """
-        if anew or self.linked_account() != account:
+        if just_linked or self.linked_account() != account:
             write_private(self._profile / _LINKED, f"{account}\n".encode())
 
     def note_link_elsewhere(self, profile: Path, at: str) -> None:
-        """Write into an imported profile when its link was made (ISO), on another computer."""
+        """Note in an imported profile when it was linked (ISO) on another computer. Raises OSError."""
         write_private(profile / _ELSEWHERE, f"{at}\n".encode())
 
     def linked_elsewhere_at(self) -> str | None:
-        """When that was, until `forget_link_elsewhere`; None for a link that was made here."""
+        """When the live profile was linked on another computer (ISO).
+
+        None if it was linked here, and after `forget_link_elsewhere`.
+        """
         try:
             return (self._profile / _ELSEWHERE).read_text().strip() or None
         except OSError:
             return None
 
     def forget_link_elsewhere(self) -> None:
-        """The account is known from then on."""
+        """Delete that note, once the database has the account with the time of its link."""
         (self._profile / _ELSEWHERE).unlink(missing_ok=True)
 
     def note_browser(self, version: str | None, *, profile: Path | None = None) -> None:
-        """Write into the profile (the live one, if none is given) that this version opens it. Raises OSError."""
+        """Note that a browser of this version opens the profile, unless a newer one has. Raises OSError.
+
+        `version`: None does nothing. `profile`: None is the live one.
+        """
         profile = profile or self._profile
         if (major(version) or 0) > (major(used_by(profile)) or 0):
             write_private(profile / _BROWSER, f"{version}\n".encode())
 
     def used_by(self) -> str | None:
-        """The version of the newest browser that has opened the session; None: unknown, or no session is in it."""
+        """The version of the newest browser that has opened the live profile; None if unknown or not linked."""
         with contextlib.suppress(OSError):  # not ours to read
             if (self._profile / _LINKED).exists():
                 return used_by(self._profile)
         return None
 
     def browser_using_it(self) -> int | None:
-        """The pid of a live browser on this host that has the profile open, or None.
+        """The pid of a live browser on this host that has the live profile open; None if there is none.
 
-        Found by its command line: Chromium's lock tells only of Chromium, and the headless shell keeps none. Not the
-        script that may have started it, and no process of a user who may not open the profile: anybody can write this
-        on a command line.
+        Browsers are found by their command lines: Chromium's lock says nothing about other browsers, and the headless
+        shell makes none. Processes of users who may not open the profile do not count, because anybody can write
+        anything on a command line.
         """
-        profile, parents = self._profile.resolve(), {}
+        profile = self._profile.resolve()
         users = {0, os.geteuid()}
         with contextlib.suppress(OSError):
             users.add(profile.stat().st_uid)
+        parents: dict[int, int] = {}
         for process in psutil.process_iter():
             with contextlib.suppress(psutil.Error, OSError):
-                if process.uids().effective not in users:
-                    continue
-                arguments = process.cmdline()
-                named = next((each for each in arguments if each.startswith(_USER_DATA)), None)
-                if named is None or any(each.startswith("--type=") for each in arguments):
-                    continue
-                folder = Path(named.removeprefix(_USER_DATA))
-                if not folder.is_absolute():
-                    folder = process.cwd() / folder
-                if Path(os.path.realpath(folder)) == profile:  # `resolve` raises where links go round
+                if process.uids().effective in users and _opened_profile(process) == profile:
                     parents[process.pid] = process.ppid()
+        # A script that starts a browser has the same arguments; the browser is the one that is nobody's parent.
         return next((pid for pid in parents if pid not in parents.values()), None)
 
     def keep_chromium_out(self) -> None:
-        """Put Chromium's lock in its place, as of another host: Chromium then ends (21) and leaves the profile alone.
+        """Create Chromium's lock for the headless shell, which makes none, so that Chromium leaves the profile alone.
 
-        For the headless shell, which makes none. Of its own host Chromium would see that the holder is no Chromium.
+        It names another host, and so Chromium exits with status 21: a lock of its own host it would ignore, as its
+        holder is no Chromium. Raises OSError.
         """
         (self._profile / SINGLETONS[0]).symlink_to(f"{_OUR_HOST}-{os.getpid()}")
 
     def let_chromium_in(self) -> None:
-        """Remove that lock, and no other."""
+        """Remove the lock of `keep_chromium_out`, if it is there, but not one of Chromium."""
         lock = self._profile / SINGLETONS[0]
         with contextlib.suppress(OSError):
             if str(lock.readlink()).startswith(f"{_OUR_HOST}-"):
                 lock.unlink()
 
     def clear_stale_singletons(self) -> list[str]:
-        """Remove the locks of a browser that is gone.
+        """Remove the locks of a browser that is gone, and return their names. The caller has made sure that it is gone.
 
-        Chromium forgives a stale lock of its own host; one that names another host (the machine was renamed, the state
-        was moved) makes it leave with code 21. Callers make sure that no browser of ours lives.
+        Chromium ignores a stale lock of its own host. But one that names another host, as after the machine was renamed
+        or the state was moved, makes it exit with status 21.
         """
         removed = []
         for name in SINGLETONS:
@@ -367,34 +391,54 @@ class Auth:
         return removed
 
     def _remove_unfinished(self) -> None:
+        """Delete snapshots that were interrupted."""
         for path in self._snapshots.glob(".*"):
             shutil.rmtree(path, ignore_errors=True)
 
 
+def _opened_profile(process: psutil.Process) -> Path | None:
+    """The profile that a browser's main process has on its command line; None for all other processes.
+
+    Raises psutil.Error and OSError.
+    """
+    arguments = process.cmdline()
+    named = next((each for each in arguments if each.startswith(_USER_DATA)), None)
+    is_subprocess = any(each.startswith("--type=") for each in arguments)
+    if named is None or is_subprocess:
+        return None
+    folder = Path(named.removeprefix(_USER_DATA))
+    if not folder.is_absolute():
+        folder = process.cwd() / folder
+    return Path(os.path.realpath(folder))  # `Path.resolve` raises where links form a loop
+
+
 def used_by(profile: Path) -> str | None:
-    """The newest version that says to have opened it, as text; None if none does."""
-    said = []
+    """The version of the newest browser that has opened a profile, by its own notes and ours; None if unknown."""
+    versions = []
     for name in (_BROWSER, "Last Version"):
         with contextlib.suppress(OSError, UnicodeDecodeError):
-            said.append((profile / name).read_text(encoding="ascii").strip())
-    return max((each for each in said if major(each)), key=lambda version: major(version) or 0, default=None)
+            version = (profile / name).read_text(encoding="ascii").strip()
+            if major(version):
+                versions.append(version)
+    return max(versions, key=lambda version: major(version) or 0, default=None)
 
 
 def captured_before(paths: Paths) -> bool:
-    """Whether a phone was linked here, and so messages were captured: by the last status and by the sessions kept.
+    """Whether a phone was ever linked here, so that messages were captured: the status or a session shows it.
 
-    A session that was imported and has not worked here yet is none.
+    A session that was imported and has not worked here yet does not count.
     """
     status = read_status(paths)
     if status and status.get("account"):
         return True
-    sessions = (paths.profile, *paths.quarantine.glob("*"))
-    return bool(Auth(paths).snapshots()) or any(
-        (each / _LINKED).exists() and not (each / _ELSEWHERE).exists() for each in sessions
-    )
+    if Auth(paths).snapshots():
+        return True
+    profiles = (paths.profile, *paths.quarantine.glob("*"))
+    return any((profile / _LINKED).exists() and not (profile / _ELSEWHERE).exists() for profile in profiles)
 
 
 def _read_manifest(path: Path) -> dict[str, Any]:
+    """The manifest of a snapshot's folder. Raises OSError, and ValueError for what is not such a manifest."""
     manifest = json.loads((path / _MANIFEST).read_bytes())
     if not isinstance(manifest, dict) or manifest.get("v") != 1:
         raise ValueError(manifest)
@@ -402,6 +446,7 @@ def _read_manifest(path: Path) -> dict[str, Any]:
 
 
 def _copy_session(source: Path, target: Path) -> None:
+    """Copy the session's folders from a profile or snapshot, readable by this user alone. Raises OSError."""
     for folder in SESSION_FOLDERS:
         shutil.copytree(source / folder, target / folder, symlinks=True, copy_function=_copy_private)
     for path in (target, *target.rglob("*")):
@@ -410,6 +455,7 @@ def _copy_session(source: Path, target: Path) -> None:
 
 
 def _copy_private(source: str, target: str) -> str:
+    """The `copy_function` of `shutil.copytree`."""
     shutil.copyfile(source, target)
     Path(target).chmod(0o600)
     return target
@@ -421,6 +467,7 @@ def _sha256(path: Path) -> str:
 
 
 def _sync_tree(folder: Path) -> None:
+    """Wait until all files of a folder are on the disk. Raises OSError."""
     for path in folder.rglob("*"):
         if path.is_file():
             sync(path)

@@ -1,4 +1,4 @@
-"""Finds Node and the browser, and checks that they can be used. Asked at start and by `doctor`."""
+"""Finds Node and the browser, and checks that they can be used. Used at each start of the child and by `doctor`."""
 
 import os
 import re
@@ -12,100 +12,109 @@ from leadmasterd.text import _
 
 OLDEST_NODE: Final = 20
 SUPPORTED_NODE: Final = 22
-"""Node 20 is out of support since April 2026 (support.py), so a newer one is taken before it. As in tools/setup.sh."""
+"""Node 20 is out of support since April 2026 (support.py), so this or a newer one is preferred, as in
+tools/setup.sh."""
 NODES: Final = ("node", "node-24", "node24", "nodejs-24", "node-22", "node22", "nodejs-22")
-"""Its names on PATH: distributions that have several name the others like this."""
+"""Node's names on PATH: a distribution with several versions gives the others such names."""
 HEADLESS_SHELLS: Final = ("chromium-headless-shell", "chrome-headless-shell")
 """Browsers that can open no window, and so take a quarter less memory: Debian's and Google's."""
 BROWSERS: Final = ("chromium", "chromium-browser", "google-chrome-stable", "google-chrome")
 LONGEST_TMPDIR: Final = 107 - len("/org.chromium.Chromium.XXXXXX/SingletonSocket")
-"""Bytes. The browser opens a socket in a folder of its own there, or aborts: "Socket path too long" (Chromium 150)."""
+"""Bytes of TMPDIR. The browser creates a socket in a folder there, or aborts: "Socket path too long" (Chromium 150)."""
 _TRIES: Final = 3
+"""How often a program is asked for its version if it is killed meanwhile."""
 _DOWNLOADED: Final = "{name}/linux*/{name}-linux64/{name}"
 """Where puppeteer puts a browser under its cache folder."""
 _CHECKOUT: Final = Path(__file__).resolve().parent.parent.parent
 
 
 def find_node(configured: str) -> Path:
-    """The node to run: the configured one, or the best one on PATH. Raises CannotUseProgram when missing or too old.
+    """The node to run: the configured one (`listener.node`), else the first on PATH that is supported, else the first.
 
-    One that was ended before it told its version counts as usable: an error here ends the service for good.
+    Raises CannotUseProgram if there is none, or if it is too old. One that was killed before it told its version
+    counts as usable, because an error here ends the service for good.
     """
+    nodes = _nodes(configured)
+    versions: dict[Path, str | None] = {}
+    for node in nodes:
+        versions[node] = node_version(node)
+        if (node_major(versions[node]) or 0) >= SUPPORTED_NODE:
+            return node
+    node = nodes[0]
+    version = versions[node]
+    if version is not None and (node_major(version) or 0) < OLDEST_NODE:
+        raise CannotUseProgram(
+            _("cannot use {node}: it is version {version}, and {oldest} or newer is needed").format(
+                node=node, version=version or "?", oldest=OLDEST_NODE
+            )
+        )
+    return node
+
+
+def _nodes(configured: str) -> list[Path]:
+    """The configured node alone, else all on PATH, in the order of `NODES`; never empty. Raises CannotUseProgram."""
     if configured:
-        found = [Path(configured)]
-        if not _is_program(found[0]):
+        node = Path(configured)
+        if not _is_program(node):
             raise CannotUseProgram(
                 _("cannot use listener.node = {path}: there is no such program").format(path=configured)
             )
-    else:
-        found = [Path(path) for name in NODES if (path := shutil.which(name))]
+        return [node]
+    found = [Path(path) for name in NODES if (path := shutil.which(name))]
     if not found:
         raise CannotUseProgram(
             _("cannot find node on PATH: install Node.js {oldest} or newer, or set listener.node").format(
                 oldest=OLDEST_NODE
             )
         )
-    versions: dict[Path, str | None] = {}
-    for node in found:
-        versions[node] = node_version(node)
-        if (node_major(versions[node]) or 0) >= SUPPORTED_NODE:
-            return node
-    node = found[0]
-    if versions[node] is not None and (node_major(versions[node]) or 0) < OLDEST_NODE:
-        raise CannotUseProgram(
-            _("cannot use {node}: it is version {version}, and {oldest} or newer is needed").format(
-                node=node, version=versions[node] or "?", oldest=OLDEST_NODE
-            )
-        )
-    return node
+    return found
 
 
 def node_version(node: Path) -> str | None:
-    """What `--version` says, such as v22.12.0, or an empty text; None if it was ended before it said anything."""
+    """What `--version` prints, such as v22.12.0; an empty text if it fails; None if it was killed or took too long."""
     return _output(node, "--version")
 
 
 def node_major(version: str | None) -> int | None:
-    """22 of v22.12.0; None if that is no version of node."""
+    """22 for v22.12.0; None for None, and for what is not a version of Node."""
     match = re.match(r"v(\d+)\.", version or "")
     return int(match[1]) if match else None
 
 
 Why = Literal["configured", "headless_shell", "no_headless_shell", "newer"]
+"""Why a browser was chosen. `newer`: those that come first are older than the browser that has used the session."""
 
 
 class Browser(NamedTuple):
-    """A browser and why it is the one. `newer`: what would come first is older than what has used the session.
-
-    `version`: what it says of itself, or an empty text.
-    """
+    """A browser that was chosen, and why."""
 
     path: Path
     why: Why
     version: str
+    """What its `--version` prints, or an empty text."""
 
 
 def choose_browser(configured: str, *, used_by: str | None) -> Browser:
-    """The browser for a session that this version has used last (None: none has): never an older one.
+    """The best browser that is not older than the newest one that has used the session: an older one may lose it.
 
-    One that does not tell its version (a library is missing, say) would hardly start, so it is the last resort.
-    Raises CannotUseProgram.
+    `configured`: `listener.browser`. `used_by`: that newest version (`Auth.used_by`); None: none has used it, or it is
+    not known. A browser that does not tell its version, as when a library is missing, would hardly start, so it is the
+    last resort. Raises CannotUseProgram.
     """
-    found = _browsers(configured, window=False)
     needed = major(used_by) or 0
     older: list[str] = []
-    silent: list[tuple[Path, str]] = []
-    for path in found:
+    without_version: list[tuple[Path, str]] = []
+    for path in _browsers(configured, window=False):
         version = browser_version(path)
         its_major = major(version)
         if its_major is None:
-            silent.append((path, version))
+            without_version.append((path, version))
         elif its_major >= needed:
             return Browser(path, "newer" if older else _why(path, configured), version)
         else:
             older.append(f"{path}: {its_major}")
-    if silent:
-        path, version = silent[0]
+    if without_version:
+        path, version = without_version[0]
         return Browser(path, "newer" if older else _why(path, configured), version)
     raise CannotUseProgram(
         _(
@@ -116,20 +125,24 @@ def choose_browser(configured: str, *, used_by: str | None) -> Browser:
 
 
 def find_browser(configured: str, *, window: bool = False) -> Path:
-    """The browser to run: the configured one, the system's, or puppeteer's download. Raises CannotUseProgram.
+    """The best browser: the configured one, else one on PATH, else puppeteer's download. Raises CannotUseProgram.
 
-    `window`: one that can open a window.
+    `window`: it must be able to open a window.
     """
     return _browsers(configured, window=window)[0]
 
 
 def newest_version(configured: str) -> str:
-    """What the newest browser that may be run says of its version; empty if none does. Raises CannotUseProgram."""
-    return max((browser_version(path) for path in _browsers(configured, window=False)), key=lambda v: major(v) or 0)
+    """What the newest usable browser's `--version` prints; empty if none tells. Raises CannotUseProgram."""
+    versions = [browser_version(path) for path in _browsers(configured, window=False)]
+    return max(versions, key=lambda version: major(version) or 0)
 
 
 def _browsers(configured: str, *, window: bool) -> list[Path]:
-    """The configured one alone, or else all that are here, the best first; never none."""
+    """The configured browser alone, else all that are found, the best first; never empty. Raises CannotUseProgram.
+
+    `window`: only those that can open a window; a configured one that can't is passed over.
+    """
     if configured:
         browser = Path(configured)
         if not _is_program(browser):
@@ -165,7 +178,10 @@ def _with_windows() -> list[Path]:
 
 
 def _installed(names: tuple[str, ...], *, download: str) -> list[Path]:
-    """On PATH by one of these names, then what puppeteer has downloaded under its own name, the newest first."""
+    """Browsers with one of these names on PATH, then puppeteer's downloads, in each cache folder the newest first.
+
+    `download`: puppeteer's name for this kind of browser.
+    """
     found = [Path(path) for name in names if (path := shutil.which(name)) and not is_snap(Path(path))]
     for cache in (os.environ.get("PUPPETEER_CACHE_DIR"), _CHECKOUT / ".browser", Path.home() / ".cache" / "puppeteer"):
         if cache:
@@ -174,13 +190,14 @@ def _installed(names: tuple[str, ...], *, download: str) -> list[Path]:
 
 
 def _why(browser: Path, configured: str) -> Why:
+    """Why this browser comes first. `configured`: `listener.browser`, or an empty text."""
     if configured:
         return "configured"
     return "headless_shell" if is_headless_shell(browser) else "no_headless_shell"
 
 
 def is_headless_shell(browser: Path) -> bool:
-    """By its name: Debian's, Google's, or `headless_shell` as Chromium's own build calls it."""
+    """Whether it can open no window, by its name: Debian's, Google's, or that of Chromium's own build."""
     return "headless-shell" in browser.name.replace("_", "-")
 
 
@@ -197,7 +214,10 @@ def check_temporary_folder() -> None:
 
 
 def is_snap(browser: Path) -> bool:
-    """Ubuntu's chromium is a snap: confined, so that it can't open a profile under our state directory."""
+    """Whether it is a snap, as Ubuntu's chromium: confined, it can't open a profile under our state directory.
+
+    Also true for the script that starts a snap, or installs it.
+    """
     real = browser.resolve()
     if real.parts[1:2] == ("snap",) or real == Path("/usr/bin/snap"):
         return True
@@ -210,12 +230,15 @@ def is_snap(browser: Path) -> bool:
 
 
 def browser_version(browser: Path) -> str:
-    """What `--version` says, or an empty text."""
+    """What `--version` prints; an empty text if it fails or tells nothing."""
     return _output(browser, "--version") or ""
 
 
 def major(version: str | None) -> int | None:
-    """156 of `Chromium 156.0.8078.79 built on Debian` and of `156.0.8078.79`; None if there is none."""
+    """The major version of a browser: 156 for `Chromium 156.0.8078.79 built on Debian` and for `156.0.8078.79`.
+
+    None for None, and for text without a version.
+    """
     found = re.search(r"(?<!\d)(\d{1,9})\.\d", version or "")
     return int(found[1]) if found else None
 
@@ -225,7 +248,10 @@ def _is_program(path: Path) -> bool:
 
 
 def _output(program: Path, argument: str) -> str | None:
-    """What it prints, or an empty text; None if it took too long, or was killed each time, as when memory is short."""
+    """What a program prints; an empty text if it can't be run or prints none.
+
+    None if it took too long, or was killed each time, as when memory is short.
+    """
     for _try in range(_TRIES):
         try:
             answer = subprocess.run(

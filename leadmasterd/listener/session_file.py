@@ -1,12 +1,12 @@
-"""A WhatsApp session in one file: how it travels from the computer where it was linked to the one that listens.
+"""Packs a WhatsApp session into one file, and checks and unpacks such a file: so it can move to another computer.
 
     manifest.json              version, when it was made and linked, account, browser; each file's size and SHA-256
     Default/IndexedDB/…        the session's folders (`profile.SESSION_FOLDERS`) and nothing else
     Default/Local Storage/…
 
-It is a zip, because that is also what people make on Windows and macOS: a zipped folder that Chrome used as its
-`--user-data-dir` can be read too. Such a file has no manifest, so nobody knows whose session it is, and only zip's own
-checksums protect it. Whatever a file holds, nothing is written outside of the folder that is named, and nothing but
+It is a zip, because that is what people can make on Windows and macOS: a zipped folder that Chrome used as its
+`--user-data-dir` can be read too. Such a file has no manifest, so it does not say whose session it is, and only the
+checksums of zip protect it. Whatever a file contains, nothing is written outside of the target folder, and nothing but
 the session is taken from it.
 """
 
@@ -37,6 +37,7 @@ VERSION: Final = 1
 LARGEST: Final = 16 * 10**9
 """Bytes of a session once unpacked. A busy shop's is below one gigabyte; more than this is no session."""
 MOST_FILES: Final = 100_000
+"""Files of a session."""
 SPARE: Final = 500_000_000
 """Bytes of disk that must stay free besides the unpacked session, for the database and the browser."""
 
@@ -51,6 +52,7 @@ _LAST_VERSION: Final = "Last Version"
 _PREFERENCES: Final = "Default/Preferences"
 
 Kind = Literal["leadmasterd", "chrome"]
+"""Who made a file: `pack` (with a manifest), or a person who zipped Chrome's folder."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,33 +66,35 @@ class Origin:
 
 @dataclass(frozen=True, slots=True)
 class Packed:
-    """What was written into a session file."""
+    """What `pack` has written."""
 
     files: int
+    """How many files of the session."""
     size: int
+    """Bytes of the session file."""
 
 
 def pack(profile: Path, file: Path, *, origin: Origin, now: datetime) -> Packed:
-    """Write the session of a profile that no browser uses, whole or not at all, readable by us alone.
+    """Write the session of a profile to `file`, completely or not at all, readable by this user alone.
 
-    Raises FileExistsError (an existing file is never replaced) and OSError.
+    No browser may use the profile meanwhile. Raises FileExistsError (an existing file is never replaced) and OSError.
     """
     handle, name = tempfile.mkstemp(prefix=f".{file.name}.", dir=file.parent)  # 0600
     unfinished = Path(name)
     try:
-        noted: dict[str, dict[str, object]] = {}
+        manifest_files: dict[str, dict[str, object]] = {}
         with os.fdopen(handle, "wb") as raw:
             with zipfile.ZipFile(raw, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
                 for path in _session_files(profile):
                     entry = zipfile.ZipInfo(str(path.relative_to(profile)), now.timetuple()[:6])
-                    noted[entry.filename] = _add(archive, entry, path)
+                    manifest_files[entry.filename] = _add(archive, entry, path)
                 manifest = {
                     "v": VERSION,
                     "made_at": iso(now),
                     "linked_at": iso(origin.linked_at),
                     "account": origin.account,
                     "browser": origin.browser,
-                    "files": noted,
+                    "files": manifest_files,
                 }
                 archive.writestr(_MANIFEST, json.dumps(manifest, indent=1))
             raw.flush()
@@ -98,16 +102,17 @@ def pack(profile: Path, file: Path, *, origin: Origin, now: datetime) -> Packed:
         _publish(unfinished, file)
     finally:
         unfinished.unlink(missing_ok=True)
-    return Packed(files=len(noted), size=file.stat().st_size)
+    return Packed(files=len(manifest_files), size=file.stat().st_size)
 
 
 def _session_files(profile: Path) -> Iterator[Path]:
+    """The files of the session's folders, sorted within each; no links."""
     for folder in SESSION_FOLDERS:
         yield from (path for path in sorted((profile / folder).rglob("*")) if path.is_file() and not path.is_symlink())
 
 
 def _add(archive: zipfile.ZipFile, entry: zipfile.ZipInfo, path: Path) -> dict[str, object]:
-    """Copy one file into the archive; its size and hash are of what was read."""
+    """Copy one file into the archive. Returns its line of the manifest, for exactly the bytes that were copied."""
     entry.compress_type = zipfile.ZIP_DEFLATED
     entry.external_attr = (stat.S_IFREG | 0o600) << 16
     with path.open("rb") as source, archive.open(entry, "w", force_zip64=True) as sink:  # its size is not known yet
@@ -116,7 +121,7 @@ def _add(archive: zipfile.ZipFile, entry: zipfile.ZipInfo, path: Path) -> dict[s
 
 
 def _publish(unfinished: Path, file: Path) -> None:
-    """Give it its name, which nothing may have yet. Raises FileExistsError."""
+    """Give a finished file its name, and get that to the disk. Raises FileExistsError if the name is taken."""
     try:
         os.link(unfinished, file)
     except FileExistsError:
@@ -134,21 +139,21 @@ def _publish(unfinished: Path, file: Path) -> None:
 
 
 @dataclass(frozen=True, slots=True)
-class _Noted:
-    """What the manifest says of one file."""
+class _ManifestLine:
+    """What the manifest says about one file."""
 
     size: int
     sha256: str
 
 
 class SessionFile:
-    """A session file that is open for reading. A context manager; everything it raises is Refused, in one sentence.
+    """A session file that is open for reading; a context manager, which closes it.
 
-    Opening it reads the table of contents and refuses what can be refused without reading more. `verify` and `unpack`
-    read every file.
+    Errors are Refused, each with one sentence for the person. `verify` and `unpack` read every file; nothing else does.
     """
 
     def __init__(self, path: Path) -> None:
+        """Open the file and check its table of contents, and its manifest. Raises Refused."""
         self.path = path
         try:
             if path.exists() and not path.is_file():  # opening a pipe would wait for ever
@@ -161,7 +166,7 @@ class SessionFile:
         except (OSError, ValueError, zipfile.BadZipFile, NotImplementedError) as error:
             raise self._refuse(_("it is cut off, or not a zip file at all; copy it here again")) from error
         try:
-            self._look()
+            self._read_contents()
         except BaseException:
             self._archive.close()
             raise
@@ -184,16 +189,20 @@ class SessionFile:
 
     # ------------------------------------------------------------------ the table of contents
 
-    def _look(self) -> None:
-        """Set `kind`, and `made_at`, `linked_at`, `account`, `browser` (None where the file does not say)."""
+    def _read_contents(self) -> None:
+        """Read and check the table of contents. Raises Refused.
+
+        Sets `kind`, and `made_at`, `linked_at`, `account`, `browser`, each None if the file does not say.
+        """
         names = self._names()
         self.kind: Kind = "leadmasterd" if _MANIFEST in names else "chrome"
         self.made_at: str | None = None
         self.linked_at: str | None = None
         self.account: str | None = None
         self.browser: str | None = None
-        self._noted: dict[str, _Noted] = {}
-        profile = "" if self.kind == "leadmasterd" else self._profile_in(names)
+        self._manifest: dict[str, _ManifestLine] = {}
+        """By place in the profile; empty without a manifest."""
+        profile = "" if self.kind == "leadmasterd" else self._find_profile(names)
         self._entries = _session_part(names, profile)
         if self.kind == "leadmasterd":
             self._read_manifest(names)
@@ -208,16 +217,19 @@ class SessionFile:
                     files=self.files, mb=self.size // 1_000_000
                 )
             )
-        if not (any(_ORIGIN in place for place in self._in(0)) and self._in(1)):
+        indexed_db, local_storage = (self._places_in(folder) for folder in SESSION_FOLDERS)
+        has_whatsapp = any(_ORIGIN in place for place in indexed_db)
+        if not has_whatsapp or not local_storage:
             raise self._refuse(_("no WhatsApp session is in it; link an account in that browser first"))
         if self.kind == "chrome":
-            self.browser = self._version_in(names, profile)
+            self.browser = self._chrome_version(names, profile)
 
-    def _in(self, folder: int) -> list[str]:
-        return [place for place in self._entries if place.startswith(f"{SESSION_FOLDERS[folder]}/")]
+    def _places_in(self, folder: str) -> list[str]:
+        """The session's files in this folder, by their place in the profile."""
+        return [place for place in self._entries if place.startswith(f"{folder}/")]
 
     def _names(self) -> dict[str, zipfile.ZipInfo]:
-        """Every file in it by its name; none of them climbs out, and none is there twice."""
+        """All files in the zip by name. Raises Refused if a name leads out of the folder, or occurs twice."""
         found: dict[str, zipfile.ZipInfo] = {}
         for entry in self._archive.infolist():
             name = entry.filename.replace("\\", "/")  # as PowerShell 5 writes them
@@ -231,6 +243,10 @@ class SessionFile:
         return found
 
     def _read_manifest(self, names: Mapping[str, zipfile.ZipInfo]) -> None:
+        """Take over what the manifest says, and check that it names exactly the files that are there, with their sizes.
+
+        Raises Refused.
+        """
         try:
             manifest = json.loads(self._text(names[_MANIFEST]))
             if manifest["v"] != VERSION:
@@ -239,27 +255,30 @@ class SessionFile:
             self.linked_at = iso(datetime.fromisoformat(manifest["linked_at"]))
             self.account = _text_or_none(manifest["account"])
             self.browser = _text_or_none(manifest["browser"])
-            self._noted = {
-                str(place): _Noted(int(file["size"]), str(file["sha256"])) for place, file in manifest["files"].items()
+            self._manifest = {
+                str(place): _ManifestLine(int(file["size"]), str(file["sha256"]))
+                for place, file in manifest["files"].items()
             }
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise self._refuse(_("its manifest can't be read; copy it here again, or make it anew")) from error
-        if missing := sorted(self._noted.keys() - self._entries.keys()):
+        if missing := sorted(self._manifest.keys() - self._entries.keys()):
             raise self._refuse(_("it is incomplete, {name} is missing; make it anew").format(name=missing[0]))
-        if unknown := sorted(names.keys() - self._noted.keys() - {_MANIFEST}):
+        if unknown := sorted(names.keys() - self._manifest.keys() - {_MANIFEST}):
             raise self._refuse(_("its manifest does not name {name}; make it anew").format(name=repr(unknown[0])))
         for place, entry in self._entries.items():
-            if entry.file_size != self._noted[place].size:
+            if entry.file_size != self._manifest[place].size:
                 raise self._damaged(place)
 
-    def _profile_in(self, names: Mapping[str, zipfile.ZipInfo]) -> str:
-        """Where Chrome's folder is in a zip: "" or the one folder above `Default`, with its slash."""
-        folders = {
-            name.removesuffix(rest)
-            for name in names
-            for rest in [name[len(_above_default(name)) :]]
-            if rest.startswith(SESSION_FOLDERS)
-        }
+    def _find_profile(self, names: Mapping[str, zipfile.ZipInfo]) -> str:
+        """Where Chrome's folder is in the zip: "" for its top, else the folder above `Default`, with its slash.
+
+        Raises Refused if there is none or more than one, and if Chrome was still running when it was zipped.
+        """
+        folders = set()
+        for name in names:
+            above = _above_default(name)
+            if name.removeprefix(above).startswith(SESSION_FOLDERS):
+                folders.add(above)
         if not folders:
             raise self._refuse(
                 _(
@@ -273,8 +292,11 @@ class SessionFile:
             raise self._refuse(_("Chrome was still open when it was zipped; close Chrome, and zip the folder again"))
         return profile
 
-    def _version_in(self, names: Mapping[str, zipfile.ZipInfo], profile: str) -> str | None:
-        """Chrome's version, from the file it writes for this purpose or else from its preferences."""
+    def _chrome_version(self, names: Mapping[str, zipfile.ZipInfo], profile: str) -> str | None:
+        """The version of the Chrome that used the folder: from the file that it writes for that, else its preferences.
+
+        None if neither tells. `profile`: as `_find_profile` returns it.
+        """
         if entry := names.get(f"{profile}{_LAST_VERSION}"):
             return self._text(entry).decode("ascii", "replace").strip() or None
         if entry := names.get(f"{profile}{_PREFERENCES}"):
@@ -283,6 +305,7 @@ class SessionFile:
         return None
 
     def _text(self, entry: zipfile.ZipInfo) -> bytes:
+        """The whole content of a small file. Raises Refused if it is damaged or not small."""
         if entry.file_size > _LARGEST_TEXT:
             raise self._damaged(entry.filename)
         with self._reading(entry) as source:
@@ -291,14 +314,14 @@ class SessionFile:
     # ------------------------------------------------------------------ its files
 
     def verify(self) -> None:
-        """Read every file and compare it with the manifest and the checksums of the zip."""
+        """Read every file and compare it with the manifest and the zip's checksums. Raises Refused if one differs."""
         for place, entry in self._entries.items():
             self._read(place, entry, lambda _chunk: None)
 
     def unpack(self, target: Path) -> None:
-        """Write the session into a folder that does not exist yet, verifying each file on the way. Raises OSError too.
+        """Write the session into a new folder, and verify each file on the way. Raises Refused and OSError.
 
-        When it fails the folder holds a part, for the caller to remove.
+        After an error the folder holds a part of the session, which the caller has to remove.
         """
         target.mkdir(mode=0o700)
         for place, entry in self._entries.items():
@@ -310,15 +333,17 @@ class SessionFile:
                 self._read(place, entry, sink.write)
 
     def _read(self, place: str, entry: zipfile.ZipInfo, write: Callable[[bytes], object]) -> None:
+        """Give a file's content to `write`, chunk by chunk, and verify it. Raises Refused, after it was written."""
         with self._reading(entry) as source:
             size, digest = _copy(source, write)
-        noted = self._noted.get(place, _Noted(entry.file_size, digest))
-        if (size, digest) != (noted.size, noted.sha256):
+        without_manifest = _ManifestLine(entry.file_size, digest)
+        expected = self._manifest.get(place, without_manifest)
+        if (size, digest) != (expected.size, expected.sha256):
             raise self._damaged(place)
 
     @contextlib.contextmanager
     def _reading(self, entry: zipfile.ZipInfo) -> Iterator[IO[bytes]]:
-        """Zip's own errors in one sentence; an OSError of what is written meanwhile passes through."""
+        """Open a file of the zip. Errors of zip become Refused; an OSError of the block, from writing, stays one."""
         try:
             with self._archive.open(entry) as source:
                 yield source
@@ -337,7 +362,10 @@ class SessionFile:
 
 
 def check_browser(file: SessionFile, ours: str) -> None:
-    """Refuse a session of a newer browser: an older one does not open its databases, or empties them."""
+    """Raise Refused if a newer browser made the session: an older one does not open its databases, or empties them.
+
+    `ours`: what the newest browser here says of its version. A version that is not known is not refused.
+    """
     theirs, here = major(file.browser), major(ours)
     if theirs is not None and here is not None and theirs > here:
         raise Refused(
@@ -349,7 +377,7 @@ def check_browser(file: SessionFile, ours: str) -> None:
 
 
 def check_space(file: SessionFile, place: Path) -> None:
-    """Refuse what does not fit on the disk of `place`, an existing folder."""
+    """Raise Refused if the session does not fit on the disk of `place`, an existing folder, with room to spare."""
     free = shutil.disk_usage(place).free
     if free < file.size + SPARE:
         raise Refused(
@@ -360,7 +388,10 @@ def check_space(file: SessionFile, place: Path) -> None:
 
 
 def _session_part(names: Mapping[str, zipfile.ZipInfo], profile: str) -> dict[str, zipfile.ZipInfo]:
-    """The session's files, by their place in a profile. What macOS adds to a zip is no part of it."""
+    """The session's files by their place in the profile, without the files that macOS adds to a zip.
+
+    `names`: all files of the zip; `profile`: the folder in it, with its slash, or "".
+    """
     starts = tuple(f"{profile}{folder}/" for folder in SESSION_FOLDERS)
     return {
         name.removeprefix(profile): entry
@@ -370,19 +401,20 @@ def _session_part(names: Mapping[str, zipfile.ZipInfo], profile: str) -> dict[st
 
 
 def _above_default(name: str) -> str:
-    """`profile/` of `profile/Default/…`; "" when there is no folder above, or more than one."""
+    """The folder above `Default`: `profile/` for `profile/Default/…`; "" if there is none, or more than one."""
     first, _slash, rest = name.partition("/")
     return f"{first}/" if rest.startswith("Default/") and first != "__MACOSX" else ""
 
 
 def _text_or_none(value: Any) -> str | None:
+    """The value itself. Raises TypeError if it is neither text nor None."""
     if value is not None and not isinstance(value, str):
         raise TypeError
     return value
 
 
 def _copy(source: IO[bytes], write: Callable[[bytes], object]) -> tuple[int, str]:
-    """The size and the SHA-256 of what was copied."""
+    """Give everything to `write`, chunk by chunk. Returns the size and the SHA-256 of it."""
     size, digest = 0, hashlib.sha256()
     while chunk := source.read(_CHUNK):
         size += len(chunk)

@@ -1,7 +1,7 @@
 """Until when Node is supported, and how old the browser is. Used by `doctor`.
 
-For Node a table. It can only be too short: a date that is past stays true, and of a newer Node nothing is said but
-that its date is not known here. For the browser no table, since its versions come every two weeks: what counts is when
+For Node there is a table. When it gets old it is incomplete but not wrong: past dates stay true, and the end of a newer
+version is not known. For the browser a table would not do, since its versions come every two weeks: what counts is when
 it was built, which packages keep as the time of the file.
 """
 
@@ -25,21 +25,21 @@ TESTED_NODES: Final = (20, 22, 24)
 BROWSER_DAYS: Final = 60
 """Chrome's longest channel, Extended Stable, gets security fixes for eight weeks."""
 _EARLIEST: Final = date(2020, 1, 1)
-"""Before it, the time of a file is no date: some packers write 1970 or 1980."""
+"""A file's time before this is not when it was built: some packages write 1970 or 1980."""
 
 
 def node_end(major: int) -> date | None:
-    """The last day of support of this version; None if that is not known here."""
+    """The last day on which this major version of Node is supported; None if that is not known here."""
     return NODE_ENDS.get(major)
 
 
 def good_nodes(today: date) -> list[int]:
-    """The versions that are tested, and supported today; none once this table is too old."""
+    """The major versions of Node that are tested and supported today, ascending; none once this table is too old."""
     return [major for major in TESTED_NODES if NODE_ENDS[major] >= today]
 
 
 def browser_age(browser: Path, today: date) -> int | None:
-    """Days since the browser was built; None if its file does not tell."""
+    """Days since the browser was built; None if its file can't be read or has no sensible time."""
     try:
         built = datetime.fromtimestamp(_program_of(browser).stat().st_mtime, UTC).date()
     except OSError:
@@ -48,11 +48,16 @@ def browser_age(browser: Path, today: date) -> int | None:
 
 
 def _program_of(browser: Path) -> Path:
-    """What a script of a package starts, if it names it: Debian's for its headless shell is years older than that."""
+    """The program itself, if `browser` is a script that starts it and names its path; else `browser`. Raises OSError.
+
+    The time of a script says nothing: Debian's, for its headless shell, is years older than the program.
+    """
     with browser.open("rb") as file:
         head = file.read(2000).decode(errors="replace")
-    if head.startswith("#!"):
-        for word in head.split():
-            if word.startswith("/") and (program := Path(word)).name == browser.name and program.is_file():
-                return program
+    if not head.startswith("#!"):
+        return browser
+    for word in head.split():
+        program = Path(word)
+        if program.is_absolute() and program.name == browser.name and program.is_file():
+            return program
     return browser

@@ -329,7 +329,7 @@ def break_manifests(daemon: Played) -> None:
 def break_manifests_after_a_snapshot(daemon: Played) -> None:
     """The same, with a snapshot to restore."""
     with contextlib.suppress(CannotUseSnapshot):  # the profile was never linked
-        Auth(daemon.places).take(account=f"{OUR_PHONE}@c.us", browser=None, now=datetime.now(UTC))
+        Auth(daemon.places).take_snapshot(account=f"{OUR_PHONE}@c.us", browser=None, now=datetime.now(UTC))
     break_manifests(daemon)
 
 

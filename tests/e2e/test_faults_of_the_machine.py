@@ -92,8 +92,8 @@ def test_a_broken_profile_is_restored_from_the_newest_good_snapshot(
     daemon = own_daemon
     daemon.stop()
     auth = Auth(daemon.places)
-    auth.take(account=f"{OUR_PHONE}@c.us", browser=None, now=datetime(2026, 1, 1, tzinfo=UTC))
-    damaged = auth.take(account=f"{OUR_PHONE}@c.us", browser=None, now=datetime(2026, 1, 2, tzinfo=UTC))
+    auth.take_snapshot(account=f"{OUR_PHONE}@c.us", browser=None, now=datetime(2026, 1, 1, tzinfo=UTC))
+    damaged = auth.take_snapshot(account=f"{OUR_PHONE}@c.us", browser=None, now=datetime(2026, 1, 2, tzinfo=UTC))
     next(damaged.path.rglob("MANIFEST-*")).write_bytes(b"bit rot")
     break_manifests(daemon)
     customers.write("durante")
@@ -117,7 +117,7 @@ def test_a_lost_session_is_restored_once_and_then_waits_for_a_scan(
     for folder in ("IndexedDB", "Local Storage"):
         shutil.rmtree(daemon.places.profile / "Default" / folder)
         (daemon.places.profile / "Default" / folder).mkdir()
-    Auth(daemon.places).take(account=f"{OUR_PHONE}@c.us", browser=None, now=datetime.now(UTC))
+    Auth(daemon.places).take_snapshot(account=f"{OUR_PHONE}@c.us", browser=None, now=datetime.now(UTC))
     customers.write("durante")
     mark = daemon.last_event()
     daemon.start_again()
@@ -135,7 +135,7 @@ def test_an_outage_costs_no_session(own_daemon: DaemonUnderTest, standin: StandI
     """Repeated starts find no server: the session is newer than the snapshot and is not replaced."""
     daemon = own_daemon
     daemon.stop()
-    Auth(daemon.places).take(account=f"{OUR_PHONE}@c.us", browser=None, now=datetime.now(UTC))
+    Auth(daemon.places).take_snapshot(account=f"{OUR_PHONE}@c.us", browser=None, now=datetime.now(UTC))
     mark = daemon.last_event()
     standin.act("offline", all=True)
     customers.write("durante")
