@@ -20,7 +20,7 @@ from leadmasterd.queries.raw_lines import StoredLines, stored_lines
 from leadmasterd.store import disk_upkeep, raw_blocks
 from leadmasterd.store.database import open_for_reading, open_for_writing
 from leadmasterd.store.dirty import mark_wholly_dirty
-from leadmasterd.store.disk_upkeep import LINES, DiskUpkeep
+from leadmasterd.store.disk_upkeep import BLOCK_LINES, DiskUpkeep
 from leadmasterd.store.growth import days_until_full, note_size, size_of
 from leadmasterd.store.idle import InTurn
 from leadmasterd.store.mending import decide_again, decided_by_packed
@@ -63,7 +63,7 @@ def keep_up(store: Store, *, days: int = 7, now: datetime = NOW, lived: timedelt
     def work(connection: sqlite3.Connection, _rows: object) -> int:
         seconds = [0.0]
         upkeep, steps = DiskUpkeep(connection, days=days, clock=lambda: now, elapsed=lambda: seconds[-1]), 0
-        upkeep._past(now)
+        upkeep._expired_before(now)
         seconds.append(lived.total_seconds())
         while upkeep.step():
             upkeep.done()
@@ -92,12 +92,16 @@ def in_the_open(store: Store) -> int:
 
 def test_the_lines_of_the_last_day_stay_in_their_table(store: Store) -> None:
     """Other programs read them there."""
-    says(store, *range(LINES), age=1.1)
-    says(store, *range(LINES, LINES + 3), age=0.9)
+    says(store, *range(BLOCK_LINES), age=1.1)
+    says(store, *range(BLOCK_LINES, BLOCK_LINES + 3), age=0.9)
     keep_up(store)
-    assert store.rows("SELECT message_id FROM raw_events") == [(LINES + 1,), (LINES + 2,), (LINES + 3,)]
-    assert store.rows("SELECT lines, oldest_at = newest_at FROM raw_blocks") == [(LINES, 1)]
-    assert numbers(told(store)) == list(range(LINES + 3))
+    assert store.rows("SELECT message_id FROM raw_events") == [
+        (BLOCK_LINES + 1,),
+        (BLOCK_LINES + 2,),
+        (BLOCK_LINES + 3,),
+    ]
+    assert store.rows("SELECT lines, oldest_at = newest_at FROM raw_blocks") == [(BLOCK_LINES, 1)]
+    assert numbers(told(store)) == list(range(BLOCK_LINES + 3))
 
 
 def test_a_packed_line_is_what_it_was(store: Store) -> None:
@@ -122,7 +126,7 @@ def test_too_few_for_a_block_wait_another_day(store: Store) -> None:
 
 def test_long_lines_make_blocks_of_fewer(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     """A line may have a megabyte, and a step must not hold up capture."""
-    monkeypatch.setattr(disk_upkeep, "_LETTERS", 2000)
+    monkeypatch.setattr(disk_upkeep, "_BLOCK_CHARACTERS", 2000)
     says(store, *range(10), age=3)
     keep_up(store)
     assert [lines for (lines,) in store.rows("SELECT lines FROM raw_blocks")] == [4, 4, 2]
@@ -155,29 +159,29 @@ def test_what_was_captured_under_a_wrong_clock_holds_up_nothing(store: Store) ->
 @pytest.mark.parametrize("behind", [timedelta(days=2), timedelta(days=20000)])
 def test_a_clock_that_starts_behind_costs_no_line(store: Store, behind: timedelta) -> None:
     """As that of a machine without a battery, until it hears of the time: nothing is packed or dropped by it."""
-    says(store, *range(LINES + 10), age=3)
-    says(store, *range(500, 500 + LINES), age=0.5)
+    says(store, *range(BLOCK_LINES + 10), age=3)
+    says(store, *range(500, 500 + BLOCK_LINES), age=0.5)
     keep_up(store, now=NOW - behind)
     says(store, 1000, age=behind / DAY, sent=0)
     keep_up(store, now=NOW - behind)
-    assert in_the_open(store) == 2 * LINES + 11
+    assert in_the_open(store) == 2 * BLOCK_LINES + 11
     keep_up(store)
     found = numbers(told(store))
-    assert [each for each in found if each != 1000] == [*range(LINES + 10), *range(500, 500 + LINES)]
+    assert [each for each in found if each != 1000] == [*range(BLOCK_LINES + 10), *range(500, 500 + BLOCK_LINES)]
 
 
 @pytest.mark.parametrize("behind", [3, 30, 20000])
 def test_what_was_captured_while_the_clock_was_behind_is_kept_as_long_as_all(store: Store, behind: int) -> None:
     """By our clock it seems old once that is right again; WhatsApp's says when it was sent."""
-    says(store, *range(LINES), age=5)
+    says(store, *range(BLOCK_LINES), age=5)
     keep_up(store)
-    says(store, *range(LINES, 2 * LINES), age=2 + behind, sent=2)
+    says(store, *range(BLOCK_LINES, 2 * BLOCK_LINES), age=2 + behind, sent=2)
     says(store, 1000, 1001, age=behind, sent=0)
     keep_up(store)
-    assert numbers(told(store)) == [*range(2 * LINES), 1000, 1001]
-    assert store.one("SELECT min(message_id) FROM raw_events") == 2 * LINES + 1, "those of today stay in the open"
+    assert numbers(told(store)) == [*range(2 * BLOCK_LINES), 1000, 1001]
+    assert store.one("SELECT min(message_id) FROM raw_events") == 2 * BLOCK_LINES + 1, "those of today stay in the open"
     keep_up(store, now=NOW + 4 * DAY)
-    assert numbers(told(store)) == [*range(LINES, 2 * LINES), 1000, 1001]
+    assert numbers(told(store)) == [*range(BLOCK_LINES, 2 * BLOCK_LINES), 1000, 1001]
     keep_up(store, now=NOW + 6 * DAY)
     assert numbers(told(store)) == [1000, 1001]
     keep_up(store, now=NOW + 8 * DAY)
@@ -186,25 +190,25 @@ def test_what_was_captured_while_the_clock_was_behind_is_kept_as_long_as_all(sto
 
 def test_nothing_is_packed_while_the_clock_is_behind(store: Store) -> None:
     """For days, so that lines seem old by it. Once it is right, they would go, and all blocks before them."""
-    says(store, *range(LINES), age=2.5)
+    says(store, *range(BLOCK_LINES), age=2.5)
     keep_up(store, now=NOW - DAY)
-    says(store, *range(500, 500 + LINES), age=30 + 2.4, sent=2.4)
+    says(store, *range(500, 500 + BLOCK_LINES), age=30 + 2.4, sent=2.4)
     keep_up(store, now=NOW - 30 * DAY, lived=DAY)
-    assert in_the_open(store) == LINES
+    assert in_the_open(store) == BLOCK_LINES
     keep_up(store)
     assert in_the_open(store) == 0
-    assert numbers(told(store)) == [*range(LINES), *range(500, 500 + LINES)]
+    assert numbers(told(store)) == [*range(BLOCK_LINES), *range(500, 500 + BLOCK_LINES)]
 
 
 def test_what_does_not_say_when_it_was_sent_is_no_older_than_what_came_before(store: Store) -> None:
     """Its clock was behind, too."""
-    says(store, *range(LINES), age=3)
+    says(store, *range(BLOCK_LINES), age=3)
     keep_up(store)
     for number in (500, 501):
         line = wire.message(f"M{number}", t=None)
         store.write(captures.item(line, now=wire.NOON - 30 * 86400, text=json.dumps(line)))
     keep_up(store, now=NOW + 3 * DAY)
-    assert numbers(told(store)) == [*range(LINES), 500, 501]
+    assert numbers(told(store)) == [*range(BLOCK_LINES), 500, 501]
     keep_up(store, now=NOW + 5 * DAY)
     assert told(store)["lines"] == []
 
@@ -260,8 +264,8 @@ def test_blocks_from_a_clock_that_was_ahead_go_with_those_after_them(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """They are older, whatever they say: for years they would hold up nothing, but stay."""
-    monkeypatch.setattr(disk_upkeep, "LINES", 1)
-    monkeypatch.setattr(disk_upkeep, "_AT_ONCE", 2)
+    monkeypatch.setattr(disk_upkeep, "BLOCK_LINES", 1)
+    monkeypatch.setattr(disk_upkeep, "_BLOCKS_AT_ONCE", 2)
     says(store, 1, 2, 3, age=-40)
     keep_up(store, now=NOW + 42 * DAY)
     says(store, 4, 5, 6, age=3)
@@ -295,7 +299,7 @@ def test_the_newest_are_shown_whichever_side_they_are_on(store: Store) -> None:
 
 
 def test_the_lines_of_one_chat_are_found_in_every_block(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(disk_upkeep, "LINES", 4)
+    monkeypatch.setattr(disk_upkeep, "BLOCK_LINES", 4)
     for number in range(12):
         says(store, number, age=3, chat=wire.ANA if number % 3 else wire.BETO)
     keep_up(store)
@@ -319,7 +323,7 @@ def test_a_line_is_its_messages_under_the_id_that_stays(store: Store) -> None:
 
 
 def test_a_damaged_block_costs_no_other(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(disk_upkeep, "LINES", 4)
+    monkeypatch.setattr(disk_upkeep, "BLOCK_LINES", 4)
     says(store, *range(12), age=3)
     keep_up(store)
 
@@ -361,7 +365,7 @@ from pathlib import Path
 from leadmasterd.store import disk_upkeep
 from leadmasterd.store.database import open_for_writing
 from leadmasterd.store.disk_upkeep import DiskUpkeep
-disk_upkeep.LINES = 8
+disk_upkeep.BLOCK_LINES = 8
 path, left, now = Path(sys.argv[1]), int(sys.argv[2]), datetime.fromisoformat(sys.argv[3])
 connection = open_for_writing(path)
 def count(_statement):
@@ -436,8 +440,8 @@ def test_capture_goes_on_while_an_old_database_is_brought_over(tmp_path: Path) -
 
 def test_whatever_comes_when_every_line_is_kept_once(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     """Lines of any length and age, edits, and upkeep at any time."""
-    monkeypatch.setattr(disk_upkeep, "LINES", 7)
-    monkeypatch.setattr(disk_upkeep, "_LETTERS", 6000)
+    monkeypatch.setattr(disk_upkeep, "BLOCK_LINES", 7)
+    monkeypatch.setattr(disk_upkeep, "_BLOCK_CHARACTERS", 6000)
     chance = random.Random(5)
     now, number = NOW, 0
     for _turn in range(60):
@@ -520,10 +524,10 @@ def _keep_up(books: Books, *, days: int) -> None:
     books.project_all()
 
 
-@pytest.mark.parametrize("lines_of_a_block", [1, 2, 5, LINES])
+@pytest.mark.parametrize("lines_of_a_block", [1, 2, 5, BLOCK_LINES])
 def test_a_rebuild_needs_no_line(monkeypatch: pytest.MonkeyPatch, lines_of_a_block: int) -> None:
     """With the lines in the open, packed, or gone: the same rows in every table that is derived."""
-    monkeypatch.setattr(disk_upkeep, "LINES", lines_of_a_block)
+    monkeypatch.setattr(disk_upkeep, "BLOCK_LINES", lines_of_a_block)
     with Books() as kept, Books() as packed, Books() as gone:
         for books in (kept, packed, gone):
             _tell_a_rich_story(books)

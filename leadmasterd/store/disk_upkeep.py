@@ -1,9 +1,9 @@
 """Idle work that keeps the file small, and notes each day how large it is.
 
-Wire lines over a day old leave `raw_events` for blocks (`raw_blocks`), those past their time go, and space that is then
-unused is given back. Before a line leaves, it is decided by it once more who wrote its message (`mending`), so that
-whatever leads are derived from stands in columns. Lines that tell of a problem stay where they are: they may be all
-that there is of what somebody wrote.
+Wire lines over a day old leave `raw_events` for blocks (`raw_blocks`), lines that were kept long enough are deleted,
+and space that is then unused is given back to the disk. Before a line leaves, the author of its message is decided by
+it once more (`mending`), so that columns hold all that leads are derived from. Lines that tell of a problem stay where
+they are: nothing else may hold what somebody wrote.
 """
 
 import logging
@@ -25,39 +25,44 @@ from leadmasterd.wire.decode import decode_line
 
 log = logging.getLogger(__name__)
 
-IN_THE_OPEN: Final = timedelta(days=1)
+UNPACKED_AT_LEAST: Final = timedelta(days=1)
 """How long a line stays in `raw_events` at least."""
-_LATEST: Final = timedelta(days=2)
-"""How long at most, where too few come to fill a block."""
-LINES: Final = 128
-"""Of a block; fewer where they are long."""
-_LETTERS: Final = 200_000
-"""Of the lines of a block, roughly: a step must not take long, because no message is written meanwhile."""
+_UNPACKED_AT_MOST: Final = timedelta(days=2)
+"""How long it stays where there are too few lines to fill a block."""
+BLOCK_LINES: Final = 128
+"""Lines of a block; fewer where they are long."""
+_BLOCK_CHARACTERS: Final = 200_000
+"""Characters of a block's lines, roughly: a step must be short, because no message is written meanwhile."""
 _LONGEST_SECONDS: Final = 0.04
-_AT_ONCE: Final = 8
-"""Blocks that go in one step."""
-_PAGES: Final = 32
-"""Given back between two looks at the clock."""
-UNUSED: Final = 0.05
-"""The share of the file that may stay unused, for what comes next."""
-_LEAST_PAGES: Final = 256
-_LOOKS_AGAIN_SECONDS: Final = 60
+"""How long one step gives space back."""
+_BLOCKS_AT_ONCE: Final = 8
+"""Blocks that one step deletes."""
+_PAGES_AT_ONCE: Final = 32
+"""Pages that are given back between two looks at the clock."""
+UNUSED_SHARE: Final = 0.05
+"""The share of the file that may stay unused, for new rows."""
+_UNUSED_PAGES: Final = 256
+"""So many pages may stay unused in any file."""
+_CHECK_SECONDS: Final = 60
+"""When there is nothing to do, how long until it is checked again."""
 _REST_SECONDS: Final = 3600
-"""After a failure."""
+"""Pause after a failure."""
 
 _LATEST_SENT: Final = "SELECT wire_t FROM messages ORDER BY message_id DESC LIMIT 20"
-"""By WhatsApp's clock, whatever ours said then."""
-_OLDEST: Final = (
+"""WhatsApp's times of the newest messages: they do not depend on our clock."""
+_UNPACKED: Final = (
     "SELECT raw_id, account_id, message_id, captured_at, line FROM raw_events "
     "WHERE raw_id > ? AND problem IS NULL ORDER BY raw_id"
 )
 _INCREMENTAL: Final = 2
+"""The value of `PRAGMA auto_vacuum` in a file that can give space back step by step."""
 
 
 class DiskUpkeep:
-    """Idle work of the writer. Belongs to the writer's thread.
+    """Idle work of the writer (`IdleWork`). Belongs to the writer's thread.
 
-    `days`: how long lines are kept; 0: for ever. `elapsed`: seconds by a clock that does not jump.
+    Our clock may be wrong by days, so it does not decide alone when a line is old: WhatsApp's times count as well.
+    `days`: how long lines are kept, 0: for ever. `elapsed`: seconds by a clock that does not jump.
     """
 
     def __init__(
@@ -72,152 +77,186 @@ class DiskUpkeep:
         self._days = days
         self._clock = clock
         self._elapsed = elapsed
-        self._looked_at = elapsed()
-        self._at_least: datetime | None = None
-        """How late it was then, for sure."""
-        self._through = self._through_now = 0
-        """No line up to this one is left to pack."""
+        self._known_time: datetime | None = None
+        """The true time is not earlier than this was at `_known_time_at`; None: nothing is known yet."""
+        self._known_time_at = elapsed()
+        self._packed_through_id = 0
+        """All lines with ids up to this one are packed, by steps that were committed."""
+        self._packing_through_id = 0
+        """The same with the current step."""
         self._rests_until = 0.0
 
     def step(self) -> bool:
-        """Do one thing for a while, in the caller's transaction. True when there is more."""
+        """Pack a block, or delete some, or give space back, in the caller's transaction. True when there may be more.
+
+        With nothing left to do, notes the file's size, and rests for a minute.
+        """
         if time.monotonic() < self._rests_until:
             return False
         now = self._clock()
-        if not self._is_behind(now):
-            if self._pack(now) or self._drop(now) or give_back(self._db):
+        if not self._clock_is_behind(now):
+            if self._pack(now) or self._delete_expired(now) or give_back(self._db):
                 return True
             note_size(self._db, now)
-        self._rests_until = time.monotonic() + _LOOKS_AGAIN_SECONDS
+        self._rests_until = time.monotonic() + _CHECK_SECONDS
         return False
 
     def done(self) -> None:
         """The step was committed."""
-        self._through = self._through_now
+        self._packed_through_id = self._packing_through_id
 
     def failed(self, error: Exception) -> None:
-        """The step was rolled back, and not because of the database as a whole."""
+        """The step was rolled back because of an error of its own: rest for an hour."""
         log.error(
             "cannot pack old lines, which is tried again in an hour: %s", words_of(error), extra={"action": "pack"}
         )
         self._rests_until = time.monotonic() + _REST_SECONDS
 
-    def _is_behind(self, now: datetime) -> bool:
-        """Whether most of the latest messages were sent a day from now and later: then what is captured meanwhile would
-        be packed as older than it is, and go once our clock is right.
+    def _clock_is_behind(self, now: datetime) -> bool:
+        """Whether most of the newest messages were sent later than a day from now.
+
+        Lines would then be packed with times of capture that are too early, and deleted as soon as our clock is right.
         """
-        tomorrow = (now + IN_THE_OPEN).timestamp()
-        latest = [bool(t and t > tomorrow) for (t,) in self._db.execute(_LATEST_SENT)]
-        return sum(latest) * 2 > len(latest)
+        tomorrow = (now + UNPACKED_AT_LEAST).timestamp()
+        are_later = [bool(t and t > tomorrow) for (t,) in self._db.execute(_LATEST_SENT)]
+        return sum(are_later) * 2 > len(are_later)
 
     def _pack(self, now: datetime) -> bool:
-        """Take the oldest lines out of `raw_events`, once there are enough of them."""
-        found = self._oldest(now)
+        """Move the oldest lines from `raw_events` to a new block. False when there are not enough of them.
+
+        Those that were kept long enough already are deleted without being packed.
+        """
+        found = self._lines_to_pack(now)
         if not found:
             return False
-        lines = [line for line, _at in found]
-        about = [each.message_id for each in lines if each.message_id is not None]
-        mark_wholly_dirty(self._db, decide_again_by(self._db, about))
-        past, latest = self._past(now), iso(now)
-        before = self._packed_through(latest)
-        times = accumulate((max(before, min(at, latest)) for _line, at in found), max)
-        if kept := {line: at for line, at in zip(lines, times, strict=True) if at >= past}:
-            raw_blocks.store(self._db, list(kept), at=list(kept.values()))
-        self._db.executemany("DELETE FROM raw_events WHERE raw_id = ?", [(each.raw_id,) for each in lines])
-        self._through_now = lines[-1].raw_id
+        lines = [line for line, _captured_at in found]
+        message_ids = [line.message_id for line in lines if line.message_id is not None]
+        mark_wholly_dirty(self._db, decide_again_by(self._db, message_ids))
+        expired_before = self._expired_before(now)
+        latest = iso(now)
+        # Blocks follow each other in time, whatever our clock did: no line gets a time before that of an earlier line.
+        earliest = self._last_packed_at(latest)
+        times = accumulate((max(earliest, min(at, latest)) for _line, at in found), max)
+        kept = [(line, at) for line, at in zip(lines, times, strict=True) if at >= expired_before]
+        if kept:
+            raw_blocks.store(self._db, [line for line, _at in kept], at=[at for _line, at in kept])
+        self._db.executemany("DELETE FROM raw_events WHERE raw_id = ?", [(line.raw_id,) for line in lines])
+        self._packing_through_id = lines[-1].raw_id
         return True
 
-    def _packed_through(self, now: str) -> str:
-        """When the last packed line was captured; "" if none is known, or by a clock that was ahead."""
+    def _last_packed_at(self, now: str) -> str:
+        """When the last packed line was captured; "" if there is none, or if that is later than `now`."""
         row = self._db.execute("SELECT newest_at FROM raw_blocks ORDER BY block_id DESC LIMIT 1").fetchone()
         return row[0] if row and row[0] <= now else ""
 
-    def _oldest(self, now: datetime) -> list[tuple[RawLine, str]]:
-        """Enough for a block, or what has waited too long for one; none that is not old enough.
+    def _lines_to_pack(self, now: datetime) -> list[tuple[RawLine, str]]:
+        """The oldest lines that are not packed, as many as a block holds, each with its time of capture (ISO).
 
-        Each with when it was captured: by our clock, or by WhatsApp's if that says later, as ours was behind then.
+        Fewer when one of them has waited for `_UNPACKED_AT_MOST`, and none when no block is due. The time is by our
+        clock, or by WhatsApp's if that is later, because ours was behind then.
         """
-        young, latest = iso(now - IN_THE_OPEN), max(iso(now - _LATEST), self._past(now))
-        wrong = iso(now + IN_THE_OPEN)  # captured while the clock was ahead, who knows when; or else it is behind now
+        young_from = iso(now - UNPACKED_AT_LEAST)
+        overdue_before = max(iso(now - _UNPACKED_AT_MOST), self._expired_before(now))
+        wrong_after = iso(now + UNPACKED_AT_LEAST)  # either our clock was ahead at the capture, or it is behind now
         found: list[tuple[RawLine, str]] = []
-        letters, enough = 0, False
-        for row in self._db.execute(_OLDEST, (self._through,)):
+        characters = 0
+        is_full = False
+        for row in self._db.execute(_UNPACKED, (self._packed_through_id,)):
             line = RawLine(*row)
-            at = max(line.captured_at, _sent_at(line, now))
-            if enough or young <= at <= wrong:
+            captured_at = max(line.captured_at, _sent_at(line, now))
+            if young_from <= captured_at <= wrong_after:
                 break
-            found.append((line, at))
-            letters += len(line.line)
-            enough = len(found) == LINES or letters >= _LETTERS
-        if found and found[-1][1] > wrong and not self._is_followed(found[-1][0], young):
-            enough = False
-            while found and found[-1][1] > wrong:
-                found.pop()
-        return found if enough or any(at < latest for _line, at in found) else []
+            found.append((line, captured_at))
+            characters += len(line.line)
+            is_full = len(found) == BLOCK_LINES or characters >= _BLOCK_CHARACTERS
+            if is_full:
+                break
+        if found:
+            last_line, last_captured_at = found[-1]
+            # Lines at the end with a wrong time wait until a later line is old enough.
+            if last_captured_at > wrong_after and not self._is_followed(last_line, young_from):
+                is_full = False
+                while found and found[-1][1] > wrong_after:
+                    found.pop()
+        is_overdue = any(captured_at < overdue_before for _line, captured_at in found)
+        return found if is_full or is_overdue else []
 
-    def _is_followed(self, line: RawLine, young: str) -> bool:
-        """Whether a later line is old enough: then the clock has been right for a day."""
+    def _is_followed(self, line: RawLine, young_from: str) -> bool:
+        """Whether a later line is old enough to be packed: our clock has been right for a day then."""
         later = self._db.execute(
             "SELECT 1 FROM raw_events WHERE raw_id > ? AND problem IS NULL AND captured_at < ? LIMIT 1",
-            (line.raw_id, young),
+            (line.raw_id, young_from),
         )
         return later.fetchone() is not None
 
-    def _drop(self, now: datetime) -> bool:
-        """Delete the blocks that are past their time, and those before them: if they say a later one, our clock was
-        ahead then.
+    def _delete_expired(self, now: datetime) -> bool:
+        """Delete some blocks that were kept long enough, and all blocks before them. False when there are none.
+
+        Those before them are older, even if their times say otherwise: then our clock was ahead when they were packed.
         """
         if not self._days:
             return False
-        gone = self._db.execute(
+        expired = self._db.execute(
             "SELECT block_id FROM raw_blocks WHERE block_id <= "
             "(SELECT max(block_id) FROM raw_blocks WHERE newest_at < ?) ORDER BY 1 LIMIT ?",
-            (self._past(now), _AT_ONCE),
+            (self._expired_before(now), _BLOCKS_AT_ONCE),
         ).fetchall()
-        self._db.executemany("DELETE FROM raw_blocks WHERE block_id = ?", gone)
-        return bool(gone)
+        self._db.executemany("DELETE FROM raw_blocks WHERE block_id = ?", expired)
+        return bool(expired)
 
-    def _past(self, now: datetime) -> str:
-        """What was captured before it goes. Our clock may have jumped ahead, and then that is too late."""
-        return iso(min(now, self._for_sure(now) or now) - timedelta(days=self._days)) if self._days else ""
+    def _expired_before(self, now: datetime) -> str:
+        """Lines captured before this time (ISO) were kept long enough; "" when lines are kept for ever.
 
-    def _for_sure(self, now: datetime) -> datetime | None:
-        """How late it is, at least: by WhatsApp's times and by how long we have lived. None: nothing was captured."""
-        before, self._looked_at = self._looked_at, self._elapsed()
-        if self._at_least is not None:
-            self._at_least += timedelta(seconds=self._looked_at - before)
-        latest = (believable(t, now) for (t,) in self._db.execute(_LATEST_SENT))
-        if sent := sorted(at for at in latest if at):
-            known = datetime.fromisoformat(sent[(len(sent) - 1) // 2])  # not the last, which may have a wrong date
-            self._at_least = max(self._at_least or known, known)
-        return self._at_least
+        By the known time if our clock is later, because it may have jumped ahead.
+        """
+        if not self._days:
+            return ""
+        known_time = self._update_known_time(now)
+        if known_time is not None:
+            now = min(now, known_time)
+        return iso(now - timedelta(days=self._days))
+
+    def _update_known_time(self, now: datetime) -> datetime | None:
+        """Set and return a time that is certainly not later than the true one; None if no message was captured yet.
+
+        It moves on with the seconds that this process has run, and to the times that WhatsApp gave the newest messages.
+        """
+        known_time_before = self._known_time_at
+        self._known_time_at = self._elapsed()
+        if self._known_time is not None:
+            self._known_time += timedelta(seconds=self._known_time_at - known_time_before)
+        times = [believable(t, now) for (t,) in self._db.execute(_LATEST_SENT)]
+        if sent := sorted(at for at in times if at):
+            median = datetime.fromisoformat(sent[(len(sent) - 1) // 2])  # the latest one may be a wrong date
+            self._known_time = max(self._known_time or median, median)
+        return self._known_time
 
 
 def _sent_at(line: RawLine, now: datetime) -> str:
-    """When WhatsApp says that it happened; "" if it does not, or if that is yet to come."""
+    """WhatsApp's time of what the line tells; "" if it gives none, or one that is impossible or in the future."""
     event, _ = decode_line(line.line.encode("utf-8", "replace"))
     return believable(getattr(event, "t", None), now) or ""
 
 
 def give_back(connection: sqlite3.Connection) -> bool:
-    """Give some of the file's unused space back to the disk, in the caller's transaction. True when there is more.
+    """Give some of the file's unused space back to the disk, in the caller's transaction. True when it gave some.
 
-    Only where the file was made for that (`auto_vacuum`): in one of an earlier version free pages wait to be used.
+    Only where the file was made for that (`auto_vacuum`): in one of an earlier version unused pages wait for new rows.
     """
     if _pragma(connection, "auto_vacuum") != _INCREMENTAL:
         return False
-    until, gave = time.monotonic() + _LONGEST_SECONDS, False
-    while _unused(connection) and time.monotonic() < until:
-        for _ in range(_PAGES):  # a page each, whatever number it is given: Python takes only the first step of it
+    until = time.monotonic() + _LONGEST_SECONDS
+    gave_some = False
+    while _has_too_much_unused(connection) and time.monotonic() < until:
+        for _ in range(_PAGES_AT_ONCE):  # one page each, whatever the number: Python takes one step of the statement
             connection.execute("PRAGMA incremental_vacuum(1)")
-        gave = True
-    return gave
+        gave_some = True
+    return gave_some
 
 
-def _unused(connection: sqlite3.Connection) -> bool:
-    """Whether more is unused than is kept for what comes next."""
-    free = _pragma(connection, "freelist_count")
-    return free > _LEAST_PAGES and free > _pragma(connection, "page_count") * UNUSED
+def _has_too_much_unused(connection: sqlite3.Connection) -> bool:
+    unused = _pragma(connection, "freelist_count")
+    return unused > _UNUSED_PAGES and unused > _pragma(connection, "page_count") * UNUSED_SHARE
 
 
 def _pragma(connection: sqlite3.Connection, name: str) -> int:

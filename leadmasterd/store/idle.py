@@ -1,4 +1,4 @@
-"""Several kinds of idle work for the writer's thread, which take turns."""
+"""Lets several kinds of idle work take turns on the writer's thread, which knows only one."""
 
 import time
 from collections import deque
@@ -7,29 +7,37 @@ from typing import Final
 from leadmasterd.store.writer import IdleWork
 
 ASKED_AGAIN_SECONDS: Final = 1.0
-"""After which those that had nothing left to do are asked again while another has: it may have for hours."""
+"""How often work that had nothing left to do is asked again while other work goes on, which may take hours."""
 
 
 class InTurn:
-    """A step of each in turn, until none has more to do. Each step is a transaction, so an error is one's own."""
+    """Idle work that does a step of each of `works` in turn, until none has more to do.
+
+    Each step is a transaction of its own, so an error in one concerns no other. At least one work is needed.
+    """
 
     def __init__(self, *works: IdleWork) -> None:
         self._works = works
-        self._left = deque[IdleWork]()
+        self._unfinished = deque[IdleWork]()
+        """In the order of their turns."""
         self._current = works[0]
-        self._all_again = 0.0
+        """The work that did the last step."""
+        self._ask_all_at = 0.0
 
     def step(self) -> bool:
-        """A step of the next one. True when there may be more. One that fails is tried again in its turn."""
+        """Do a step of the work whose turn it is. True when any of them may have more to do.
+
+        If the step raises, the work keeps its place, and is tried again in its next turn.
+        """
         now = time.monotonic()
-        if not self._left or now >= self._all_again:
-            self._left.extend(each for each in self._works if each not in self._left)
-            self._all_again = now + ASKED_AGAIN_SECONDS
-        self._current = self._left[0]
-        self._left.rotate(-1)
+        if not self._unfinished or now >= self._ask_all_at:
+            self._unfinished.extend(work for work in self._works if work not in self._unfinished)
+            self._ask_all_at = now + ASKED_AGAIN_SECONDS
+        self._current = self._unfinished[0]
+        self._unfinished.rotate(-1)
         if not self._current.step():
-            self._left.remove(self._current)
-        return bool(self._left)
+            self._unfinished.remove(self._current)
+        return bool(self._unfinished)
 
     def done(self) -> None:
         """The step was committed."""

@@ -1,15 +1,14 @@
-"""What stored messages are decided to be, decided again from the wire lines that are still there.
+"""Decides again who wrote stored messages, and with which marks, by the wire lines that are still kept.
 
-For what an earlier version did not know: marks and authors. A line of a listener that told no marks holds the page's
+For what an earlier version did not know or decided otherwise. A line of a listener that told no marks holds the page's
 record in `data`; the marks are read from there by the rules of node_listener/src/message/marks.js. Messages in chats
-that are not captured any more (bots, WhatsApp's own accounts, notes to oneself) stay, as nobody's.
+that are not captured any more (bots, WhatsApp's own accounts, notes to oneself) stay, with the author `system`.
 """
 
 import json
 import re
 import sqlite3
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from itertools import groupby
@@ -30,104 +29,122 @@ _LINES: Final = """
 """
 _OF_CONVERSATION: Final = _LINES.format("m.conversation_id = ?", "m.sent_at,")
 _OF_MESSAGES: Final = _LINES.format("message_id IN (SELECT value FROM json_each(?))", "")
-"""In an order that SQLite's indexes give, so that it need not hold all lines to sort them."""
+"""Both in an order that SQLite's indexes give: it need not hold all lines in memory to sort them."""
 _STORED: Final = """
     SELECT message_id, conversation_id, account_id, author, marks
     FROM messages WHERE message_id IN (SELECT value FROM json_each(?))
 """
 _EVERYTHING: Final = CaptureRules(groups=True)
+"""What is stored was let in by the settings of its time, so today's settings refuse nothing here."""
 _HOSTED: Final = re.compile(r"@hosted(\.lid)?$|:99@")
-"""An id of a business's device at a provider."""
+"""Finds, in an id, that it is of a business whose messages a provider hosts."""
 
 
 Decided = tuple[str, str | None]
-"""Author and marks of a message."""
+"""The author and the marks (JSON, None: none) of a message."""
 DecidedBy = Mapping[int, Mapping[int, Decided]]
-"""Those of messages, by their conversation and id."""
+"""By conversation, and then by message id."""
 
 
 def decide_again(connection: sqlite3.Connection, conversations: Sequence[int], packed: DecidedBy) -> set[int]:
-    """Correct authors and marks in these conversations. Returns those where anything changed.
+    """Correct authors and marks in these conversations. Returns the conversations in which anything changed.
 
-    `packed`: what the lines say that are not in `raw_events` any more (`decided_by_packed`); they are the older ones.
+    `packed`: what lines say that have left `raw_events` (`decided_by_packed`). They are older, so they are applied
+    before the lines in `raw_events`.
     """
     changed: set[int] = set()
     filters = _filters(connection)
     for conversation in conversations:
         for message_id, (author, marks) in packed.get(conversation, {}).items():
-            done = connection.execute(
+            updated = connection.execute(
                 "UPDATE messages SET author = ?1, marks = ?2 WHERE message_id = ?3 AND (author, marks) IS NOT (?1, ?2)",
                 (author, marks, message_id),
             )
-            if done.rowcount:
+            if updated.rowcount:
                 changed.add(conversation)
         changed |= _decide_by_lines(connection, filters, _OF_CONVERSATION, conversation)
     return changed
 
 
 def decide_again_by(connection: sqlite3.Connection, messages: Sequence[int]) -> set[int]:
-    """Correct authors and marks of these messages, by what is in `raw_events`. Returns the changed conversations."""
+    """Correct authors and marks of these messages by their lines in `raw_events`. Returns the changed conversations."""
     return _decide_by_lines(connection, _filters(connection), _OF_MESSAGES, json.dumps(list(messages)))
 
 
 def decided_by_packed(connection: sqlite3.Connection) -> DecidedBy:
-    """What the packed lines say, where that is not what is stored. Of damaged blocks nothing."""
+    """What the lines in `raw_blocks` say, where that is not what is stored. Damaged blocks are left out."""
     filters = _filters(connection)
-    merged = dict(connection.execute("SELECT merged_id, kept_id FROM message_merges").fetchall())
+    merged_into = dict(connection.execute("SELECT merged_id, kept_id FROM message_merges").fetchall())
     found: dict[int, dict[int, Decided]] = {}
     for block in raw_blocks.stored(connection):
-        with suppress(raw_blocks.BlockDamaged):
+        try:
             lines = raw_blocks.unpack(block.packed)
-            about = [merged.get(each.message_id or 0, each.message_id or 0) for each in lines]
-            stored = {row[0]: row[1:] for row in connection.execute(_STORED, (json.dumps(about),))}
-            for message_id, each in zip(about, lines, strict=True):
-                if message_id in stored:
-                    conversation, account, author, marks = stored[message_id]
-                    of_conversation = found.get(conversation, {})
-                    was = of_conversation.get(message_id, (author, marks))
-                    now = _decided(filters[account], each.line, was)
-                    if now != was:
-                        found.setdefault(conversation, of_conversation)[message_id] = now
+        except raw_blocks.BlockDamaged:
+            continue
+        ids_in_lines = [line.message_id or 0 for line in lines]  # 0: of no message
+        message_ids = [merged_into.get(each, each) for each in ids_in_lines]
+        rows = connection.execute(_STORED, (json.dumps(message_ids),))
+        stored = {message_id: columns for message_id, *columns in rows}
+        for message_id, line in zip(message_ids, lines, strict=True):
+            if message_id not in stored:
+                continue
+            conversation, account, author, marks = stored[message_id]
+            before = found.get(conversation, {}).get(message_id, (author, marks))
+            decided = _decided_by_line(line.line, before, filters[account])
+            if decided != before:
+                found.setdefault(conversation, {})[message_id] = decided
     return found
 
 
 def _decide_by_lines(
     connection: sqlite3.Connection, filters: Mapping[int, CaptureFilter], query: str, which: int | str
 ) -> set[int]:
-    """`query`: gives the lines of one message after the other. They are never all held."""
+    """Correct the messages that a query names by its lines. Returns the changed conversations.
+
+    `query`: `_OF_CONVERSATION` or `_OF_MESSAGES`, with `which` as its parameter. It gives the lines of one message
+    after those of another, so that they are never all in memory. `filters`: by account.
+    """
     changed: set[int] = set()
-    for message, lines in groupby(connection.execute(query, (which,)), key=itemgetter(slice(5))):
+    of_message = itemgetter(slice(5))  # all columns but the line
+    for message, rows in groupby(connection.execute(query, (which,)), key=of_message):
         message_id, conversation, account, author, marks = message
-        decided = stored = (author, marks)
-        for *_, line in lines:
-            decided = _decided(filters[account], line, decided)
+        stored = (author, marks)
+        decided = stored
+        for *_, line in rows:
+            decided = _decided_by_line(line, decided, filters[account])
         if decided != stored:
             connection.execute("UPDATE messages SET author = ?, marks = ? WHERE message_id = ?", (*decided, message_id))
             changed.add(conversation)
     return changed
 
 
-def _decided(rules: CaptureFilter, line: str, was: Decided) -> Decided:
-    """What a line says of its message, of which this was known before."""
-    told = _told(line)
-    if told is None:
-        return was
-    author, marks = was
+def _decided_by_line(line: str, before: Decided, rules: CaptureFilter) -> Decided:
+    """The author and marks of a message by one of its lines. `before`: by what was known until then.
+
+    A line that is no message changes nothing, and marks that are known are never lost.
+    """
+    event = _message_in(line)
+    if event is None:
+        return before
+    author, marks = before
     known: dict[str, str | bool] = json.loads(marks) if marks else {}
-    lacks = bool(told.marks.keys() - known.keys())
-    all_marks = {**known, **told.marks}
-    with_all = replace(told, marks=all_marks) if isinstance(told, Ciphertext) else told._replace(marks=all_marks)
-    decision = rules.decide(with_all, datetime.now(UTC))
+    adds_marks = bool(event.marks.keys() - known.keys())
+    all_marks = {**known, **event.marks}
+    if isinstance(event, Ciphertext):
+        decision = rules.decide(replace(event, marks=all_marks), datetime.now(UTC))
+    else:
+        decision = rules.decide(event._replace(marks=all_marks), datetime.now(UTC))
     if not isinstance(decision, CapturedMessage):
         return "system", marks
-    if lacks:
+    if adds_marks:
         marks = decision.marks
-    if author in OURS and decision.author in OURS:  # which of the two is the projection's to say
+    if author in OURS and decision.author in OURS:  # the projection tells the operator from automatic replies
         return author, marks
     return decision.author, marks
 
 
 def _filters(connection: sqlite3.Connection) -> dict[int, CaptureFilter]:
+    """By account, what decides about its messages."""
     return {
         account: _filter_of(wid, lid)
         for account, wid, lid in connection.execute("SELECT account_id, wid, lid FROM accounts").fetchall()
@@ -140,7 +157,11 @@ def _filter_of(wid: str, lid: str | None) -> CaptureFilter:
     return found
 
 
-def _told(line: str) -> Message | Ciphertext | None:
+def _message_in(line: str) -> Message | Ciphertext | None:
+    """The message that a wire line brings; None if it brings something else or can't be read.
+
+    Marks that the line does not tell are read from the page's record, where the line has it.
+    """
     event, _ = decode_line(line.encode("utf-8", "replace"))
     if not isinstance(event, Message | Ciphertext):
         return None
@@ -154,20 +175,27 @@ def marks_of(record: Mapping[str, object]) -> dict[str, str | bool]:
     """The marks of the page's record, as the listener tells them today (tests/test_marks.py compares the two)."""
 
     def text(*names: str) -> str | None:
-        return next((value for name in names if isinstance(value := record.get(name), str) and value), None)
+        """The first of these fields that is a text, and not empty."""
+        for name in names:
+            value = record.get(name)
+            if isinstance(value, str) and value:
+                return value
+        return None
 
     def hosted(wid: object) -> bool:
         return isinstance(wid, str) and bool(_HOSTED.search(wid))
 
     id_ = record.get("id")
     key = id_ if isinstance(id_, dict) else {}
-    mine, member, type_ = key.get("fromMe") is True, key.get("participant"), text("type")
+    mine = key.get("fromMe") is True
+    participant = key.get("participant")
+    type_ = text("type")
     marks: dict[str, str | bool | None] = {
         "broadcast": text("broadcastId") or record.get("broadcast") is True,
         "campaign": text("pmCampaignId", "smbClientCampaignId") or text("bizSource") == "smb_promo",
         "bot": text("bizBotType"),
         "assistant": record.get("isSupportAIMessage") is True
-        or (isinstance(member, str) and chat_kind(canonical_id(member)) == "bot"),
+        or (isinstance(participant, str) and chat_kind(canonical_id(participant)) == "bot"),
         "template": record.get("isFromTemplate") is True or type_ == "hsm" or bool(text("templateId", "hsmTag")),
         "native_flow": text("nativeFlowName"),
         "api": mine and hosted(record.get("author")),

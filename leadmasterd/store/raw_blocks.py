@@ -1,7 +1,8 @@
-"""Blocks of wire lines that left `raw_events`: some hundred in each, because together they compress far better.
+"""Packs wire lines that leave `raw_events` into compressed blocks of about a hundred, and unpacks them.
 
-A block needs nothing but itself to be opened, and carries a checksum: a damaged one is found out and costs no other.
-What a line is about may have become another message since; `message_merges` tells.
+`disk_upkeep` decides which lines leave, and when. Lines compress far better together. A block can be unpacked without
+any other and has a checksum (zlib's), so damage is noticed and costs one block only. The `message_id` of a line may
+since have been merged into another: see `message_merges`.
 """
 
 import json
@@ -13,7 +14,7 @@ from typing import NamedTuple
 
 
 class RawLine(NamedTuple):
-    """A row of `raw_events` that tells of no problem."""
+    """A row of `raw_events` whose line could be used: its `problem` is null."""
 
     raw_id: int
     account_id: int | None
@@ -23,7 +24,10 @@ class RawLine(NamedTuple):
 
 
 class Block(NamedTuple):
-    """A block as it is stored. `oldest_at` and `newest_at`: when its lines were captured, as far as can be known."""
+    """A row of `raw_blocks`. `block_id`: the id of its first line; `lines`: how many; `packed`: see `pack`.
+
+    `oldest_at` and `newest_at`: when its lines were captured (ISO), as far as is known: our clock may have been wrong.
+    """
 
     block_id: int
     lines: int
@@ -37,14 +41,14 @@ class BlockDamaged(Exception):
 
 
 def pack(lines: Sequence[RawLine]) -> bytes:
-    """The lines as a block's bytes: their columns and lengths as a line of JSON, then one after the other."""
+    """Compress lines, at least one: a line of JSON with their columns and lengths, then their texts."""
     *columns, texts = zip(*lines, strict=True)
     head = json.dumps([*columns, [len(text) for text in texts]], separators=(",", ":"))
     return zlib.compress(f"{head}\n{''.join(texts)}".encode())
 
 
 def unpack(packed: bytes) -> list[RawLine]:
-    """The lines of a block. Raises BlockDamaged."""
+    """The lines that `pack` was given. Raises BlockDamaged."""
     try:
         head, _, text = zlib.decompress(packed).decode().partition("\n")
         *columns, lengths = json.loads(head)
@@ -56,7 +60,10 @@ def unpack(packed: bytes) -> list[RawLine]:
 
 
 def store(connection: sqlite3.Connection, lines: Sequence[RawLine], *, at: Sequence[str]) -> None:
-    """Add a block of these lines, within the caller's transaction. `at`: when each was captured, whatever it says."""
+    """Insert a block of these lines, at least one, within the caller's transaction.
+
+    `at`: when each was captured (ISO), which may differ from its `captured_at` where our clock was wrong.
+    """
     connection.execute(
         "INSERT INTO raw_blocks VALUES (?, ?, ?, ?, ?)",
         Block(
@@ -70,7 +77,10 @@ def store(connection: sqlite3.Connection, lines: Sequence[RawLine], *, at: Seque
 
 
 def stored(connection: sqlite3.Connection, *, since: str = "", newest_first: bool = False) -> Iterator[Block]:
-    """The blocks with lines since then (ISO), as they were captured or the newest first. One at a time is in memory."""
+    """The blocks that have lines captured at `since` (ISO) or later; "": all. Oldest first, unless `newest_first`.
+
+    Reads one at a time, so that they are not all in memory.
+    """
     order = "DESC" if newest_first else "ASC"
     cursor = connection.cursor()
     cursor.row_factory = None
