@@ -1,5 +1,6 @@
-"""The outbox: what other programs and people are told, written with what it tells.
+"""The outbox: events for other programs and people, written in the same transaction as the change that they tell of.
 
-Each event is written by a trigger of SQLite, in the transaction of its row, whether the daemon or a command wrote that.
-The triggers are there only while a feed or an alert is configured. Otherwise nothing is written.
+Triggers of SQLite write them, so it does not matter whether the daemon or a command made the change. The triggers exist
+only while a feed or an alert is configured; otherwise no events are written. Delivering them is left to `feeds` and
+`alerts`.
 """

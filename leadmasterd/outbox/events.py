@@ -1,7 +1,8 @@
-"""Every event: what it tells, from which row, and with which fields.
+"""Declares every event: what it tells, which change of which table it comes from, and its fields.
 
-A source is one change of one table. Its triggers, its JSON Schema, its documentation and what a replay reads all come
-from here. Fields are thin (ids, codes, times) or full (words and names); a thin feed never gets the full ones.
+A `Source` is one kind of change of one table. The triggers (`triggers`), what a replay reads (`replaying`), the JSON
+Schemas and the documentation are all made from the sources here. Fields are thin (ids, codes, times) or full (words and
+names); a thin feed never gets the full ones.
 """
 
 from collections.abc import Mapping
@@ -10,13 +11,13 @@ from enum import StrEnum
 from typing import Final, Literal
 
 VERSION: Final = 1
-"""Of every event's fields. A field may be added without a new version; none changes its meaning or goes."""
+"""The version of all events' fields. Adding a field needs no new version; changing or removing one does."""
 LONGEST_TEXT: Final = 4_000
-"""Characters of a message in an event: in any script it then stays below the 20 KB that receivers expect."""
+"""Characters of a message's text in an event. In any script the event stays below the 20 KB that receivers expect."""
 
 
 class Type(StrEnum):
-    """The type of a field, by its name in JSON Schema; a time is a string in UTC."""
+    """The type of a field, by its name in JSON Schema. TIME is not one of those: a string with a time in UTC."""
 
     INTEGER = "integer"
     TEXT = "string"
@@ -27,42 +28,44 @@ class Type(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """One field. `sql`: its value as an expression over `ROW`, the changed row."""
+    """One field of an event. `sql`: an expression for its value, where `ROW` is the changed row; `doc`: its meaning."""
 
     sql: str
     type: Type
     doc: str
     null: bool = False
+    """Whether it may be null."""
     full: bool = False
-    """Words or names: only for feeds that ask for them."""
+    """Whether it has words or names, which only feeds get that ask for them."""
 
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """One change of one table that makes events.
+    """One kind of change of one table, for each of which an event is written.
 
-    `kinds`: the names of its events, each with what it tells. With more than one, `kind` is the expression that picks.
+    Strings of SQL are expressions in which `ROW` is the changed row, unless it is said otherwise.
+    `kinds`: the names of its events, each with what it tells. If there are several, `kind` is the SQL that picks one.
     """
 
     name: str
     kinds: Mapping[str, str]
     table: str
     on: Literal["INSERT", "UPDATE", "DELETE", "DUE"]
-    """DUE: no change makes it but time; the daemon looks once a minute."""
+    """DUE: the event comes of time alone, not of a change. The daemon looks for those once a minute."""
     fields: Mapping[str, Field]
     stream: str = "0"
-    """The conversation whose order it keeps, as an expression; 0: none."""
+    """SQL for the conversation within which events keep their order; 0: none."""
     of: tuple[str, ...] = ()
-    """With UPDATE: the columns."""
+    """With UPDATE: the columns of which one must be set."""
     when: str = ""
-    """Over `NEW` and `OLD`; with DUE over `ROW` and `:now`."""
+    """SQL for the condition, with `NEW` and `OLD`, or with DUE `ROW` and `:now`; empty: every such change."""
     key: str = ""
-    """With DUE: the id of the row, which is told once."""
+    """With DUE: SQL for the id of the row, for which an event is written once."""
     kind: str = ""
     replayable: str = "1"
-    """Which rows a replay makes this event from, over `ROW`; empty: none can be."""
+    """SQL for which rows a replay can make this event from; empty: from none."""
     order_by: str = ""
-    """By what a replay sorts them: when it happened, as an expression over `ROW`."""
+    """SQL for when it happened, by which a replay sorts events; empty if none is replayable."""
 
 
 def _integer(column: str, doc: str, *, null: bool = False) -> Field:
@@ -78,6 +81,7 @@ def _time(column: str, doc: str, *, null: bool = False) -> Field:
 
 
 def _boolean(sql: str, doc: str) -> Field:
+    """A field that is true where an SQL condition holds. SQLite has no booleans: without `json` it would be 0 or 1."""
     return Field(f"json(iif({sql}, 'true', 'false'))", Type.BOOLEAN, doc)
 
 
@@ -91,7 +95,7 @@ _CONTACT_ID: Final = Field(
 
 
 def _who(rows: str) -> dict[str, Field]:
-    """The person. `rows`: where the contact `p` comes from, as SQL."""
+    """The fields about a person. `rows`: the part of a SELECT after FROM, which must name a contact `p`."""
     return {
         "phone": Field(
             f"(SELECT p.phone FROM {rows})",
@@ -111,6 +115,7 @@ def _who(rows: str) -> dict[str, Field]:
 
 
 def _of_lead(column: str, type_: Type, doc: str) -> Field:
+    """A column of the lead that the changed row is about; null if the lead is gone."""
     return Field(f"(SELECT l.{column} FROM leads l WHERE l.lead_id = ROW.lead_id)", type_, doc, null=True)
 
 
@@ -426,7 +431,7 @@ SOURCES: Final = (
     ),
 )
 TEST: Final = "test"
+"""The kind of the event that `feeds test` sends. It is never in the outbox, because nothing has happened."""
 TEST_FIELDS: Final = {"sent_at": Field("", Type.TIME, "when")}
-"""The event of `feeds test`. It is in no outbox: nothing has happened."""
 KINDS: Final[Mapping[str, str]] = {kind: doc for source in SOURCES for kind, doc in source.kinds.items()}
 """Every kind of event, with what it tells."""

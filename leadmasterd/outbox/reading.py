@@ -1,4 +1,4 @@
-"""Reading the outbox, for whoever delivers."""
+"""Reads events from the outbox, for what delivers them."""
 
 import json
 import sqlite3
@@ -9,10 +9,10 @@ _SELECT: Final = "SELECT event_id, kind, stream, at, data, feed FROM outbox WHER
 
 
 class Event(NamedTuple):
-    """One event.
+    """A row of the outbox.
 
-    `stream`: the conversation whose order it keeps, 0 for none; `at`: when it was written, UTC; `feed`: the one that it
-    is replayed for, None when it is for all.
+    `stream`: the conversation within which it keeps its order, 0 for none; `at`: when it was written (ISO, UTC);
+    `feed`: the only feed that it is for, as it was replayed for that; None: for all.
     """
 
     event_id: int
@@ -24,21 +24,28 @@ class Event(NamedTuple):
 
 
 def after(connection: sqlite3.Connection, event_id: int, limit: int) -> list[Event]:
-    """The next events after this one, oldest first: in the order in which they were committed."""
+    """At most `limit` events after the one with this id, in the order in which they were committed."""
     return _events(connection.execute(f"{_SELECT} ORDER BY event_id LIMIT ?", (event_id, limit)))
 
 
 def of_stream(connection: sqlite3.Connection, stream: int, between: tuple[int, int], limit: int) -> list[Event]:
-    """The same of one stream: after the first of two ids, up to the second. There is no index of streams."""
+    """At most `limit` events of one stream, in the order in which they were committed.
+
+    `between`: two ids; only events after the first are returned, up to and including the second. As there is no index
+    of streams, all events between them may be read.
+    """
+    after_id, through_id = between
     query = f"{_SELECT} AND event_id <= ? AND stream = ? ORDER BY event_id LIMIT ?"
-    return _events(connection.execute(query, (*between, stream, limit)))
+    return _events(connection.execute(query, (after_id, through_id, stream, limit)))
 
 
 def _events(rows: Iterable[tuple[Any, ...]]) -> list[Event]:
-    return [Event._make((*row[:4], json.loads(row[4]), row[5])) for row in rows]
+    return [
+        Event(event_id, kind, stream, at, json.loads(data), feed) for event_id, kind, stream, at, data, feed in rows
+    ]
 
 
 def newest(connection: sqlite3.Connection) -> int:
-    """The id of the newest event there ever was; 0 before the first."""
+    """The id of the newest event that was ever written, even if it is deleted by now; 0 before the first."""
     row = connection.execute("SELECT seq FROM sqlite_sequence WHERE name = 'outbox'").fetchone()
     return row[0] if row else 0

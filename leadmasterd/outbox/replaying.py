@@ -1,7 +1,7 @@
-"""Replay: events made from the tables again, for a feed that is new or has lost something.
+"""Makes events from the tables again (a replay), for a feed that is new or has lost some.
 
-The tables hold what is so, not how it came about: of an edited message its last text, of a lead all of its record. What
-cannot be known any more is not told: waits that were none, and what time made.
+The tables hold the present state, not each change: of an edited message its last text. So events whose cause is not in
+the tables any more are left out, such as withdrawn waits, and events that come of time alone.
 """
 
 import json
@@ -15,8 +15,9 @@ from leadmasterd.outbox.room import ROW_BYTES
 from leadmasterd.outbox.triggers import kind_of, over, values_of
 
 _REPLAYED: Final = tuple(enumerate(each for each in SOURCES if each.replayable))
-"""With their ranks, which keep events of one moment in the order of their definitions: a message before its edit."""
+"""Sources with their ranks. Events of one moment are sorted by them: a message before its edit."""
 _SAMPLE: Final = 500
+"""How many events are made to estimate the size of all."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,9 +36,10 @@ def plan(
     full: bool,
     kinds: Collection[str] = tuple(KINDS),
 ) -> Plan:
-    """Find what has happened from `from_at` to `until` (ISO, UTC), in its order, for `replay` on this connection.
+    """Collect what a replay of `from_at` to `until` (ISO, UTC) has to write, for `replay` on the same connection.
 
-    Only a temporary table is written, so nobody waits. Outside of a transaction.
+    Writes the rows of the events, in their order, to a temporary table, so that no other writer waits. Call it outside
+    of a transaction. `full`: whether the events have words and names; `kinds`: which kinds of events.
     """
     connection.execute(
         "CREATE TEMP TABLE IF NOT EXISTS replayed (place INTEGER PRIMARY KEY, rank INTEGER, row_id INTEGER) STRICT"
@@ -54,28 +56,31 @@ def plan(
         f"FROM ({over(' UNION ALL '.join(selects), 'r')}) ORDER BY happened_at, rank, row_id",
         {"from": from_at, "until": until, "kinds": json.dumps(list(kinds))},
     ).rowcount
-    [(each,)] = connection.execute(
-        f"SELECT avg(length(kind) + length(CAST(data AS BLOB))) FROM ({_events(full=full)})",
+    [(mean_size,)] = connection.execute(
+        f"SELECT avg(length(kind) + length(CAST(data AS BLOB))) FROM ({_select_events(full=full)})",
         {"first": 1, "last": _SAMPLE},
     )
-    return Plan(number, round(number * ((each or 0) + ROW_BYTES)))
+    return Plan(number, round(number * ((mean_size or 0) + ROW_BYTES)))  # None: there are no events
 
 
 def replay(connection: sqlite3.Connection, feed: str, first: int, last: int, *, full: bool) -> int:
-    """Write for one feed the events of the plan from the `first` to the `last`, counted from 1. Returns how many.
+    """Write the events of the last `plan` from number `first` to number `last`, counted from 1. Returns how many.
 
-    They come after whatever is in the outbox. What has gone since the plan, as merged messages do, is left out. In the
-    caller's transaction.
+    They are for one feed only, and come after all that is in the outbox. Events whose row is gone since the plan was
+    made, such as a message that was merged, are left out. In the caller's transaction.
     """
     return connection.execute(
         f"INSERT INTO outbox (kind, stream, at, data, feed) SELECT kind, stream, at, data, :feed "
-        f"FROM ({_events(full=full)}) ORDER BY place",
+        f"FROM ({_select_events(full=full)}) ORDER BY place",
         {"feed": feed, "first": first, "last": last},
     ).rowcount
 
 
-def _events(*, full: bool) -> str:
-    """CROSS JOIN has SQLite go through the plan and not through the table."""
+def _select_events(*, full: bool) -> str:
+    """The SELECT of the planned events from number `:first` to number `:last`, in any order, each with its `place`.
+
+    CROSS JOIN makes SQLite go through the plan, and not through the tables.
+    """
     return " UNION ALL ".join(
         f"SELECT {values_of(source, 'r', full=full)}, place FROM temp.replayed p CROSS JOIN {source.table} r "
         f"ON r.rowid = p.row_id WHERE p.place BETWEEN :first AND :last AND p.rank = {rank}"

@@ -1,7 +1,7 @@
-"""How much of the disk the outbox may take, so that a receiver that is down for weeks does not fill it.
+"""Limits how much of the disk the outbox may take, so that a receiver that is down for weeks does not fill it.
 
-Events may take a quarter of the disk that is free, what they take themselves counted as free, and 64 MB however little
-that is. Beyond it the oldest have to go.
+Events may take a quarter of the free disk, with the room that they take themselves counted as free; and always 64 MB.
+If they take more, the oldest have to be deleted. This module only estimates; `triggers.drop_delivered` deletes.
 """
 
 import sqlite3
@@ -9,17 +9,23 @@ from dataclasses import dataclass
 from typing import Final
 
 SHARE: Final = 4
+"""The free disk divided by this is what events may take."""
 LEAST: Final = 64_000_000
-_AFTERWARDS: Final = 0.9
-"""How full it is after the oldest are gone, so that they do not go one by one."""
+"""Bytes that events may always take."""
+_FULL_AFTERWARDS: Final = 0.9
+"""How much of their room events take after some were deleted, so that not every new one makes another delete."""
 _SAMPLE: Final = 250
+"""How many events at each end of the outbox are measured."""
 ROW_BYTES: Final = 60
-"""What a row takes beside its kind and its data."""
+"""Bytes of a row besides its kind and its data."""
 
 
 @dataclass(frozen=True, slots=True)
 class Room:
-    """About how many bytes the events take, and may take; the oldest that are too many go up to the id `through`."""
+    """About how many bytes the events take, and at `most` may take.
+
+    `through`: events up to this id have to be deleted; 0: none.
+    """
 
     taken: int
     most: int
@@ -27,26 +33,27 @@ class Room:
 
 
 def room(connection: sqlite3.Connection, *, free: int) -> Room:
-    """What undelivered events take, may take, and which are too many. `free`: bytes on the disk.
+    """Estimate the room of the outbox. `free`: bytes that are free on the disk.
 
-    Estimated from a sample of the rows, since all of them may be gigabytes.
-
-    Ids have no holes: events are only ever deleted from the oldest on.
+    Only a sample of the rows is measured, because all of them may be gigabytes. Rows are counted by their ids, which
+    have no holes: events are only ever deleted from the oldest on.
     """
     query = "SELECT ifnull((SELECT min(event_id) FROM outbox), 1), ifnull((SELECT max(event_id) FROM outbox), 0)"
     oldest, newest = connection.execute(query).fetchone()
-    (each,) = connection.execute(
+    (mean_size,) = connection.execute(
         "SELECT avg(length(kind) + length(CAST(data AS BLOB))) FROM outbox WHERE event_id < ? OR event_id > ?",
         (oldest + _SAMPLE, newest - _SAMPLE),
     ).fetchone()
-    row = (each or 0) + ROW_BYTES
-    taken = round((newest - oldest + 1) * row)
+    row_size = (mean_size or 0) + ROW_BYTES  # None: there are no events
+    taken = round((newest - oldest + 1) * row_size)
     most = max(LEAST, (free + _unused(connection) + taken) // SHARE)
-    return Room(taken, most, 0 if taken <= most else newest - int(_AFTERWARDS * most / row))
+    if taken <= most:
+        return Room(taken, most, 0)
+    return Room(taken, most, newest - int(_FULL_AFTERWARDS * most / row_size))
 
 
 def _unused(connection: sqlite3.Connection) -> int:
-    """What was deleted and is not given back to the disk: it is written to again."""
+    """Bytes of the database file that are free for new rows: what was deleted and not given back to the disk."""
     [(pages,)] = connection.execute("PRAGMA freelist_count")
-    [(size,)] = connection.execute("PRAGMA page_size")
-    return int(pages) * int(size)
+    [(page_size,)] = connection.execute("PRAGMA page_size")
+    return int(pages) * int(page_size)

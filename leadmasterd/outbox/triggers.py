@@ -1,6 +1,7 @@
-"""The triggers that write the outbox, and the events that time makes.
+"""Writes the outbox: makes the triggers of `events.SOURCES`, writes the events that come of time, and deletes old ones.
 
-Every function runs inside the caller's transaction.
+In the SQL of a source `ROW` stands for the changed row: `NEW` or `OLD` in a trigger, or the alias of a table. Every
+function that takes a connection runs inside the caller's transaction.
 """
 
 import sqlite3
@@ -11,16 +12,16 @@ from typing import Final, Literal
 from leadmasterd.outbox.events import SOURCES, Source
 
 Mode = Literal["off", "thin", "full"]
-"""off: nobody hears, nothing is written. full: some feed also wants words and names."""
+"""What is written to the outbox. off: nothing. thin: ids, codes and times. full: also words and names."""
 
 _PREFIX: Final = "outbox_"
 _NOW: Final = "strftime('%Y-%m-%dT%H:%M:%fZ', 'now')"
 
 
 def sync(connection: sqlite3.Connection, mode: Mode) -> bool:
-    """Let exactly the triggers of this mode be there. True when something was changed.
+    """Make the triggers of this mode, and drop all others. True when something was changed.
 
-    When the first hearer comes, what is due already counts as told: it begins now.
+    When the mode was off before, events that are already due now count as written: the outbox begins here.
     """
     wanted = [] if mode == "off" else _triggers(full=mode == "full")
     made_with = f"{mode} {blake2b(''.join(wanted).encode(), digest_size=8).hexdigest()}"
@@ -30,7 +31,8 @@ def sync(connection: sqlite3.Connection, mode: Mode) -> bool:
             "SELECT name FROM sqlite_schema WHERE type = 'trigger' AND name LIKE ?", (f"{_PREFIX}%",)
         )
     }
-    if len(names) == len(wanted) and (mode == "off" or _made_with(connection) == made_with):
+    none_is_missing = len(names) == len(wanted)
+    if none_is_missing and (mode == "off" or _made_with(connection) == made_with):
         return False
     for name in names:
         connection.execute(f"DROP TRIGGER {name}")
@@ -39,16 +41,17 @@ def sync(connection: sqlite3.Connection, mode: Mode) -> bool:
     connection.execute(
         "INSERT INTO derived_with VALUES ('outbox', ?) ON CONFLICT DO UPDATE SET value = excluded.value", (made_with,)
     )
+    was_off = not names
     if mode == "off":
         connection.execute("DELETE FROM told")
-    elif not names:
-        for source in _of_time():
-            connection.execute(f"INSERT OR IGNORE INTO told {_due_keys(source)}", {"now": _now(connection)})
+    elif was_off:
+        for source in _due_sources():
+            connection.execute(f"INSERT OR IGNORE INTO told {_select_due(source)}", {"now": _now(connection)})
     return True
 
 
 def mode_of(connection: sqlite3.Connection) -> Mode:
-    """What the triggers that are there write."""
+    """The mode of the last `sync`; "off" if there was none."""
     match _made_with(connection).partition(" ")[0]:
         case "thin":
             return "thin"
@@ -59,50 +62,60 @@ def mode_of(connection: sqlite3.Connection) -> Mode:
 
 
 def _made_with(connection: sqlite3.Connection) -> str:
-    """The mode and a digest of the triggers; empty when there never were any."""
+    """The mode of the last `sync` and a digest of its triggers, parted by a space; "" if there was none."""
     row = connection.execute("SELECT value FROM derived_with WHERE name = 'outbox'").fetchone()
     return row[0] if row else ""
 
 
 def write_due(connection: sqlite3.Connection) -> int:
-    """Write the events that time alone has made since the last call. Returns how many."""
+    """Write the events that have come due since the last call, each once. Returns how many.
+
+    Does nothing while the mode is off.
+    """
     mode = mode_of(connection)
     if mode == "off":
         return 0
-    written, values = 0, {"now": _now(connection)}
-    for source in _of_time():
-        untold = f"{source.when} AND {source.key} NOT IN (SELECT row_id FROM told WHERE kind = '{_only(source)}')"
+    written = 0
+    values = {"now": _now(connection)}
+    for source in _due_sources():
+        kind = _only_kind(source)
+        is_new = f"{source.when} AND {source.key} NOT IN (SELECT row_id FROM told WHERE kind = '{kind}')"
         written += connection.execute(
             f"INSERT INTO outbox (kind, stream, at, data) SELECT {values_of(source, 'r', full=mode == 'full')} "
-            f"FROM {source.table} r WHERE {over(untold, 'r')} ORDER BY {over(source.key, 'r')}",
+            f"FROM {source.table} r WHERE {over(is_new, 'r')} ORDER BY {over(source.key, 'r')}",
             values,
         ).rowcount
-        connection.execute(f"INSERT OR IGNORE INTO told {_due_keys(source)}", values)
+        connection.execute(f"INSERT OR IGNORE INTO told {_select_due(source)}", values)
     return written
 
 
 def values_of(source: Source, row: str, *, full: bool) -> str:
-    """The four columns of an event in SQL: kind, stream, at and data. `row`: the alias of its row."""
-    pairs = ", ".join(f"'{name}', {field.sql}" for name, field in source.fields.items() if full or not field.full)
+    """The columns of an event as SQL: kind, stream, at (now) and data (JSON).
+
+    `row`: what its row is called in the statement. `full`: with the fields that hold words and names.
+    """
+    fields = {name: field for name, field in source.fields.items() if full or not field.full}
+    pairs = ", ".join(f"'{name}', {field.sql}" for name, field in fields.items())
     return over(
         f"{kind_of(source)} AS kind, {source.stream} AS stream, {_NOW} AS at, json_object({pairs}) AS data", row
     )
 
 
 def kind_of(source: Source) -> str:
-    """The kind of an event in SQL, over `ROW`."""
-    return source.kind or f"'{_only(source)}'"
+    """SQL for the kind of a source's event: a text, or the expression that picks one, in which `ROW` is the row."""
+    return source.kind or f"'{_only_kind(source)}'"
 
 
 DROPPED_AT_ONCE: Final = 5_000
-"""Events in one transaction, which takes a fraction of a second."""
+"""Events that are deleted in one transaction, which then takes a fraction of a second."""
 
 
 def drop_delivered(connection: sqlite3.Connection, through: int, *, keep_after: str, crowded: int = 0) -> int:
-    """Delete events up to this id, and before the first that is not older than `keep_after` (ISO). Returns how many.
+    """Delete delivered events, the oldest first, at most 5,000. Returns how many.
 
-    Up to the id `crowded` they go however young they are. It reads what it deletes and one more, and deletes the
-    oldest 5,000 at most: this runs on the thread that captures.
+    `through`: all up to this id are delivered. `keep_after`: events written at this time (ISO) or later are kept, but
+    not up to the id `crowded`, as they have no room. This runs on the thread that captures, so it reads no more rows
+    than it deletes, and one.
     """
     return connection.execute(
         "DELETE FROM outbox WHERE event_id <= :through AND event_id < max(:crowded + 1, coalesce("
@@ -113,48 +126,58 @@ def drop_delivered(connection: sqlite3.Connection, through: int, *, keep_after: 
 
 
 def _triggers(*, full: bool) -> list[str]:
-    """One trigger for each kind of change of a table: among several, SQLite defines no order."""
-    changes = [each for each in SOURCES if each.on != "DUE"]
+    """The statements that create all triggers.
+
+    Sources with the same table and kind of change share one trigger: of several SQLite does not define the order.
+    """
     groups: dict[tuple[str, str], list[Source]] = {}
-    for source in changes:
-        groups.setdefault((source.table, source.on), []).append(source)
+    for source in SOURCES:
+        if source.on != "DUE":
+            groups.setdefault((source.table, source.on), []).append(source)
     return [_trigger(sources, full=full) for sources in groups.values()]
 
 
 def _trigger(sources: list[Source], *, full: bool) -> str:
+    """The statement that creates the trigger of these sources, which have the same table and kind of change."""
     table, on = sources[0].table, sources[0].on
     row = "OLD" if on == "DELETE" else "NEW"
     columns = ", ".join(dict.fromkeys(column for source in sources for column in source.of))
-    when = " OR ".join(f"({source.when})" for source in sources) if all(source.when for source in sources) else "1"
-    events = " ".join(
+    of_columns = f"OF {columns} " if columns else ""
+    some_are_unconditional = any(not source.when for source in sources)
+    when = "1" if some_are_unconditional else " OR ".join(f"({source.when})" for source in sources)
+    inserts = " ".join(
         f"INSERT INTO outbox (kind, stream, at, data) SELECT {values_of(source, row, full=full)} "
         f"WHERE {source.when or '1'};"
         for source in sources
     )
     return (
-        f"CREATE TRIGGER {_PREFIX}{table}_{on.lower()} AFTER {on} {f'OF {columns} ' if columns else ''}ON {table} "
-        f"WHEN {when} BEGIN {events} END"
+        f"CREATE TRIGGER {_PREFIX}{table}_{on.lower()} AFTER {on} {of_columns}ON {table} "
+        f"WHEN {when} BEGIN {inserts} END"
     )
 
 
-def _due_keys(source: Source) -> str:
-    return over(f"SELECT '{_only(source)}', {source.key} FROM {source.table} r WHERE {source.when}", "r")
+def _due_sources() -> Iterable[Source]:
+    """The sources whose events come of time alone."""
+    return (source for source in SOURCES if source.on == "DUE")
 
 
-def _of_time() -> Iterable[Source]:
-    return (each for each in SOURCES if each.on == "DUE")
+def _select_due(source: Source) -> str:
+    """The SELECT of all that is due at `:now` by this source, written before or not, as rows of `told`."""
+    return over(f"SELECT '{_only_kind(source)}', {source.key} FROM {source.table} r WHERE {source.when}", "r")
 
 
-def _only(source: Source) -> str:
+def _only_kind(source: Source) -> str:
+    """The kind of a source's events. It must have no more than one."""
     [kind] = source.kinds
     return kind
 
 
 def over(sql: str, row: str) -> str:
-    """An expression of a source over a row of this name."""
+    """SQL of a source in which the changed row has this name, in place of `ROW`."""
     return sql.replace("ROW.", f"{row}.")
 
 
 def _now(connection: sqlite3.Connection) -> str:
+    """The time by SQLite's clock, as the triggers write it (ISO, UTC)."""
     [(now,)] = connection.execute(f"SELECT {_NOW}")
     return str(now)
