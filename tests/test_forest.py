@@ -36,7 +36,7 @@ def test_rerooting_changes_who_stands_for_whom_and_nothing_else(pointers: list[P
     assert forest.path(path[-1]) == path[::-1]
     assert persons(list(forest), {*CONTACTS}) == persons(pointers, {*CONTACTS})
     assert {pointer.merge_id for pointer in forest} == {pointer.merge_id for pointer in pointers}
-    changed, dropped = forest.since(pointers)
+    changed, dropped = forest.changes_since(pointers)
     assert ({pointer.kept for pointer in changed}, dropped) == ({*path[:-1]}, ())
 
 
@@ -57,7 +57,7 @@ def test_contracting_makes_one_person_of_two(pointers: list[Pointer], order: lis
     assert persons(list(forest), {*CONTACTS} - {drop}) == {*others, both - {drop}}
     assert forest.root(keep) == expected_root
     assert all(drop not in (pointer.kept, pointer.merged) for pointer in forest)
-    assert len(forest.since(pointers).dropped) == (0 if apart else 1)
+    assert len(forest.changes_since(pointers).dropped) == (0 if apart else 1)
 
 
 def test_who_stands_for_the_other_can_not_be_dropped() -> None:

@@ -1,6 +1,7 @@
-"""Two contacts that WhatsApp itself says are one become one row, for good: nothing is left to undo.
+"""Makes one contact of two that WhatsApp itself says are one person: one row, for good.
 
-Runs inside the caller's transaction (BEGIN IMMEDIATE).
+Merges that a person can undo are in `merges`, duplicate messages in `unify`. Runs inside the caller's transaction
+(BEGIN IMMEDIATE).
 """
 
 import sqlite3
@@ -14,13 +15,17 @@ MOVED: Final = (
     "messages", "reactions", "calls", "leads", "decisions", "corrections", "classifications", "touches",
     "sent_bodies",
 )  # fmt: skip
-"""Facts of a conversation, which go along when it becomes part of another. What is derived goes with the row."""
+"""Tables whose rows move to the conversation that stays.
+
+Rows of other tables, such as `waiting_cycles`, are deleted with their conversation, and the projection derives them
+again.
+"""
 
 _MOVE_MESSAGES: Final = "UPDATE OR IGNORE messages SET conversation_id = :keep WHERE conversation_id = :drop"
-_MOVE_THE_OTHERS: Final = (
+_MOVE_AS_VARIANTS: Final = (
     "UPDATE messages SET conversation_id = :keep, variant = message_id WHERE conversation_id = :drop"
 )
-"""Those that say something else under the id and time of one that is there."""
+"""For what `_MOVE_MESSAGES` could not move: the other conversation has another message with the same id and time."""
 _SAME_REACTION: Final = (
     "other.stanza_id = reactions.stanza_id AND other.direction = reactions.direction "
     "AND other.from_me = reactions.from_me"
@@ -29,53 +34,54 @@ _KEEP_LATER_REACTIONS: Final = (
     "DELETE FROM reactions WHERE conversation_id = :keep AND EXISTS (SELECT 1 FROM reactions other "
     f"WHERE other.conversation_id = :drop AND {_SAME_REACTION} AND other.reacted_at > reactions.reacted_at)"
 )
-"""Each of the two sides has one reaction to a message, under whichever of its ids: the latest."""
+"""Each of the two people in a chat has one reaction to a message, whichever id it came under: the latest."""
 _DROP_EARLIER_REACTIONS: Final = (
     "DELETE FROM reactions WHERE conversation_id = :drop AND EXISTS (SELECT 1 FROM reactions other "
     f"WHERE other.conversation_id = :keep AND {_SAME_REACTION})"
 )
 _MOVE_REACTIONS: Final = "UPDATE reactions SET conversation_id = :keep WHERE conversation_id = :drop"
-_FIND_THEIR_MESSAGES: Final = (
+_LINK_REACTIONS: Final = (
     "UPDATE reactions SET message_id = (SELECT message_id FROM messages m WHERE m.conversation_id = :keep "
     "AND m.stanza_id = reactions.stanza_id AND m.direction = reactions.direction ORDER BY sent_at DESC LIMIT 1) "
     "WHERE conversation_id = :keep AND message_id IS NULL"
 )
-_END_CALLS: Final = """
+_MARK_ANSWERED_CALLS: Final = """
 UPDATE calls SET answered = 1 WHERE conversation_id = :keep AND call_id IN
     (SELECT call_id FROM calls WHERE conversation_id = :drop AND answered)
 """
 _MOVE_CALLS: Final = "UPDATE OR IGNORE calls SET conversation_id = :keep WHERE conversation_id = :drop"
 _DROP_CALLS: Final = "DELETE FROM calls WHERE conversation_id = :drop"
-_MOVE: Final = (
-    _MOVE_MESSAGES, _MOVE_THE_OTHERS,
-    _KEEP_LATER_REACTIONS, _DROP_EARLIER_REACTIONS, _MOVE_REACTIONS, _FIND_THEIR_MESSAGES,
-    _END_CALLS, _MOVE_CALLS, _DROP_CALLS,
+_MOVE_WITHOUT_DUPLICATES: Final = (
+    _MOVE_MESSAGES, _MOVE_AS_VARIANTS,
+    _KEEP_LATER_REACTIONS, _DROP_EARLIER_REACTIONS, _MOVE_REACTIONS, _LINK_REACTIONS,
+    _MARK_ANSWERED_CALLS, _MOVE_CALLS, _DROP_CALLS,
 )  # fmt: skip
-"""For facts that both conversations may hold."""
+"""In this order: tables of which both conversations may hold the same row."""
 
 
 def absorb(connection: sqlite3.Connection, one: int, other: int, *, at: str, gone: set[int] | None = None) -> int:
-    """Make one contact of two. Returns the id that stays: the older, unless the other one stands for it.
+    """Make one contact of two. Returns the id that stays: the lower one, unless that was merged into the other.
 
-    Everything of the other goes along, also what people said of it: their merges are then said of the one that stays.
-    Where both had a conversation with the same account, they become one, and so do messages that both hold; their ids
-    that are no more are added to `gone`.
+    Identities, conversations and leads move to the contact that stays, and merges that named the other name it. Where
+    both have a conversation with the same account, the two become one, and so do messages that both hold. The ids of
+    the messages that are deleted by this are added to `gone`. `at`: the time of the change (ISO).
     """
     keep, drop = sorted((one, other))
     forest = load_forest(connection, (keep, drop))
     if drop in forest.path(keep):
         keep, drop = drop, keep
-    before, roots = list(forest), (forest.root(keep), forest.root(drop))
+    pointers_before = list(forest)
+    roots_before = {forest.root(keep), forest.root(drop)}
     forest.contract(keep, drop)
-    save_forest(connection, forest, before, at=at)
+    save_forest(connection, forest, pointers_before, at=at)
     _rename_in_undone_merges(connection, keep, drop)
     root = forest.root(keep)
-    for former in {*roots} - {root}:
-        give_leads(connection, former, root, actor=SYSTEM, at=at)
+    for former_root in roots_before - {root}:
+        give_leads(connection, former_root, root, actor=SYSTEM, at=at)
     connection.execute("UPDATE contact_identities SET contact_id = ? WHERE contact_id = ?", (keep, drop))
-    gone_now = _absorb_conversations(connection, keep, drop)
+    deleted_messages = _absorb_conversations(connection, keep, drop)
     if gone is not None:
-        gone |= gone_now
+        gone |= deleted_messages
     connection.execute(
         "UPDATE contacts SET (saved_name, verified_name, push_name, business, phone, match_key, updated_at) = (SELECT "
         "coalesce(contacts.saved_name, c.saved_name), coalesce(contacts.verified_name, c.verified_name), "
@@ -90,12 +96,20 @@ def absorb(connection: sqlite3.Connection, one: int, other: int, *, at: str, gon
 
 
 def _rename_in_undone_merges(connection: sqlite3.Connection, keep: int, drop: int) -> None:
+    """Let undone merges name the contact that stays: the forest holds only those in force.
+
+    One between the two contacts themselves says nothing any more, and is deleted.
+    """
     for column in ("kept_id", "merged_id"):
         connection.execute(f"UPDATE contact_merges SET {column} = ? WHERE {column} = ?", (keep, drop))
     connection.execute("DELETE FROM contact_merges WHERE kept_id = merged_id")
 
 
 def _absorb_conversations(connection: sqlite3.Connection, keep: int, drop: int) -> set[int]:
+    """Give the conversations of the contact `drop` to `keep`. Returns the ids of messages that are deleted as copies.
+
+    Where `keep` has a conversation with the same account already, that one takes up the other.
+    """
     gone: set[int] = set()
     for account, conversation in connection.execute(
         "SELECT account_id, conversation_id FROM conversations WHERE contact_id = ?", (drop,)
@@ -114,10 +128,11 @@ def _absorb_conversations(connection: sqlite3.Connection, keep: int, drop: int) 
 
 
 def _absorb_conversation(connection: sqlite3.Connection, keep: int, drop: int) -> None:
-    for statement in _MOVE:
+    """Move everything of the conversation `drop` to `keep`, which has the same account, and delete `drop`."""
+    for statement in _MOVE_WITHOUT_DUPLICATES:
         connection.execute(statement, {"keep": keep, "drop": drop})
     for table in MOVED:
-        # OR IGNORE: of two labels of one burst the first stays, and the other goes with its conversation.
+        # OR IGNORE: of two labels of one burst that of `keep` stays; the other is deleted with its conversation.
         connection.execute(f"UPDATE OR IGNORE {table} SET conversation_id = ? WHERE conversation_id = ?", (keep, drop))
     connection.execute(
         "UPDATE conversations SET "
@@ -125,7 +140,7 @@ def _absorb_conversation(connection: sqlite3.Connection, keep: int, drop: int) -
         "conversations WHERE conversation_id = :drop), '')), ''), "
         "last_outbound_at = nullif(max(coalesce(last_outbound_at, ''), coalesce((SELECT last_outbound_at FROM "
         "conversations WHERE conversation_id = :drop), '')), ''), "
-        # the page may join its two chats as well, and then what was read of one says nothing
+        # The page may join its two chats as well: then a watermark of one of them says nothing about both.
         "swept_through_at = NULL, swept_chat = NULL "
         "WHERE conversation_id = :keep",
         {"keep": keep, "drop": drop},

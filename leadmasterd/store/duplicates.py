@@ -1,4 +1,7 @@
-"""Contacts for a person to look at: two that may be one person, or one that may be two by now. Nothing is merged."""
+"""Finds contacts for a person to look at: two that may be one person, or one that may be two people by now.
+
+Only reads. A person decides, and `merges` writes that.
+"""
 
 import json
 import sqlite3
@@ -10,18 +13,19 @@ from typing import Final, Literal
 from leadmasterd.store.merges import members_of, root_of, was_undone
 
 _SILENT_DAYS: Final = 180
-"""Operators reassign numbers that were out of use for so long: another person may write from one then."""
+"""A phone company gives a number to somebody else after it was out of use for so long."""
 
-_NAMESAKES: Final = 8
-"""A name that more contacts than this share (Ana, Cliente) is no hint."""
+_MOST_NAMESAKES: Final = 8
+"""A name that more contacts share than this (Ana, Cliente) says nothing."""
 
 
 @dataclass(frozen=True, slots=True)
 class Duplicate:
-    """Two contacts that may be one person, or (`changed_hands`, one contact twice) one that may be two. Lower id first.
+    """Two contacts that may be one person, the lower id first. Or, for `changed_hands`, one contact under both ids.
 
-    `same_name`: the operator's address book has one name for both (`name`). `same_push_name`: they and nobody else call
-    themselves so, and one of the two shows no phone. `changed_hands`: after long silence another name wrote from it.
+    `same_name`: the operator's address book has one `name` for both. `same_push_name`: they and nobody else call
+    themselves by `name`, and WhatsApp tells no phone of at least one of them. `changed_hands`: after a long silence
+    somebody with another name, `name`, wrote from the contact's number, so that it may be two people by now.
     """
 
     code: Literal["same_name", "same_push_name", "changed_hands"]
@@ -31,12 +35,16 @@ class Duplicate:
 
 
 def possible_duplicates(connection: sqlite3.Connection, limit: int) -> list[Duplicate]:
-    """Except those that are merged, or whose merge was undone."""
+    """The first `limit` pairs that a person should look at. Pairs whose merge a person has undone are left out."""
     return list(islice(chain(_changed_hands(connection), _namesakes(connection)), limit))
 
 
 def namesakes_of(connection: sqlite3.Connection, root: int) -> list[Duplicate]:
-    """Those of `possible_duplicates` that may be this person, by a name; whatever the number of contacts, at once."""
+    """Those of `possible_duplicates` that share a name with this person, except `changed_hands`.
+
+    Looks up the person's names only, so the number of contacts does not matter. `root`: the contact that stands for
+    the person.
+    """
     names = [
         name
         for row in connection.execute(
@@ -50,49 +58,57 @@ def namesakes_of(connection: sqlite3.Connection, root: int) -> list[Duplicate]:
 
 
 def _namesakes(connection: sqlite3.Connection, names: Sequence[str] | None = None) -> Iterator[Duplicate]:
-    """With one of these names; None: with any."""
-    seen: set[tuple[int, int]] = set()
+    """Pairs with the same saved name, then pairs with the same push name. `names`: only these; None: any."""
+    paired_before: set[tuple[int, int]] = set()
     for name, contacts in _sharing(connection, "saved_name", "true", names):
         one, *others = _roots(connection, contacts)
         for other in others:
             if not was_undone(connection, one, other):
-                seen.add((one, other))
+                paired_before.add((one, other))
                 yield Duplicate("same_name", one, other, name)
     for name, contacts in _sharing(connection, "push_name", "count(phone) < count(*)", names):
         people = _roots(connection, contacts)
-        if len(people) != 2 or all(_has_phone(connection, each) for each in people):
-            continue  # of three, any two may be the ones
+        if len(people) != 2:
+            continue  # one is merged already; of three or more it is not clear which two are the same
+        if all(_has_phone(connection, each) for each in people):
+            continue  # two numbers
         one, other = people
-        if (one, other) not in seen and not was_undone(connection, one, other):
+        if (one, other) not in paired_before and not was_undone(connection, one, other):
             yield Duplicate("same_push_name", one, other, name)
 
 
 def _sharing(
     connection: sqlite3.Connection, column: str, condition: str, names: Sequence[str] | None
 ) -> Iterator[tuple[str, list[int]]]:
-    """Names that a few contacts share, newest first. SQLite ignores case for A to Z only."""
+    """Names that a few contacts share, each with their ids; those with the newest contacts first.
+
+    `column`: which name; `condition`: in SQL, over the group of contacts; `names`: only these, None: any. Case is
+    ignored, by SQLite for A to Z only.
+    """
     only = "" if names is None else f"AND {column} COLLATE NOCASE IN (SELECT value FROM json_each(:names)) "
     for name, contacts in connection.execute(
         f"SELECT {column}, json_group_array(contact_id) FROM contacts WHERE {column} <> '' {only}"
         f"GROUP BY {column} COLLATE NOCASE HAVING count(*) BETWEEN 2 AND :most AND {condition} "
         "ORDER BY max(contact_id) DESC",
-        {"names": json.dumps(names), "most": _NAMESAKES},
+        {"names": json.dumps(names), "most": _MOST_NAMESAKES},
     ):
         yield name, json.loads(contacts)
 
 
 def _roots(connection: sqlite3.Connection, contacts: list[int]) -> list[int]:
+    """The contacts that stand for the persons of these, lowest id first; merged contacts give one."""
     return sorted({root_of(connection, contact) for contact in contacts})
 
 
 def _has_phone(connection: sqlite3.Connection, root: int) -> bool:
+    """Whether the phone of this person is known, by any contact that was merged into it."""
     members = json.dumps(members_of(connection, root))
     query = "SELECT 1 FROM contacts WHERE phone IS NOT NULL AND contact_id IN (SELECT value FROM json_each(?))"
     return connection.execute(query, (members,)).fetchone() is not None
 
 
 def _changed_hands(connection: sqlite3.Connection) -> Iterator[Duplicate]:
-    """After long silence another LID and another name wrote from the same number."""
+    """Contacts from whose number another LID with another name wrote after a long silence."""
     for contact, name in connection.execute(
         "WITH several AS (SELECT contact_id, max(first_seen_at) AS last_lid_at FROM contact_identities "
         "  WHERE kind = 'lid' GROUP BY contact_id HAVING count(*) > 1), "

@@ -1,7 +1,7 @@
-"""Merges as a forest: each contact points to the one it was merged into, and a root stands for a person. Pure.
+"""Merges of contacts as a forest: each merged contact points to another, and a root stands for a person. Pure.
 
-Each pointer is one row of `contact_merges` that is not undone. What must hold whatever happens: no circle, and every
-pointer keeps its row, because a person may undo it.
+A pointer is one row of `contact_merges` that is not undone; `merges` reads and writes them. Two things always hold:
+there is no cycle, and no pointer between two contacts loses its row, because a person may undo it.
 """
 
 from collections.abc import Iterable, Iterator
@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 
 class Pointer(NamedTuple):
-    """One merge that is in force."""
+    """One merge that is in force: the contact `merged` points to the contact `kept`."""
 
     merge_id: int
     kept: int
@@ -17,20 +17,21 @@ class Pointer(NamedTuple):
 
 
 class Rewiring(NamedTuple):
-    """What differs between two states of a forest."""
+    """How a forest differs from an earlier state: pointers with another contact at an end, and those that are gone."""
 
     changed: tuple[Pointer, ...]
     dropped: tuple[Pointer, ...]
 
 
 class Forest:
-    """The trees of some contacts, whole."""
+    """Some trees of merged contacts. Each tree must be complete, or its root is wrong."""
 
     def __init__(self, pointers: Iterable[Pointer]) -> None:
         self._up = {pointer.merged: pointer for pointer in pointers}
+        """By contact the pointer that leads up from it; a root has none."""
 
     def path(self, contact: int) -> list[int]:
-        """From this contact up to its root."""
+        """The contacts from this one up to its root, both included. Of a root only itself."""
         path = [contact]
         while (pointer := self._up.get(path[-1])) is not None:
             path.append(pointer.kept)
@@ -40,17 +41,18 @@ class Forest:
         return self.path(contact)[-1]
 
     def reroot(self, contact: int) -> None:
-        """Make this contact the root of its tree: the pointers on the way up are turned round."""
+        """Make this contact the root of its tree by reversing the pointers on its path."""
         path = self.path(contact)
-        turned = [self._up.pop(each) for each in path[:-1]]
-        for pointer in turned:
+        to_reverse = [self._up.pop(each) for each in path[:-1]]
+        for pointer in to_reverse:
             self._up[pointer.kept] = pointer._replace(kept=pointer.merged, merged=pointer.kept)
 
     def contract(self, keep: int, drop: int) -> None:
-        """Make one contact of two. What was said of either is said of `keep` then.
+        """Make one contact of two: all pointers from and to `drop` lead from and to `keep` instead.
 
-        In one tree, `drop` must not stand above `keep`; its own pointer goes. Of two trees, the root of `keep` stays,
-        unless `keep` is that root and `drop` is none: then `keep` takes over the pointer of `drop`.
+        Within one tree the pointer that leads up from `drop` is deleted. Raises ValueError if `drop` is above `keep`.
+        Of two trees the root of `keep` stays the root, except when `keep` is a root and `drop` is not: then the pointer
+        of `drop` leads up from `keep`.
         """
         if self.root(keep) == self.root(drop):
             if drop in self.path(keep):
@@ -70,8 +72,8 @@ class Forest:
     def __iter__(self) -> Iterator[Pointer]:
         return iter(self._up.values())
 
-    def since(self, before: Iterable[Pointer]) -> Rewiring:
-        """What to write: pointers that are others now, and those that are gone."""
+    def changes_since(self, before: Iterable[Pointer]) -> Rewiring:
+        """What has to be written, when the pointers in the table are those of `before`."""
         old = {pointer.merge_id: pointer for pointer in before}
         now = {pointer.merge_id: pointer for pointer in self}
         return Rewiring(

@@ -1,9 +1,9 @@
-"""Contacts that are one person, by a pointer that a person can undo.
+"""Merges contacts that are one person, by a pointer that a person can undo.
 
-`contacts.merged_into_id` points to the contact that stands for a person, perhaps by way of others; a contact without a
-pointer is a *root*. Each pointer is one row of `contact_merges` that is not undone. Leads belong to roots, and a root
-has one open lead at most: a merge ends the younger of two as `merged`. Conversations stay with the contact they came
-to. Everybody concerned is marked dirty.
+`contacts.merged_into_id` points to the contact that stands for the person, perhaps by way of others; a contact without
+a pointer is a *root*. Each pointer is one row of `contact_merges` that is not undone. Leads belong to roots, and a root
+has at most one open lead: a merge ends the younger of two as `merged`. Conversations stay with their contact. All
+contacts of the persons concerned are marked dirty.
 
 What WhatsApp itself says is one person is merged for good, in `absorption`. Everything here runs inside the caller's
 transaction (BEGIN IMMEDIATE).
@@ -11,7 +11,7 @@ transaction (BEGIN IMMEDIATE).
 
 import json
 import sqlite3
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 from leadmasterd.errors import CannotMerge
 from leadmasterd.reasons import SYSTEM
@@ -21,19 +21,21 @@ from leadmasterd.text import _
 
 
 def root_of(connection: sqlite3.Connection, contact_id: int) -> int:
-    """The contact that stands for this one's person: itself, unless it was merged."""
+    """The contact that stands for this one's person: itself, unless it was merged.
+
+    Ends at a contact that is there no more, and does not run for ever where a damaged file has a cycle.
+    """
     path = [contact_id]
-    while above := connection.execute(
-        "SELECT merged_into_id FROM contacts WHERE contact_id = ?", (path[-1],)
-    ).fetchone():
-        if above[0] is None or above[0] in path:
+    while row := connection.execute("SELECT merged_into_id FROM contacts WHERE contact_id = ?", (path[-1],)).fetchone():
+        above = row[0]
+        if above is None or above in path:
             break
-        path.append(above[0])
+        path.append(above)
     return path[-1]
 
 
 def members_of(connection: sqlite3.Connection, root: int) -> list[int]:
-    """This contact and all that point to it, directly or not, in order of their ids."""
+    """This contact and all that were merged into it, directly or by way of others, in order of their ids."""
     return [
         contact
         for (contact,) in connection.execute(
@@ -45,17 +47,17 @@ def members_of(connection: sqlite3.Connection, root: int) -> list[int]:
 
 
 def was_undone(connection: sqlite3.Connection, root: int, other_root: int) -> bool:
-    """Whether a person has said of these two that they are not one."""
-    one, other = (json.dumps(members_of(connection, each)) for each in (root, other_root))
-    return (
-        connection.execute(
-            "SELECT 1 FROM contact_merges WHERE undone_at IS NOT NULL AND ("
-            "kept_id IN (SELECT value FROM json_each(:one)) AND merged_id IN (SELECT value FROM json_each(:other)) OR "
-            "kept_id IN (SELECT value FROM json_each(:other)) AND merged_id IN (SELECT value FROM json_each(:one)))",
-            {"one": one, "other": other},
-        ).fetchone()
-        is not None
-    )
+    """Whether a merge between any contacts of these two persons was undone: a person said that they are two."""
+    undone = connection.execute(
+        "SELECT 1 FROM contact_merges WHERE undone_at IS NOT NULL AND ("
+        "kept_id IN (SELECT value FROM json_each(:one)) AND merged_id IN (SELECT value FROM json_each(:other)) OR "
+        "kept_id IN (SELECT value FROM json_each(:other)) AND merged_id IN (SELECT value FROM json_each(:one)))",
+        {
+            "one": json.dumps(members_of(connection, root)),
+            "other": json.dumps(members_of(connection, other_root)),
+        },
+    ).fetchone()
+    return undone is not None
 
 
 # ---------------------------------------------------------------------- merging, and back
@@ -66,7 +68,8 @@ def merge(
 ) -> int:
     """Merge two persons: the root of `other_contact` into that of `keep_contact`. Returns the merge's id.
 
-    Raises CannotMerge for a contact that does not exist and for two that are one already.
+    `actor`: who says so, `system` or `person:NAME`; `code`: why, a stable code. Raises CannotMerge for a contact that
+    does not exist, and for two that are one person already.
     """
     for contact in (keep_contact, other_contact):
         if not connection.execute("SELECT 1 FROM contacts WHERE contact_id = ?", (contact,)).fetchone():
@@ -90,31 +93,34 @@ def merge(
 
 
 def merge_same_phone(connection: sqlite3.Connection, contact_id: int, match_key: str, *, at: str) -> None:
-    """Merge this contact with those that have the same phone, unless a person has undone that. The oldest root stays.
+    """Merge this contact with all that have the same phone, unless a person has undone that. The oldest root stays.
 
-    The pointer runs between the two contacts with that phone, not between their roots: when a person undoes what joined
-    one of them to somebody else, the other goes along.
+    `match_key`: equal for all spellings of that phone. The pointer leads from one of the two contacts to the other, and
+    not from root to root: if one of them had been merged with somebody else, and a person undoes that, these two stay
+    together.
     """
     for (other,) in connection.execute(
         "SELECT contact_id FROM contacts WHERE match_key = ? AND contact_id <> ? ORDER BY contact_id",
         (match_key, contact_id),
     ).fetchall():
-        (keep_root, keep), (drop_root, drop) = sorted(
-            (root_of(connection, contact), contact) for contact in (contact_id, other)
-        )
+        rooted = sorted((root_of(connection, contact), contact) for contact in (contact_id, other))
+        (keep_root, keep), (drop_root, drop) = rooted
         if keep_root == drop_root or was_undone(connection, keep_root, drop_root):
             continue
-        if drop != drop_root:
+        if drop != drop_root:  # only a root can be given a pointer
             forest = load_forest(connection, [drop])
-            before = list(forest)
+            pointers_before = list(forest)
             forest.reroot(drop)
-            save_forest(connection, forest, before, at=at)
+            save_forest(connection, forest, pointers_before, at=at)
             connection.execute("UPDATE leads SET contact_id = ? WHERE contact_id = ?", (drop, drop_root))
         _point(connection, drop, keep, actor=SYSTEM, code="same_phone", at=at)
 
 
 def _point(connection: sqlite3.Connection, merged: int, kept: int, *, actor: str, code: str, at: str) -> int:
-    """Let a root point to a contact of another tree."""
+    """Let the root `merged` point to `kept`, a contact of another tree, whose root is given the leads.
+
+    Returns the id of the merge.
+    """
     root = root_of(connection, kept)
     connection.execute(
         "UPDATE contacts SET merged_into_id = ?, updated_at = ? WHERE contact_id = ?", (kept, at, merged)
@@ -129,10 +135,10 @@ def _point(connection: sqlite3.Connection, merged: int, kept: int, *, actor: str
 
 
 def undo(connection: sqlite3.Connection, merge_id: int, actor: str, at: str) -> None:
-    """Undo a merge: each of the two has its own leads again, as the projection then finds them in its messages.
+    """Undo a merge: each of the two persons gets the leads of its own conversations.
 
-    Leads that ended as `merged` stay as rows, and the projection opens them again by the message that opened them.
-    Raises CannotMerge when there is no such merge, or it was undone before.
+    Leads that had ended as `merged` are still rows. The projection opens them again when it comes to the message that
+    opened them. Raises CannotMerge when there is no such merge, or it was undone before.
     """
     row = connection.execute(
         "SELECT kept_id, merged_id, undone_at FROM contact_merges WHERE merge_id = ?", (merge_id,)
@@ -166,7 +172,7 @@ def undo(connection: sqlite3.Connection, merge_id: int, actor: str, at: str) -> 
 
 
 def load_forest(connection: sqlite3.Connection, contacts: Iterable[int]) -> Forest:
-    """The trees of these contacts."""
+    """The whole trees in which these contacts are."""
     members = {member for contact in contacts for member in members_of(connection, root_of(connection, contact))}
     rows = connection.execute(
         "SELECT merge_id, kept_id, merged_id FROM contact_merges WHERE undone_at IS NULL "
@@ -176,9 +182,9 @@ def load_forest(connection: sqlite3.Connection, contacts: Iterable[int]) -> Fore
     return Forest(map(Pointer._make, rows))
 
 
-def save_forest(connection: sqlite3.Connection, forest: Forest, before: Iterable[Pointer], *, at: str) -> None:
-    """Write what differs from before, to the pointers and to their rows."""
-    changed, dropped = forest.since(before)
+def save_forest(connection: sqlite3.Connection, forest: Forest, before: Collection[Pointer], *, at: str) -> None:
+    """Write how a forest differs from the pointers `before`, which are those in the tables. No pointer may be new."""
+    changed, dropped = forest.changes_since(before)
     connection.executemany(
         "DELETE FROM contact_merges WHERE merge_id = ?", [(pointer.merge_id,) for pointer in dropped]
     )
@@ -186,9 +192,11 @@ def save_forest(connection: sqlite3.Connection, forest: Forest, before: Iterable
         "UPDATE contact_merges SET kept_id = ?, merged_id = ? WHERE merge_id = ?",
         [(pointer.kept, pointer.merged, pointer.merge_id) for pointer in changed],
     )
+    merged_before = {pointer.merged for pointer in before}
+    merged_now = {pointer.merged for pointer in forest}
     connection.executemany(
         "UPDATE contacts SET merged_into_id = NULL, updated_at = ? WHERE contact_id = ?",
-        [(at, contact) for contact in {pointer.merged for pointer in before} - {pointer.merged for pointer in forest}],
+        [(at, contact) for contact in merged_before - merged_now],
     )
     connection.executemany(
         "UPDATE contacts SET merged_into_id = ?, updated_at = ? WHERE contact_id = ?",
@@ -197,17 +205,17 @@ def save_forest(connection: sqlite3.Connection, forest: Forest, before: Iterable
 
 
 def give_leads(connection: sqlite3.Connection, giver: int, root: int, *, actor: str, at: str) -> None:
-    """Give a contact's leads to the root of its person. Of two open ones the older stays, the other ends as `merged`.
+    """Give the leads of the contact `giver` to the root of its person. Of two open ones the younger ends as `merged`.
 
-    The fold decides the same once it is projected, but this cannot wait for it: the index allows a contact one open
-    lead, an absorbed contact is deleted in this transaction, and capture does not wait for leads.
+    The projection will decide the same, but this can't wait for it: an index allows a contact only one open lead, and a
+    contact that is absorbed is deleted in this transaction.
     """
-    leads = connection.execute(
+    open_leads = connection.execute(
         "SELECT lead_id, stage FROM leads WHERE contact_id IN (?, ?) AND closed_at IS NULL ORDER BY opened_at, lead_id",
         (giver, root),
     ).fetchall()
-    for lead, stage in leads[1:]:
-        into = leads[0][0]
+    for lead, stage in open_leads[1:]:
+        into = open_leads[0][0]
         connection.execute(
             "UPDATE leads SET stage = 'merged', merged_into_id = ?, closed_at = ?, stage_at = ?, updated_at = ? "
             "WHERE lead_id = ?",
@@ -222,5 +230,5 @@ def give_leads(connection: sqlite3.Connection, giver: int, root: int, *, actor: 
 
 
 def mark_members_dirty(connection: sqlite3.Connection, root: int) -> None:
-    """Have the leads of this person derived again, from the beginning: whose a message is has changed."""
+    """Mark all conversations of this person dirty from their beginning, because it has other contacts now."""
     mark_contacts_dirty(connection, members_of(connection, root))

@@ -1,7 +1,7 @@
-"""When two messages are the same one, and what a copy of a stored message adds to it.
+"""Decides whether two messages are the same one, and what a copy of a stored message adds to it. Reads no tables.
 
-Ids are chosen by senders, so an id alone is nobody's. A message is its chat's, and in a group its participant's too:
-these and its id are compared by who calls this. Here its time decides, to within a minute, and then its content.
+Senders choose the ids, so two people's messages may have the same one. The caller compares ids, chats and, in groups,
+participants. Here the times decide, which may differ by a minute, and then the content.
 """
 
 import json
@@ -22,10 +22,11 @@ CONTENT: Final = (
 """The columns of `Stored`, in order."""
 
 _UNDATED: Final = -(1 << 62)
+"""In place of a time that is not known: sorts before all times."""
 
 
 class Content(Protocol):
-    """What is compared of two messages."""
+    """The content of a message, as far as it is compared. `media`: JSON."""
 
     @property
     def type(self) -> str: ...
@@ -39,7 +40,11 @@ class Content(Protocol):
 
 @dataclass(slots=True)
 class Stored:
-    """A message that is in the table, or will be at the end of the run."""
+    """A message that is in the table, or is about to be inserted.
+
+    `wire_t`: WhatsApp's time in seconds since 1970, None if it gave none; `media`, `marks`: JSON; `sender`: as the page
+    gave it.
+    """
 
     message_id: int
     wire_t: int | None
@@ -53,46 +58,58 @@ class Stored:
     revoked: bool
 
     def is_same(self, t: int | None) -> bool:
-        """Whether a message with the same ids and this time is the same message."""
+        """Whether a message with the same ids and the time `t` is this one. Yes where one of the times is not known."""
         return self.wire_t is None or t is None or abs(self.wire_t - t) <= SAME_MESSAGE_SECONDS
 
 
-def _moment(stored: Stored) -> int:
+def _sort_time(stored: Stored) -> int:
     return _UNDATED if stored.wire_t is None else stored.wire_t
 
 
 def remember(known: list[Stored], stored: Stored) -> None:
-    """Add a message to those of one id, which are kept in order of time: there may be thousands."""
-    insort(known, stored, key=_moment)
+    """Add a message to those with the same id. They are kept in order of time, as there may be thousands."""
+    insort(known, stored, key=_sort_time)
 
 
 def find_same(known: Sequence[Stored], t: int | None, content: Content) -> Stored | None:
-    """The one among the messages of one id that is the same at time `t`. Of several, one with this content."""
+    """The message of which one with the time `t` and this content is a copy; None if there is none.
+
+    `known`: the messages with the same id, in order of time (`remember`). If several have that time, the first with the
+    same content is meant, or else the first.
+    """
     if len(known) == 1:
         return known[0] if known[0].is_same(t) else None
     near = _near(known, t)
-    return next((each for each in near if has_content(each, content)), near[0] if near else None)
+    for each in near:
+        if has_content(each, content):
+            return each
+    return near[0] if near else None
 
 
 def _near(known: Sequence[Stored], t: int | None) -> Sequence[Stored]:
+    """Those of these messages, in order of time, for which `is_same(t)` holds. Found without looking at all."""
     if t is None:
         return known
-    undated = bisect_left(known, _UNDATED + 1, key=_moment)
-    first = bisect_left(known, t - SAME_MESSAGE_SECONDS, lo=undated, key=_moment)
-    last = bisect_left(known, t + SAME_MESSAGE_SECONDS + 1, lo=first, key=_moment)
+    undated = bisect_left(known, _UNDATED + 1, key=_sort_time)
+    first = bisect_left(known, t - SAME_MESSAGE_SECONDS, lo=undated, key=_sort_time)
+    last = bisect_left(known, t + SAME_MESSAGE_SECONDS + 1, lo=first, key=_sort_time)
     return [*known[:undated], *known[first:last]]
 
 
 def has_content(one: Content, other: Content) -> bool:
-    """Whether both say the same: kind, text and file."""
+    """Whether both have the same type, text and file."""
     return one.type == other.type and one.body == other.body and _same_file(one.media, other.media)
 
 
 def _same_file(one: str | None, other: str | None) -> bool:
-    """By the file's hash, where both name one: the rest of what the page knows of a file changes while it loads."""
+    """Whether two `media` are the same file. True where that is not known, as one of them has no hash.
+
+    Only the hash is compared: what else the page knows of a file changes while it loads.
+    """
     if one == other or one is None or other is None:
         return True
-    return len({_hash_of(one), _hash_of(other)} - {None}) < 2
+    hash_of_one, hash_of_other = _hash_of(one), _hash_of(other)
+    return hash_of_one is None or hash_of_other is None or hash_of_one == hash_of_other
 
 
 def _hash_of(media: str) -> str | None:
@@ -101,7 +118,7 @@ def _hash_of(media: str) -> str | None:
 
 
 class Copy(Content, Protocol):
-    """A copy of a stored message."""
+    """A copy of a stored message: one that arrived later, or another row."""
 
     @property
     def readable(self) -> bool: ...
@@ -114,14 +131,14 @@ class Copy(Content, Protocol):
 
 
 Verdict = Literal["repeats", "tells_more", "differs"]
+"""What a copy is: nothing new, an addition to the stored message, or another content under the same id and time."""
 
 
 def judge(stored: Stored, copy: Copy) -> Verdict:
-    """What a copy is: a repetition, news (the text of what was unreadable, new marks, a change that a sweep found), or
-    different.
+    """What a copy with the same chat, id and time is to the stored message.
 
-    One that differs has another content under the same chat, id and time. It is no version of the stored message,
-    though it may be an earlier text of it: `message_versions` knows those.
+    It tells more if it brings the text of an unreadable message, new marks, a revocation, or a change that a sweep
+    found. One that differs may still be an earlier text of the stored message: the caller looks in `message_versions`.
     """
     if not copy.readable:
         return "repeats"
@@ -129,29 +146,39 @@ def judge(stored: Stored, copy: Copy) -> Verdict:
         return "repeats" if stored.revoked else "tells_more"
     if not stored.readable or stored.type == REVOKED or has_other_words(stored, copy):
         return "tells_more"
-    cut = copy.truncated and (stored.body or "").startswith(copy.body or "")
-    if not cut and not has_content(stored, copy):
+    is_its_beginning = copy.truncated and (stored.body or "").startswith(copy.body or "")
+    if not is_its_beginning and not has_content(stored, copy):
         return "differs"
     return "repeats" if marks_it_lacked(stored, copy) is None else "tells_more"
 
 
 def has_other_words(stored: Stored, copy: Copy) -> bool:
-    """Whether a sweep found the message changed."""
+    """Whether a sweep read another text, because the message was edited while nothing listened.
+
+    A live copy does not tell of an edit, which has an event of its own. The text of a truncated copy is not whole, and
+    that of a revoked message does not change any more.
+    """
     if stored.revoked or copy.truncated:
         return False
     return copy.via == "sweep" and copy.body != stored.body
 
 
 def marks_it_lacked(stored: Stored, copy: Copy) -> str | None:
-    """All marks of both, or None if the copy adds none. A name that the page has learnt since is no reason to write."""
+    """The marks of both together (JSON), or None if the copy adds none.
+
+    A verified name alone does not count: the page gets to know it later, and it changes no author.
+    """
     if copy.marks is None or copy.marks == stored.marks:
         return None
     known: dict[str, object] = json.loads(stored.marks or "{}")
-    told: dict[str, object] = json.loads(copy.marks)
-    return None if told.keys() - known.keys() <= {"verified_name"} else json.dumps(known | told)
+    in_copy: dict[str, object] = json.loads(copy.marks)
+    added = in_copy.keys() - known.keys()
+    if added <= {"verified_name"}:
+        return None
+    return json.dumps(known | in_copy)
 
 
 def digest(content: Content) -> str:
-    """Equal for equal content from one sender."""
+    """A hash in hex that is equal for equal content from the same sender."""
     parts = (content.type, content.body, content.media and _hash_of(content.media), content.sender)
     return blake2b(repr(parts).encode("utf-8", "surrogatepass"), digest_size=6).hexdigest()

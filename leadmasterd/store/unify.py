@@ -1,17 +1,18 @@
-"""Rows that turn out to be one message become one row, once WhatsApp says that two ids are one person.
+"""Makes one row of rows that turn out to be one message, once WhatsApp says that two ids are one person.
 
-The older row stays, with its `message_id`, and the younger one is taken for a copy of it that has just come: it may add
-the text of what was unreadable, a change or a revocation. What refers to the younger one moves along. A row that says
-something else under the same id stays as it is: nobody's words are thrown away.
+The older row stays, with its `message_id`. The younger one is treated like a copy of it that has just arrived: it may
+add the text of an unreadable message, an edit or a revocation. Rows that refer to the younger one then refer to the
+older one, and the younger one is deleted. A row that says something else under the same id stays as it is: no words are
+lost.
 
 Runs inside the caller's transaction (BEGIN IMMEDIATE).
 """
 
 import json
 import sqlite3
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Literal
 
 from leadmasterd.store.dirty import mark_wholly_dirty
 from leadmasterd.store.same_message import (
@@ -25,7 +26,7 @@ from leadmasterd.store.same_message import (
     remember,
 )
 
-_MOVED: Final = (
+_REFERENCES: Final = (
     ("message_aliases", "message_id"),
     ("message_versions", "message_id"),
     ("reactions", "message_id"),
@@ -37,61 +38,71 @@ _MOVED: Final = (
     ("lead_events", "message_id"),
     ("raw_events", "message_id"),
 )
-"""What refers to a message. Of two rows that may not stand together the younger one's goes with its message."""
+"""Tables and their columns that refer to a message. A row that the older message has already is not moved: it is
+deleted with the younger message."""
 _FILLED: Final = "author, type, body, readable_at, truncated, forwarded, media, quoted, referral, details"
-"""What the text of an unreadable message brings."""
+"""The columns that are filled in when an unreadable message becomes readable."""
 
 
 @dataclass(slots=True)
 class _Row(Stored):
-    """A stored message as a copy of another one."""
+    """A stored message that may be a copy of an older one. `via`: `live` or `sweep`, how it was captured."""
 
     via: str = "live"
 
 
+_COLUMNS: Final = f"stanza_id, direction, conversation_id, {CONTENT}, captured_via"
+"""What identifies a message, and then the columns of `_Row`."""
+
+
 def unify_in_conversations(connection: sqlite3.Connection, conversations: Sequence[int]) -> set[int]:
-    """Unify what these conversations hold twice, if they are of one person. Returns the ids that are gone."""
-    place = (
-        "conversation_id IN (SELECT value FROM json_each(:places)) AND participant = '' AND stanza_id IN "
-        "(SELECT stanza_id FROM messages WHERE conversation_id IN (SELECT value FROM json_each(:places)) "
+    """Unify messages that these conversations of one person hold twice. Returns the ids of the deleted rows."""
+    condition = (
+        "conversation_id IN (SELECT value FROM json_each(:values)) AND participant = '' AND stanza_id IN "
+        "(SELECT stanza_id FROM messages WHERE conversation_id IN (SELECT value FROM json_each(:values)) "
         "AND participant = '' GROUP BY stanza_id, direction HAVING count(*) > 1)"
     )
-    return _unify(connection, place, conversations, lambda row: (row[0], row[1]))
+    return _unify(connection, condition, conversations, across_conversations=True)
 
 
 def unify_of_participant(connection: sqlite3.Connection, ids: Sequence[str]) -> set[int]:
-    """The same for what somebody with these ids wrote in groups."""
-    place = (
-        "participant IN (SELECT value FROM json_each(:places)) AND (conversation_id, stanza_id) IN "
-        "(SELECT conversation_id, stanza_id FROM messages WHERE participant IN (SELECT value FROM json_each(:places)) "
+    """Unify messages that groups hold twice of the participant with these ids. Returns the ids of the deleted rows."""
+    condition = (
+        "participant IN (SELECT value FROM json_each(:values)) AND (conversation_id, stanza_id) IN "
+        "(SELECT conversation_id, stanza_id FROM messages WHERE participant IN (SELECT value FROM json_each(:values)) "
         "GROUP BY conversation_id, stanza_id, direction HAVING count(*) > 1)"
     )
-    return _unify(connection, place, ids, lambda row: row[:3])
+    return _unify(connection, condition, ids, across_conversations=False)
 
 
 def _unify(
     connection: sqlite3.Connection,
-    place: str,
-    places: Sequence[int] | Sequence[str],
-    key: Callable[[tuple[object, ...]], tuple[object, ...]],
+    condition: str,
+    values: Sequence[int] | Sequence[str],
+    *,
+    across_conversations: bool,
 ) -> set[int]:
+    """Unify the messages that a condition selects. Returns the ids of the deleted rows.
+
+    `condition`: in SQL, with `:values` as a JSON list. `across_conversations`: whether two rows may be one message
+    although they are in different conversations.
+    """
     known: dict[tuple[object, ...], list[Stored]] = {}
-    gone: dict[int, int] = {}
-    for row in connection.execute(
-        f"SELECT stanza_id, direction, conversation_id, {CONTENT}, captured_via FROM messages WHERE {place} "
-        "ORDER BY message_id",
-        {"places": json.dumps(places)},
+    gone: dict[int, int] = {}  # the id that stays by the id that goes
+    for stanza_id, direction, conversation, *columns in connection.execute(
+        f"SELECT {_COLUMNS} FROM messages WHERE {condition} ORDER BY message_id", {"values": json.dumps(values)}
     ).fetchall():
-        younger = _Row(*row[3:])
-        of_id = known.setdefault(key(row), [])
-        older = find_same(of_id, younger.wire_t, younger)
-        if older is None or not _take(connection, older, younger):
-            remember(of_id, younger)
-        else:
+        younger = _Row(*columns)
+        place = None if across_conversations else conversation
+        with_id = known.setdefault((stanza_id, direction, place), [])
+        older = find_same(with_id, younger.wire_t, younger)
+        if older is not None and _take_over(connection, older, younger):
             gone[younger.message_id] = older.message_id
+        else:
+            remember(with_id, younger)
     if gone:
         mark_wholly_dirty(connection, _conversations_of(connection, [*gone, *gone.values()]))
-        _move(connection, gone)
+        _replace(connection, gone)
     return set(gone)
 
 
@@ -100,24 +111,19 @@ def _conversations_of(connection: sqlite3.Connection, message_ids: Sequence[int]
     return [conversation for (conversation,) in connection.execute(query, (json.dumps(message_ids),))]
 
 
-def _take(connection: sqlite3.Connection, older: Stored, younger: _Row) -> bool:
-    """Add to the older row what the younger knows. False, and nothing is done, when that is something else."""
+def _take_over(connection: sqlite3.Connection, older: Stored, younger: _Row) -> bool:
+    """Add to the older row, and to `older`, what the younger row knows. False if it is another message.
+
+    Then nothing is changed: both are readable, and neither text is an earlier or later text of the other.
+    """
     ids = {"older": older.message_id, "younger": younger.message_id}
     if not has_content(older, younger) and _both_readable(older, younger):
-        if younger.body in earlier_texts(connection, older.message_id):
-            pass
-        elif older.body in earlier_texts(connection, younger.message_id):
-            _set_body(connection, ids)
-            older.body = younger.body
-        elif judge(older, younger) != "tells_more":
-            return False
-        else:
-            connection.execute(
-                "INSERT INTO message_versions (message_id, changed_at, change, type_before, body_before) "
-                "SELECT :older, y.captured_at, 'edit', o.type, o.body FROM messages o, messages y "
-                "WHERE o.message_id = :older AND y.message_id = :younger",
-                ids,
-            )
+        younger_is_earlier_text = younger.body in earlier_texts(connection, older.message_id)
+        if not younger_is_earlier_text:
+            if older.body not in earlier_texts(connection, younger.message_id):
+                if judge(older, younger) != "tells_more":
+                    return False
+                _keep_version(connection, "edit", ids)
             _set_body(connection, ids)
             older.body = younger.body
     elif not older.readable or (older.type == REVOKED and younger.readable):
@@ -126,19 +132,12 @@ def _take(connection: sqlite3.Connection, older: Stored, younger: _Row) -> bool:
             "WHERE message_id = :older",
             ids,
         )
-        older.type, older.body, older.media, older.readable = (
-            younger.type,
-            younger.body,
-            younger.media,
-            younger.readable,
-        )
+        older.type = younger.type
+        older.body = younger.body
+        older.media = younger.media
+        older.readable = younger.readable
     if younger.type == REVOKED and not older.revoked:
-        connection.execute(
-            "INSERT INTO message_versions (message_id, changed_at, change, type_before, body_before) "
-            "SELECT o.message_id, y.revoked_at, 'revoke', o.type, o.body FROM messages o, messages y "
-            "WHERE o.message_id = :older AND y.message_id = :younger",
-            ids,
-        )
+        _keep_version(connection, "revoke", ids)
     connection.execute(
         "UPDATE messages SET edited_at = coalesce(messages.edited_at, y.edited_at), "
         "revoked_at = coalesce(messages.revoked_at, y.revoked_at) FROM messages y "
@@ -156,11 +155,23 @@ def _take(connection: sqlite3.Connection, older: Stored, younger: _Row) -> bool:
     return True
 
 
+def _keep_version(connection: sqlite3.Connection, change: Literal["edit", "revoke"], ids: Mapping[str, int]) -> None:
+    """Keep what the older row says before the younger one's change: at its revocation, or when it was captured."""
+    changed_at = "y.captured_at" if change == "edit" else "y.revoked_at"
+    connection.execute(
+        "INSERT INTO message_versions (message_id, changed_at, change, type_before, body_before) "
+        f"SELECT o.message_id, {changed_at}, '{change}', o.type, o.body FROM messages o, messages y "
+        "WHERE o.message_id = :older AND y.message_id = :younger",
+        ids,
+    )
+
+
 def _both_readable(one: Stored, other: Stored) -> bool:
     return all(each.readable and each.type != REVOKED for each in (one, other))
 
 
 def _set_body(connection: sqlite3.Connection, ids: Mapping[str, int]) -> None:
+    """Give the older row the text of the younger one, as an edit."""
     connection.execute(
         "UPDATE messages SET body = y.body, edited_at = coalesce(y.edited_at, y.captured_at) FROM messages y "
         "WHERE messages.message_id = :older AND y.message_id = :younger",
@@ -169,15 +180,15 @@ def _set_body(connection: sqlite3.Connection, ids: Mapping[str, int]) -> None:
 
 
 def earlier_texts(connection: sqlite3.Connection, message_id: int) -> set[str | None]:
-    """What an edited message said before."""
+    """The texts that a message had before it was edited; empty if it never was."""
     query = "SELECT body_before FROM message_versions WHERE message_id = ? AND change = 'edit'"
     return {body for (body,) in connection.execute(query, (message_id,))}
 
 
-def _move(connection: sqlite3.Connection, gone: Mapping[int, int]) -> None:
-    """Let what refers to the rows that are gone refer to those that stay, and delete them."""
+def _replace(connection: sqlite3.Connection, gone: Mapping[int, int]) -> None:
+    """Let all that refers to a message that goes refer to the one that stays, and delete it. `gone`: as in `_unify`."""
     pairs = [(stays, goes) for goes, stays in gone.items()]
-    for table, column in _MOVED:
+    for table, column in _REFERENCES:
         connection.executemany(f"UPDATE OR IGNORE {table} SET {column} = ? WHERE {column} = ?", pairs)
     _move_corrections(connection, gone)
     record_merges(connection, "message_merges", pairs)
@@ -185,7 +196,10 @@ def _move(connection: sqlite3.Connection, gone: Mapping[int, int]) -> None:
 
 
 def record_merges(connection: sqlite3.Connection, table: str, pairs: Sequence[tuple[int, int]]) -> None:
-    """Keep in `message_merges` or `conversation_merges` which id stays for one that goes. `pairs`: (stays, goes)."""
+    """Note which id stays in place of one that goes. `table`: `message_merges` or `conversation_merges`.
+
+    `pairs`: (the id that stays, the id that goes). Earlier notes of an id that goes now name the id that stays.
+    """
     connection.executemany(f"UPDATE {table} SET kept_id = ? WHERE kept_id = ?", pairs)
     connection.executemany(
         f"INSERT INTO {table} (kept_id, merged_id, at) VALUES (?, ?, strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))", pairs
@@ -193,13 +207,14 @@ def record_merges(connection: sqlite3.Connection, table: str, pairs: Sequence[tu
 
 
 def _move_corrections(connection: sqlite3.Connection, gone: Mapping[int, int]) -> None:
+    """Replace the ids of messages in the JSON lists of `corrections`. No list names an id twice."""
     for correction, text in connection.execute(
         "SELECT correction_id, message_ids FROM corrections WHERE EXISTS (SELECT 1 FROM json_each(message_ids) "
         "WHERE value IN (SELECT CAST(key AS INTEGER) FROM json_each(?)))",
         (json.dumps({str(goes): 0 for goes in gone}),),
     ).fetchall():
         ids: Iterable[int] = json.loads(text)
-        kept = list(dict.fromkeys(gone.get(each, each) for each in ids))
+        unique = list(dict.fromkeys(gone.get(each, each) for each in ids))
         connection.execute(
-            "UPDATE corrections SET message_ids = ? WHERE correction_id = ?", (json.dumps(kept), correction)
+            "UPDATE corrections SET message_ids = ? WHERE correction_id = ?", (json.dumps(unique), correction)
         )
