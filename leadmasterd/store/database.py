@@ -1,4 +1,4 @@
-"""Opening the database: pragmas, migrations, and clear errors when the file can't be used."""
+"""Opens the database: pragmas, schema up to date (`schema`), and clear errors when the file can't be used."""
 
 import errno
 import math
@@ -15,24 +15,24 @@ from leadmasterd.store.schema import SCHEMA_VERSION, is_table
 from leadmasterd.text import _, figure
 
 _COPIED_BEFORE: Final = 7
-"""An update from before this version of the schema copies the messages."""
+"""Updates from schema versions below this one copy the table of messages, which needs room on the disk."""
 _ROOM_OF_UPDATE: Final = 2.5
-"""Room that an update needs, in sizes of the file: the messages' old and new pages in the WAL, then the new ones in the
-file. It was 2.4 for a million messages and nothing else."""
+"""Room that such an update needs, as a multiple of the file's size: the old and the new pages of `messages` in the WAL,
+then the new ones in the file. Measured: 2.4 for a file of a million messages and nothing else."""
 _LEAST_ROOM: Final = 64 * 1024
 """Bytes that SQLite needs to open a database: the files beside it (WAL and its index) are made or grown then."""
 _DAMAGED: Final = ("SQLITE_CORRUPT", "SQLITE_NOTADB")
 _NO_TEXT: Final = "Could not decode to UTF-8"
 _NO_TABLE: Final = "no such table: "
-"""How errors begin for which SQLite has no code of their own."""
+"""How the messages of two errors begin for which SQLite has no code of their own."""
 _MAY_BE_OURS: Final = ("SQLITE_ERROR", "SQLITE_MISUSE", "SQLITE_RANGE", "SQLITE_CONSTRAINT", "SQLITE_MISMATCH")
-"""Errors of a statement, and so most likely a defect of ours."""
+"""Errors in a statement or its values: most likely a defect in this program, and not in the file."""
 _NEEDS_ROOM: Final = ("SQLITE_IOERR", "SQLITE_CANTOPEN", "SQLITE_READONLY")
-"""What SQLite says, beside SQLITE_FULL, when it finds no room for those files."""
+"""Errors that SQLite gives besides SQLITE_FULL when there is no room for those files."""
 
 
 class Update(NamedTuple):
-    """What is in a database of an earlier version that is about to be brought up to date."""
+    """The size of a database of an earlier version whose schema is about to be updated."""
 
     messages: int
     size: int
@@ -40,18 +40,20 @@ class Update(NamedTuple):
 
 
 def check_not_emptied(path: Path, captured_before: Callable[[], bool]) -> None:
-    """Raise DatabaseDamaged for a file of no bytes that had some, which SQLite would take for a new database.
+    """Raise DatabaseDamaged for an empty file that held messages before: SQLite would take it for a new database.
 
-    Its WAL tells, which SQLite would delete; and `captured_before`, whether messages were captured here at all.
+    There were messages if its WAL is not empty (SQLite would delete that), or if `captured_before()` says that some
+    were ever captured here. Does nothing when there is no file or it can't be examined.
     """
     try:
         if path.stat().st_size or not path.is_file():
             return
         wal = path.with_name(f"{path.name}-wal")
-        had_some = (wal.exists() and wal.stat().st_size > 0) or captured_before()
+        wal_has_content = wal.exists() and wal.stat().st_size > 0
+        held_messages = wal_has_content or captured_before()
     except OSError:  # opening it says why
         return
-    if had_some:
+    if held_messages:
         raise DatabaseDamaged(
             _(
                 "cannot use {path}: it is empty, although messages were captured here before; stop the daemon, keep a "
@@ -65,9 +67,10 @@ def open_for_writing(
 ) -> sqlite3.Connection:
     """A connection that writes: WAL, every commit durable (synchronous=FULL), schema up to date.
 
-    It waits up to `timeout` seconds for another writer. `on_update` is called before a database of an earlier version
-    is brought up to date, which may take minutes and room on the disk. Raises CannotUseDatabase for a file that is not
-    ours, is newer than this program, or can't be written; the file is then as it was.
+    Makes the file and its folder where there are none. Waits up to `timeout` seconds for another writer. `on_update` is
+    called before the schema of an earlier version is updated, which may take minutes and room on the disk. Raises
+    CannotUseDatabase for a file that is not ours, is newer than this program, or can't be written; the file is then as
+    it was.
     """
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -85,7 +88,7 @@ def open_for_writing(
     except BaseException as error:
         connection.close()
         if is_new and not path.stat().st_size:
-            path.unlink()  # so that it is not taken for one that was emptied
+            path.unlink()  # `check_not_emptied` would take an empty file for a damaged one
         if isinstance(error, sqlite3.Error | UnicodeDecodeError):
             raise cannot_use(path, error) from error
         raise
@@ -93,7 +96,10 @@ def open_for_writing(
 
 
 def _prepare(connection: sqlite3.Connection, path: Path, on_update: Callable[[Update], None]) -> int:
-    """The version of its schema; one that is about to be updated is told."""
+    """Set the pragmas, and prove that the file can be written. Returns the version of its schema, 0 for a new file.
+
+    Calls `on_update` when the schema has to be updated, or raises DatabaseBusy where that would fill the disk.
+    """
     version = _checked_version(connection, path)
     if not path.stat().st_size:  # later only a VACUUM changes that
         connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
@@ -110,12 +116,14 @@ def _prepare(connection: sqlite3.Connection, path: Path, on_update: Callable[[Up
 
 
 def _set_up(connection: sqlite3.Connection) -> None:
+    """Set the pragmas of a connection that writes: WAL, every commit durable, foreign keys enforced."""
     connection.execute("PRAGMA journal_mode = WAL")
     connection.execute("PRAGMA synchronous = FULL")
     connection.execute("PRAGMA foreign_keys = ON")
 
 
 def _migrate(path: Path, timeout: float) -> None:
+    """Update the schema. Runs in a process of its own (`apart`), so that sqlite-utils does not stay in memory here."""
     from sqlite_utils import Database
 
     from leadmasterd.store.schema import migrate
@@ -126,8 +134,8 @@ def _migrate(path: Path, timeout: float) -> None:
 
 
 def _check_room(path: Path) -> None:
-    """Raises DatabaseBusy where an update would fill the disk, before it has begun."""
-    import shutil  # brings three compression libraries along
+    """Raise DatabaseBusy if an update that copies the messages would fill the disk."""
+    import shutil  # imports three compression libraries
 
     needed = path.stat().st_size * _ROOM_OF_UPDATE
     if shutil.disk_usage(path.parent).free < needed:
@@ -140,7 +148,7 @@ def _check_room(path: Path) -> None:
 
 
 def megabytes(size: float) -> str:
-    """Bytes in words."""
+    """A number of bytes as people read it: in MB, rounded up."""
     return f"{figure(math.ceil(size / 1e6))} MB"
 
 
@@ -174,6 +182,10 @@ def open_for_reading(path: Path, *, timeout: float = 5) -> sqlite3.Connection:
 
 
 def _checked_version(connection: sqlite3.Connection, path: Path) -> int:
+    """The version of the file's schema, 0 for an empty file.
+
+    Raises CannotUseDatabase when a newer leadmasterd or another program wrote it.
+    """
     version = int(connection.execute("PRAGMA user_version").fetchone()[0])
     if version > SCHEMA_VERSION:
         raise CannotUseDatabase(
@@ -194,8 +206,12 @@ def _checked_version(connection: sqlite3.Connection, path: Path) -> int:
 
 
 def cannot_use(path: Path, error: Exception) -> CannotUseDatabase:
-    """The error as a sentence that says what to do."""
-    said, name = words_of(error), error_name(error)
+    """The error to raise for an OSError or an error of SQLite on this file: its sentence says what to do.
+
+    DatabaseBusy when it may pass, DatabaseDamaged when the content is the cause, MayNotWrite when permissions are.
+    """
+    said = words_of(error)
+    name = error_name(error)
     why = causes.of_system(error) if isinstance(error, OSError) else causes.of_sqlite(said)
     if path.is_dir():
         return CannotUseDatabase(_("cannot use {path}: it is a folder; set database.path to a file").format(path=path))
@@ -231,7 +247,7 @@ def cannot_use(path: Path, error: Exception) -> CannotUseDatabase:
 
 
 def damaged(path: Path, what: str) -> DatabaseDamaged:
-    """The sentence for a file whose content is damaged."""
+    """The error for a file whose content is damaged. `what`: what SQLite says of it, in English."""
     return DatabaseDamaged(
         _(
             "cannot use {path}: the database is damaged ({what}); stop the daemon, keep a copy of the file and restore "
@@ -241,14 +257,14 @@ def damaged(path: Path, what: str) -> DatabaseDamaged:
 
 
 def error_name(error: Exception) -> str:
-    """SQLite's name of an error, such as SQLITE_FULL; empty if it is none of SQLite's own."""
+    """SQLite's name of an error, such as SQLITE_FULL; empty if the error has none."""
     return str(getattr(error, "sqlite_errorname", None) or "")
 
 
 def words_of(error: Exception) -> str:
-    """What an error says, in one line, as SQLite quotes its schema in several.
+    """An error's message in one line: SQLite may quote its schema, which has several.
 
-    Without the text that it quotes when it can't decode it: people's words, of any form.
+    The text that it quotes because it can't be decoded is left out: that is what people wrote, and may be anything.
     """
     return " ".join(str(error).partition(" with text ")[0].split())
 
@@ -256,8 +272,9 @@ def words_of(error: Exception) -> str:
 def is_damage(error: Exception) -> bool:
     """Whether the content of the file is the cause.
 
-    SQLite has no checksums: it also hands out what is no text, and quotes it in its errors, which Python can't decode.
-    A file that was put together again (`.recover`, half a restore) may lack a table, and SQLite finds it sound.
+    SQLite reports part of that itself. But it has no checksums, so a damaged text reaches Python, which can't decode
+    it. And a file that was put together from parts (`.recover`, half a restore) may lack a table, which SQLite takes
+    for an error in the statement.
     """
     text = str(error) if isinstance(error, sqlite3.OperationalError) else ""
     lacks_table = text.startswith(_NO_TABLE) and is_table(text.removeprefix(_NO_TABLE).removeprefix("main."))
@@ -270,30 +287,34 @@ def is_damage(error: Exception) -> bool:
 
 
 def cause_in_file(path: Path, error: Exception) -> CannotUseDatabase | None:
-    """Why work on this database failed, if the file is the cause; None if it is sound, and the error a defect of ours.
+    """The error to report if the file is why work on it failed; None if it is sound, and `error` is a defect of ours.
 
-    A damaged row can make anything of ours fail. So whatever SQLite does not blame on the file itself, the file is
-    checked, which takes seconds for a large one.
+    A damaged row can make any of our code fail. So the file is checked even when SQLite does not blame it, which takes
+    seconds for a large one.
     """
-    if is_damage(error) or (
-        isinstance(error, sqlite3.DatabaseError) and not error_name(error).startswith(_MAY_BE_OURS)
-    ):
+    sqlite_blames_file = isinstance(error, sqlite3.DatabaseError) and not error_name(error).startswith(_MAY_BE_OURS)
+    if is_damage(error) or sqlite_blames_file:
         return cannot_use(path, error)
     try:
         with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, timeout=5)) as connection:
-            found = str(connection.execute("PRAGMA integrity_check(1)").fetchone()[0])
+            finding = str(connection.execute("PRAGMA integrity_check(1)").fetchone()[0])
     except (sqlite3.DatabaseError, UnicodeDecodeError) as failed:
         return damaged(path, words_of(failed)) if is_damage(failed) else None
-    return None if found == "ok" else damaged(path, " ".join(found.split()))
+    if finding == "ok":
+        return None
+    return damaged(path, " ".join(finding.split()))
 
 
 def _is_full(path: Path, error: Exception) -> bool:
+    """Whether the disk is full: the error says so, or SQLite finds no room for its other files (`_LEAST_ROOM`)."""
     if error_name(error) == "SQLITE_FULL" or getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT):
         return True
     if not error_name(error).startswith(_NEEDS_ROOM):
         return False
     try:
-        room = os.statvfs(path.parent)
+        disk = os.statvfs(path.parent)
     except OSError:
         return False
-    return room.f_bavail * room.f_frsize < _LEAST_ROOM or (room.f_files > 0 and room.f_favail == 0)
+    no_bytes_left = disk.f_bavail * disk.f_frsize < _LEAST_ROOM
+    no_inodes_left = disk.f_files > 0 and disk.f_favail == 0  # some file systems have no number of inodes: 0 of 0
+    return no_bytes_left or no_inodes_left

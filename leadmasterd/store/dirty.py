@@ -1,8 +1,9 @@
-"""The table `unjudged`: conversations that changed since their leads were derived, and from when on.
+"""The table `unjudged`: conversations that are dirty, as they changed since their leads were derived.
 
-Whoever changes what leads are derived from says here, in the same transaction, where and since when: the earliest time
-of what changed, as the history has it, and not when it was captured. None means that it is not known, so that the whole
-history is folded again. Nothing else writes the table; the projection clears it.
+Code that changes what leads are derived from marks the conversation here, in the same transaction. `since` is the
+earliest time in the history that changed: when a message was sent, not when it was captured. Leads are derived again
+from there; None means that the time is not known, so they are derived from the beginning. Nothing else inserts into the
+table; the projection deletes from it.
 """
 
 import json
@@ -10,15 +11,17 @@ import sqlite3
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
-_LATER: Final = "ON CONFLICT (conversation_id) DO UPDATE SET since = excluded.since WHERE since IS NOT NULL AND "
+_KEEP_EARLIER: Final = "ON CONFLICT (conversation_id) DO UPDATE SET since = excluded.since WHERE since IS NOT NULL AND "
+"""For a conversation that is marked already: NULL, its beginning, is the earliest time."""
 _MARK: Final = (
     "INSERT INTO unjudged (conversation_id, since) SELECT conversation_id, ?2 FROM conversations "
-    f"WHERE conversation_id = ?1 AND contact_id IS NOT NULL {_LATER}(excluded.since IS NULL OR excluded.since < since)"
+    "WHERE conversation_id = ?1 AND contact_id IS NOT NULL "
+    f"{_KEEP_EARLIER}(excluded.since IS NULL OR excluded.since < since)"
 )
-"""Unless it is a group's, or was merged into another."""
+"""Marks nothing if the conversation is a group's, or was merged into another and is gone."""
 _MARK_ALL: Final = (
     "INSERT INTO unjudged (conversation_id, since) SELECT conversation_id, NULL FROM conversations "
-    f"WHERE contact_id IS NOT NULL {_LATER}true"
+    f"WHERE contact_id IS NOT NULL {_KEEP_EARLIER}true"
 )
 
 NO_ID: Final = 1 << 62
@@ -26,12 +29,12 @@ NO_ID: Final = 1 << 62
 
 
 def mark_dirty(connection: sqlite3.Connection, since: Mapping[int, str | None]) -> None:
-    """Mark these conversations for projection: each with the earliest time of what changed there; None: unknown."""
+    """Mark conversations for projection. `since`: by conversation the earliest changed time (ISO); None: unknown."""
     connection.executemany(_MARK, since.items())
 
 
 def mark_wholly_dirty(connection: sqlite3.Connection, conversations: Iterable[int]) -> None:
-    """Mark these from their beginning: whose they are has changed, or nobody knows what has."""
+    """Mark conversations from their beginning: whose they are has changed, or it is not known what has."""
     mark_dirty(connection, dict.fromkeys(conversations))
 
 
@@ -50,7 +53,7 @@ def mark_contacts_dirty(connection: sqlite3.Connection, contacts: Iterable[int])
 
 
 def dirty_conversations(connection: sqlite3.Connection, limit: int, after: int = 0) -> list[int]:
-    """The next ids above `after`, in order."""
+    """The first `limit` marked conversations with ids above `after`, the lowest id first."""
     rows = connection.execute(
         "SELECT conversation_id FROM unjudged WHERE conversation_id > ? ORDER BY conversation_id LIMIT ?",
         (after, limit),
@@ -59,7 +62,7 @@ def dirty_conversations(connection: sqlite3.Connection, limit: int, after: int =
 
 
 def last_dirty_conversations(connection: sqlite3.Connection, limit: int, before: int = NO_ID) -> list[int]:
-    """The next ids below `before`, the highest first."""
+    """The last `limit` marked conversations with ids below `before`, the highest id first."""
     rows = connection.execute(
         "SELECT conversation_id FROM unjudged WHERE conversation_id < ? ORDER BY conversation_id DESC LIMIT ?",
         (before, limit),
@@ -68,7 +71,7 @@ def last_dirty_conversations(connection: sqlite3.Connection, limit: int, before:
 
 
 def dirty_among(connection: sqlite3.Connection, conversations: Sequence[int]) -> list[int]:
-    """Those of these that are marked, in order."""
+    """Which of these conversations are marked, the lowest id first."""
     rows = connection.execute(
         "SELECT conversation_id FROM unjudged WHERE conversation_id IN (SELECT value FROM json_each(?))",
         (json.dumps(conversations),),
@@ -76,33 +79,39 @@ def dirty_among(connection: sqlite3.Connection, conversations: Sequence[int]) ->
     return [conversation for (conversation,) in rows]
 
 
-_MESSAGES: Final = (
+_MESSAGE_COUNTS: Final = (
     "SELECT conversation_id, CASE WHEN since IS NULL THEN (SELECT count(*) FROM "
     "(SELECT 1 FROM messages m WHERE m.conversation_id = u.conversation_id LIMIT ?2 + 1)) END "
     "FROM unjudged u WHERE conversation_id IN (SELECT value FROM json_each(?1))"
 )
+"""How many messages each marked conversation has, at most ?2 + 1; NULL if it is dirty from a known time on."""
 
 
 def dirty_together(connection: sqlite3.Connection, conversations: Sequence[int], most: int) -> list[int]:
-    """The first of these, and those after it as long as all are dirty from their beginning and short.
+    """The conversations at the front of the list whose leads can be derived in one go.
 
-    `most`: messages that they have together.
+    Always the first one. The next ones follow as long as all are dirty from their beginning, and have at most `most`
+    messages together.
     """
-    messages = dict(connection.execute(_MESSAGES, (json.dumps(conversations), most)))
+    counts = dict(connection.execute(_MESSAGE_COUNTS, (json.dumps(conversations), most)))
     together: list[int] = []
+    room = most
     for conversation in conversations:
-        number = messages.get(conversation)
-        most -= most + 1 if number is None else number
-        if together and most < 0:
+        count = counts.get(conversation)
+        if count is None:  # dirty from a known time on, or not at all: derived alone
+            room = -1
+        else:
+            room -= count
+        if together and room < 0:
             break
         together.append(conversation)
     return together
 
 
 def earliest(times: Iterable[tuple[int, str]]) -> dict[int, str]:
-    """Of (conversation, time) pairs the earliest time of each conversation."""
+    """Of (conversation, ISO time) pairs the earliest time of each conversation."""
     found: dict[int, str] = {}
     for conversation, at in times:
-        if at < found.get(conversation, "~"):
+        if at < found.get(conversation, "~"):  # "~" sorts after every time
             found[conversation] = at
     return found

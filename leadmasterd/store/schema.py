@@ -612,12 +612,12 @@ _AUTHORS: Final = (
     "author IN ('contact', 'operator', 'auto_reply', 'api')",
     "author IN ('contact', 'operator', 'auto_reply', 'mailing', 'assistant', 'api', 'system')",
 )
-"""The constraint on `messages.author` before and after."""
+"""The constraint on `messages.author` before and after migration 6, for `_widen`."""
 _ENDS_OF_WAITING: Final = (
     "ended_by IN ('reply', 'call', 'reaction', 'closed')",
     "ended_by IN ('reply', 'call', 'reaction', 'closed', 'dismissed')",
 )
-"""The constraint on `waiting_cycles.ended_by` before and after."""
+"""The constraint on `waiting_cycles.ended_by` before and after migration 10, for `_widen`."""
 
 _SCRIPTS: Final = (
     _CAPTURE, _LEADS, _TOUCHES, _MORE_TOUCHES, _IDENTITY, _SENT_BODIES, _MARKS, _OUTBOX, _DECISIONS, _WORDS,
@@ -631,10 +631,11 @@ def is_table(name: str) -> bool:
 
 
 def migrate(db: "Database", *, stop_before: str | None = None) -> None:
-    """Bring a database to `SCHEMA_VERSION` from any earlier version. `stop_before`: for tests, a migration's name.
+    """Bring a database to `SCHEMA_VERSION` from any earlier version, 0 (empty) included.
 
-    Foreign keys are not enforced meanwhile: a table is changed by making another and dropping it, and dropping it would
-    delete what refers to it.
+    `stop_before`: the name of the migration that is not run any more, for tests. Foreign keys are not enforced
+    meanwhile: a table is changed by making a new one and dropping the old one, which would delete all rows that refer
+    to it.
     """
     from sqlite_utils.migrations import Migrations
 
@@ -695,7 +696,8 @@ def migrate(db: "Database", *, stop_before: str | None = None) -> None:
 
     @migrations()
     def m009_swept_chat(db: "Database") -> None:
-        # Whose watermarks are in the table is not known, so none of them counts: the account's is not later.
+        # Which of a person's chats a stored watermark is of is not known, so swept_chat stays null, and it does not
+        # count. Nothing is lost by that: sweeps then start at the account's watermark, which is not later.
         db.execute("ALTER TABLE conversations ADD COLUMN swept_chat TEXT")  # the page's chat of swept_through_at
         db.execute("PRAGMA user_version = 9")
 
@@ -740,10 +742,11 @@ def migrate(db: "Database", *, stop_before: str | None = None) -> None:
 
 
 def _widen(connection: Connection, table: str, constraint: tuple[str, str]) -> None:
-    """Change a constraint (before, after) in the schema's text, and no row: SQLite's own way for CHECK constraints.
+    """Replace a CHECK constraint of a table, (before, after), by editing the text of the schema; no row is touched.
 
-    lang_altertable.html, section 7: copying the table would take minutes and its size again in disk, and dropping the
-    old one would take along all that refers to its messages.
+    SQLite documents this (lang_altertable.html, section 7). Copying the table instead would take minutes and its size
+    again on the disk, and dropping the old one would delete all rows that refer to it. Raises RuntimeError if the table
+    has no such constraint.
     """
     [(version,)] = connection.execute("PRAGMA schema_version")
     connection.execute("PRAGMA writable_schema = ON")
@@ -760,7 +763,7 @@ def _widen(connection: Connection, table: str, constraint: tuple[str, str]) -> N
 
 
 def _fill_phones(connection: Connection) -> None:
-    """Fill in the phones of contacts that are older than the column, and merge those with the same phone."""
+    """Fill the new columns for phones from the contacts' ids, and merge contacts that have the same phone."""
     from leadmasterd.identity import phone_of
 
     phones = [
@@ -788,7 +791,7 @@ def _fill_phones(connection: Connection) -> None:
 
 
 def _statements(script: str) -> list[str]:
-    """The single statements: `executescript` would commit the migration's transaction."""
+    """The statements of a script one by one: `executescript` would commit the migration's transaction."""
     statements = [""]
     for line in script.splitlines(keepends=True):
         statements[-1] += line

@@ -1,4 +1,4 @@
-"""Statements made from the columns that a row type declares, and many rows in one of them."""
+"""Makes INSERT statements from the columns that a row type declares, and runs them for many rows."""
 
 import sqlite3
 from collections.abc import Iterable
@@ -7,10 +7,10 @@ from itertools import chain, islice
 from typing import Final
 
 ROWS_TOGETHER: Final = 100
-"""Rows of one statement, where there are so many. `executemany` runs one for each row, which takes a third longer, and
-asks for the interpreter's lock twice a row; now whoever reads the next lines has it meanwhile."""
+"""Rows that one statement inserts. `executemany` runs a statement for each row, which takes a third longer. It also
+releases and takes the interpreter's lock for each row, which the thread that reads the next lines needs."""
 NULL: Final = float("nan")
-"""SQLite has no NaN and takes it for NULL. For None, Python seeks an adapter each time: a quarter of a microsecond."""
+"""Binds NULL faster than None does. SQLite stores NaN as NULL, but for None Python looks for an adapter (0.25 us)."""
 
 
 @cache
@@ -22,20 +22,21 @@ def insert(table: str, columns: tuple[str, ...]) -> str:
 def insert_all(
     connection: sqlite3.Connection, statement: str, rows: Iterable[tuple[object, ...]], *, together: bool = True
 ) -> None:
-    """Insert rows by a statement of `insert`, in order. As with `executemany`, one that is refused raises.
+    """Insert rows by a statement of `insert`, in order. Raises sqlite3.Error for a row that is refused.
 
-    `together`: many in one statement. To take one back SQLite keeps what it changes, in a temporary file if that is
-    much.
+    `together`: many rows in one statement. For that SQLite may need a temporary file, to be able to roll the statement
+    back, so a caller turns it off when the disk fails.
     """
-    left = iter(rows)
+    remaining = iter(rows)
     if together:
-        while len(some := tuple(islice(left, ROWS_TOGETHER))) == ROWS_TOGETHER:
+        while len(some := tuple(islice(remaining, ROWS_TOGETHER))) == ROWS_TOGETHER:
             connection.execute(_of_many(statement, ROWS_TOGETHER), tuple(chain.from_iterable(some)))
-        left = iter(some)
-    connection.executemany(statement, left)
+        remaining = iter(some)  # the last ones, fewer than a whole statement takes
+    connection.executemany(statement, remaining)
 
 
 @cache
 def _of_many(statement: str, rows: int) -> str:
+    """The same INSERT of so many rows."""
     beginning, values, row = statement.rpartition(" VALUES ")
     return f"{beginning}{values}{', '.join([row] * rows)}"

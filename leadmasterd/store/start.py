@@ -1,4 +1,4 @@
-"""What the daemon reads at its start and for `status`: the account, counters, open gaps, the phone's silence."""
+"""Reads what the daemon needs at its start and for `status`: account, counters, open gaps, the phone's last sign."""
 
 import sqlite3
 from dataclasses import dataclass
@@ -19,16 +19,24 @@ class LastAccount:
 
 @dataclass(frozen=True, slots=True)
 class StartState:
-    """The last account (None: never linked), how many messages came live and by sweep, and the newest one's time."""
+    """What the database holds when the daemon starts."""
 
     account: LastAccount | None
+    """None: none was ever linked."""
     live: int
+    """Messages that came live."""
     sweep: int
+    """Messages that a sweep found."""
     last_message_at: str | None
+    """WhatsApp's time (ISO) of the newest message; None: there is none."""
 
 
 def resume(connection: sqlite3.Connection, rows: Rows, now: datetime) -> StartState:
-    """Continue with the last account, and record the outage since the last time it is known to have been alive."""
+    """Let `rows` continue with the account that was ready last, and return what the database holds.
+
+    Writes an outage that began when the daemon was last known to run: at the latest phase change, or when the account
+    was last ready. Without any account there is none. Within the caller's transaction.
+    """
     account: LastAccount | None = None
     last = connection.execute("SELECT account_id, wid, push_name FROM accounts ORDER BY last_ready_at DESC").fetchone()
     if last:
@@ -56,13 +64,16 @@ def resume(connection: sqlite3.Connection, rows: Rows, now: datetime) -> StartSt
 
 
 def open_gaps(connection: sqlite3.Connection, rows: Rows) -> int:
-    """How many gaps no sweep has filled yet."""
+    """How many outages of the current account no sweep has filled yet."""
     query = "SELECT count(*) FROM gaps WHERE closed_at IS NULL AND account_id = ?"
     return int(connection.execute(query, (rows.account_id,)).fetchone()[0])
 
 
 def phone_silent_since(connection: sqlite3.Connection, rows: Rows) -> datetime | None:
-    """When the operator last wrote from any device, or else when the account was linked. None: never linked."""
+    """When the operator last wrote, or when the account was linked if that is later. None: no account was ever linked.
+
+    WhatsApp logs linked devices out when the phone was not used for too long.
+    """
     row = connection.execute(
         "SELECT max(coalesce(max(v.last_outbound_at), ''), a.first_linked_at) FROM accounts a "
         "LEFT JOIN conversations v USING (account_id) WHERE a.account_id = ?",

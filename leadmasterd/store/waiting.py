@@ -1,4 +1,4 @@
-"""How many conversations wait for an answer: what status, alerts and lists count alike."""
+"""Counts the conversations that wait for an answer, so that `status`, alerts and lists give the same numbers."""
 
 import sqlite3
 from datetime import datetime
@@ -8,7 +8,10 @@ from leadmasterd.times import iso
 
 
 class WhoWaits(NamedTuple):
-    """How many conversations wait, how many of them past the target, and the earliest start."""
+    """How many conversations wait, how many of them for longer than the target, and since when the oldest (ISO).
+
+    `oldest_since`: None if none waits.
+    """
 
     conversations: int = 0
     overdue: int = 0
@@ -20,10 +23,10 @@ _WHO_WAITS: Final = """
            (SELECT count(*) FROM conversations WHERE waiting_since IS NOT NULL AND due_at <= ?),
            (SELECT min(waiting_since) FROM conversations WHERE waiting_since IS NOT NULL)
 """
-"""Each from the index alone: with thousands who wait half the time of one query for all three."""
+"""Three queries that each read only an index: with thousands who wait, twice as fast as one query for all three."""
 
 
 def who_waits(connection: sqlite3.Connection, now: datetime) -> WhoWaits:
-    """As of the last projection; `now` decides what is overdue."""
+    """Who waits, as the last projection left it. `now` decides only who is overdue."""
     row = connection.execute(_WHO_WAITS, (iso(now),)).fetchone()
     return WhoWaits(*row)
