@@ -166,7 +166,7 @@ def test_a_hole_is_told_before_the_line_after_it_is_stored(line: Line, together:
     """So a sweep of which a message is missing does not count its chat as read."""
 
     def draw_no_line(_: int) -> None:
-        line.store.writer.call(lambda _, rows: rows.draws_no_line(1, "lines_missing"))
+        line.store.writer.call(lambda _, rows: rows.hold_watermarks(1, "lines_missing"))
 
     line.hear_missing = draw_no_line
     swept = wire.line("sweep_chat", sweep=1, chat=wire.ANA, found=2, through=wire.NOON, error=None)

@@ -230,7 +230,7 @@ class Linked:
         )  # fmt: skip
         [outcome] = self.store.batches[-1].sweeps_done
         drawn = {
-            int(outcome.no_line is None),
+            int(outcome.watermark_held is None),
             self.store.one("SELECT swept_through_at IS NOT NULL FROM accounts"),
             self.store.one("SELECT swept_through_at IS NOT NULL FROM conversations"),
             self.store.one("SELECT closed_at IS NOT NULL FROM gaps"),

@@ -8,7 +8,7 @@ from datetime import timedelta
 
 from leadmasterd.daemon.sweeper import Asked as ToPlan
 from leadmasterd.daemon.sweeper import Sweeper
-from leadmasterd.store.records import NoLine, SweepOutcome
+from leadmasterd.store.records import SweepOutcome, WhyHeld
 from leadmasterd.store.sweep_plan import CATCH_UP_SLACK, PERIODIC_SLACK, SweepPlan
 from leadmasterd.supervisor.timing import Timing
 from leadmasterd.wire.events import SweepDone
@@ -27,10 +27,10 @@ def done(
     error: str | None = None,
     undelivered: int = 0,
     young: frozenset[int] = frozenset(),
-    no_line: NoLine | None = None,
+    watermark_held: WhyHeld | None = None,
 ) -> SweepOutcome:
     """The child's last line about a sweep and what the sweep found, as committed."""
-    return SweepOutcome(SweepDone(1, number, 0, 1, 1, 0, failed, None, None, error), undelivered, young, no_line)
+    return SweepOutcome(SweepDone(1, number, 0, 1, 1, 0, failed, None, None, error), undelivered, young, watermark_held)
 
 
 class Asked:
@@ -126,7 +126,7 @@ async def test_a_sweep_that_failed_is_made_again_as_far_back() -> None:
 async def test_a_sweep_that_draws_no_line_is_followed_by_one_as_far_back() -> None:
     """While the history of a new link is arriving, older messages may come at any time."""
     async with sweeping() as asked:
-        asked.answer = lambda number: done(number, no_line="history_incomplete")
+        asked.answer = lambda number: done(number, watermark_held="history_incomplete")
         asked.sweeper.live(fresh=False)
         await until(lambda: len(asked.slacks) >= 3)
         asked.answer = done

@@ -219,7 +219,7 @@ class LivePath:
         def make(connection: sqlite3.Connection, rows: Rows) -> SweepPlan:
             assert rows.account_id is not None, "sweeps follow `ready`, which names the account"
             if incomplete:
-                rows.draws_no_line(asked.number, "history_incomplete")
+                rows.hold_watermarks(asked.number, "history_incomplete")
             return plan(
                 connection,
                 rows.account_id,

@@ -163,11 +163,11 @@ class Sweeper:
         else:
             if looks_back:
                 self._look_back_at = loop.time() + self._timing.look_back_every
-            if outcome.no_line:
+            if outcome.watermark_held:
                 self._catch_up = self._catch_up or catching_up
                 log.info(
                     "sweep %d moved no watermark: the recent history of the new link is not complete yet"
-                    if outcome.no_line == "history_incomplete"
+                    if outcome.watermark_held == "history_incomplete"
                     else "sweep %d moved no watermark: lines of it may be missing",
                     number,
                     extra={"action": "sweep_without_line"},

@@ -1,4 +1,4 @@
-"""Calls: each once, whether it was seen ringing or only its line in the chat (`call_log`) tells of it.
+"""Calls: each is stored once, whether it was seen ringing or only its line in the chat (`call_log`) tells of it.
 
 A call that was missed while nothing listened, or that the page does not show us, has only the line. WhatsApp Web gives
 the line the call's id (WAWebCallLogUtils, build of 2026-04-27); a line with another id is recognised by its time.
@@ -23,7 +23,7 @@ _INSERT: Final = (
     "VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET answered = max(answered, excluded.answered) "
     "RETURNING started_at"
 )
-_RINGING_OF_LINE: Final = f"""
+_CALL_NEAR_LINE: Final = f"""
 SELECT call_row_id, started_at FROM calls c
 WHERE conversation_id = :conversation AND outgoing = :outgoing AND call_id <> :line
 AND (julianday(:at) - julianday(started_at)) * 86400
@@ -39,27 +39,35 @@ AND NOT EXISTS (
 )
 ORDER BY abs(julianday(started_at) - julianday(:at)) LIMIT 1
 """
+"""The stored call that a line with another id is about: the nearest in time that no other line is about."""
 
 
 class Calls:
-    """The calls behind one connection, within the writer's transaction."""
+    """Writes the table `calls`, within the writer's transaction."""
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._db = connection
 
-    def rang(self, account: int | None, conversation: int, call: Call, at: str) -> str:
-        """A call was seen ringing, at the time of capture `at`. Returns the earliest time of what that changes."""
-        started = sent_at(call.t, datetime.fromisoformat(at))
-        values = (account, conversation, call.call_id, started, call.outgoing, call.answered, call.video)
-        return self._write(values, started)
+    def store_ringing(self, account: int | None, conversation: int, call: Call, at: str) -> str:
+        """Store a call that was seen ringing. `at`: when it was captured (ISO).
 
-    def has_line(self, account: int, conversation: int, line: CapturedMessage) -> str:
-        """A call's line in the chat has been captured, and knows how it ended. Returns the same as `rang`."""
-        call = json.loads(line.details or "{}").get("call")
-        told = call if isinstance(call, dict) else {}
-        answered, outgoing = told.get("answered") is True, line.direction == "out"
-        ringing = self._db.execute(
-            _RINGING_OF_LINE,
+        Returns the earliest time in the history that this changes: leads are derived again from there on.
+        """
+        started_at = sent_at(call.t, datetime.fromisoformat(at))
+        values = (account, conversation, call.call_id, started_at, call.outgoing, call.answered, call.video)
+        return self._write(values, started_at)
+
+    def store_line(self, account: int, conversation: int, line: CapturedMessage) -> str:
+        """Store what a call's line in the chat says: that there was a call, and whether it was answered.
+
+        Returns the same as `store_ringing`.
+        """
+        details = json.loads(line.details or "{}").get("call")
+        call = details if isinstance(details, dict) else {}
+        answered, video = call.get("answered") is True, call.get("video") is True
+        outgoing = line.direction == "out"
+        stored = self._db.execute(
+            _CALL_NEAR_LINE,
             {
                 "conversation": conversation,
                 "outgoing": outgoing,
@@ -67,14 +75,17 @@ class Calls:
                 "at": line.sent_at,
             },
         ).fetchone()
-        if ringing:
-            row_id, started = int(ringing[0]), str(ringing[1])
-            self._db.execute("UPDATE calls SET answered = max(answered, ?) WHERE call_row_id = ?", (answered, row_id))
-            return min(started, line.sent_at)
-        video = told.get("video") is True
-        values = (account, conversation, line.key.stanza_id, line.sent_at, outgoing, answered, video)
-        return self._write(values, line.sent_at)
+        if stored is None:
+            values = (account, conversation, line.key.stanza_id, line.sent_at, outgoing, answered, video)
+            return self._write(values, line.sent_at)
+        row_id, started_at = int(stored[0]), str(stored[1])
+        self._db.execute("UPDATE calls SET answered = max(answered, ?) WHERE call_row_id = ?", (answered, row_id))
+        return min(started_at, line.sent_at)
 
-    def _write(self, values: tuple[object, ...], at: str) -> str:
-        [(started,)] = self._db.execute(_INSERT, values).fetchall()
-        return min(str(started), at)
+    def _write(self, values: tuple[object, ...], started_at: str) -> str:
+        """Insert a call, by the columns of `_INSERT`. One that is stored already can only become answered.
+
+        Returns the earlier of `started_at` and the start that is stored.
+        """
+        [(stored_start,)] = self._db.execute(_INSERT, values).fetchall()
+        return min(str(stored_start), started_at)

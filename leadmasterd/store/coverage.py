@@ -1,4 +1,4 @@
-"""Capture completeness: backfill results, watermarks per account and chat, and outage records.
+"""Writes what says how complete capture is: backfill results, watermarks per account and chat, and outage records.
 
 What a watermark covers, and how a sweep starts from it, is explained in `sweep_plan`.
 """
@@ -10,77 +10,79 @@ from typing import Final
 
 from leadmasterd.capture import CapturedMessage
 from leadmasterd.identity import canonical_id
-from leadmasterd.store.records import NoLine, SweepOutcome
+from leadmasterd.store.records import SweepOutcome, WhyHeld
 from leadmasterd.times import believable, iso
 from leadmasterd.wire.events import SweepChat, SweepDone
 
 LIVE_GRACE: Final = timedelta(seconds=10)
-"""How long a message may take from WhatsApp's time to its live line. One that a sweep finds later was not delivered."""
+"""How long after WhatsApp's time a message may still arrive live. An older one that a sweep finds was not delivered."""
 
 
 @dataclass(frozen=True, slots=True)
 class Tally:
-    """What the running sweep has found so far. The first three count messages that were not stored yet."""
+    """What the running sweep has found so far. The first three are about messages that were not stored yet."""
 
     new: int = 0
     undelivered: int = 0
-    """So old that the live path should have delivered them."""
+    """Those so old that the live path should have delivered them."""
     young: frozenset[int] = frozenset()
-    """Ids of those that may still arrive live."""
+    """Ids of the others, which may still arrive live."""
     newest: str | None = None
-    """WhatsApp's time of the newest message read, stored before or not; absurd times do not count."""
+    """WhatsApp's time (ISO) of the newest message read, stored before or not; impossible times do not count."""
     ahead: bool = False
     """A message was dated well ahead of our clock."""
 
 
 class Coverage:
-    """Sweeps and outages behind one connection, within the writer's transaction. `tally`: of the running sweep."""
+    """Writes watermarks and outages, within the writer's transaction. `tally`: what the running sweep has found."""
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._db = connection
         self.tally = Tally()
-        self._lineless_through = 0
-        self._why_lineless: NoLine | None = None
+        self._held_through = 0
+        self._why_held: WhyHeld | None = None
 
-    def draws_no_line(self, through: int, why: NoLine) -> None:
-        """From now on sweeps up to this number keep their messages, but move no watermark and close no outage."""
-        self._lineless_through, self._why_lineless = through, why
+    def hold_watermarks(self, through: int, why: WhyHeld) -> None:
+        """Let sweeps up to this number store their messages, but move no watermark and close no outage."""
+        self._held_through = through
+        self._why_held = why
 
-    def _why(self, sweep: int) -> NoLine | None:
-        """Why this sweep draws no line; None if it does."""
-        return self._why_lineless if sweep <= self._lineless_through else None
+    def _why_watermark_held(self, sweep: int) -> WhyHeld | None:
+        """Why this sweep may not move watermarks; None when it may."""
+        return self._why_held if sweep <= self._held_through else None
 
     def note_read(self, record: CapturedMessage) -> None:
-        """The sweep read this message, stored before or not."""
+        """Note the time of a message that the sweep read, stored before or not."""
         captured = datetime.fromisoformat(record.captured_at)
-        at = believable(record.t, captured)
-        if at is None:
-            ahead = record.t is not None and record.t > captured.timestamp()
-            self.tally = replace(self.tally, ahead=self.tally.ahead or ahead)
-        elif at > (self.tally.newest or ""):
-            self.tally = replace(self.tally, newest=at)
+        sent = believable(record.t, captured)
+        if sent is None:
+            is_ahead = record.t is not None and record.t > captured.timestamp()
+            self.tally = replace(self.tally, ahead=self.tally.ahead or is_ahead)
+        elif self.tally.newest is None or sent > self.tally.newest:
+            self.tally = replace(self.tally, newest=sent)
 
     def count_found(self, message_id: int, record: CapturedMessage) -> None:
-        """The sweep found this message, which was not stored yet."""
+        """Count a message that was not stored before the sweep read it."""
         tally = self.tally
-        old = datetime.fromisoformat(record.captured_at) - datetime.fromisoformat(record.sent_at) >= LIVE_GRACE
-        self.tally = replace(
-            tally,
-            new=tally.new + 1,
-            undelivered=tally.undelivered + old,
-            young=tally.young if old else tally.young | {message_id},
-        )
+        age = datetime.fromisoformat(record.captured_at) - datetime.fromisoformat(record.sent_at)
+        if age >= LIVE_GRACE:
+            self.tally = replace(tally, new=tally.new + 1, undelivered=tally.undelivered + 1)
+        else:
+            self.tally = replace(tally, new=tally.new + 1, young=tally.young | {message_id})
 
     def chat_swept(self, account: int | None, swept: SweepChat, at: str) -> None:
-        """Move the chat's watermark to its newest message. The messages came before this line, so they are written.
+        """Move the chat's watermark to its newest message, which is stored: its line came before this one.
 
-        The page may have several chats of one person: the watermark is that of the chat that was read last. One later
-        than now was set while our clock was ahead: it goes.
+        The page may have several chats of one person. The watermark is that of the chat that was read last: one of
+        another chat is replaced, and so is one later than `at` (now), which was set while our clock was ahead. Nothing
+        happens when reading the chat failed, or while watermarks are held.
         """
-        if swept.error is not None or self._why(swept.sweep):
+        if swept.error is not None or self._why_watermark_held(swept.sweep) is not None:
             return
-        # without a believable time it stays: our clock would say nothing about the messages
+        # None: no believable time. Then the chat's watermark stays, for our clock says nothing about its messages.
         through = believable(swept.through, datetime.fromisoformat(at))
+        if through is not None:
+            through = min(through, at)
         chat = canonical_id(swept.chat)
         self._db.execute(
             "UPDATE conversations SET swept_chat = :swept, swept_through_at = iif(swept_chat = :swept "
@@ -89,7 +91,7 @@ class Coverage:
             "(SELECT contact_id FROM contact_identities WHERE kind IN ('wa_jid', 'lid') AND value = :chat))",
             {
                 "swept": swept.chat,
-                "through": through and min(through, at),
+                "through": through,
                 "now": at,
                 "account": account,
                 "chat": chat,
@@ -97,36 +99,55 @@ class Coverage:
         )
 
     def sweep_done(self, account: int | None, done: SweepDone, at: str) -> SweepOutcome:
-        """The sweep ended: move the account's watermark, close the outages it covers, and start a new tally."""
-        self._record(account, done, at)
-        outcome = SweepOutcome(done, self.tally.undelivered, self.tally.young, no_line=self._why(done.sweep))
+        """Record that a sweep ended, return what it found, and begin a new tally.
+
+        One that succeeded whole closes the outages that it covers, and then moves the account's watermark.
+        """
+        why_held = self._why_watermark_held(done.sweep)
+        if done.error is None:
+            self._count_recovered(account, done)
+            if not done.failed and why_held is None:
+                started = iso(datetime.fromtimestamp(done.started_at / 1000, UTC))
+                self._close_gaps(account, started, at)
+                self._move_watermark(account, started, at)
+        outcome = SweepOutcome(done, self.tally.undelivered, self.tally.young, watermark_held=why_held)
         self.tally = Tally()
         return outcome
 
-    def _record(self, account: int | None, done: SweepDone, at: str) -> None:
-        if done.error is not None:
-            return
+    def _count_recovered(self, account: int | None, done: SweepDone) -> None:
+        """Add what the sweep found to the outages that are open."""
         self._db.execute(
             "UPDATE gaps SET recovered = recovered + ?, chats = chats + ? WHERE account_id = ? AND closed_at IS NULL",
             (self.tally.new, done.looked_at, account),
         )
-        if done.failed or self._why(done.sweep):
-            return
-        started = iso(datetime.fromtimestamp(done.started_at / 1000, UTC))
-        # Only outages that were over when the sweep began: before the live path is back a sweep can't see everything.
+
+    def _close_gaps(self, account: int | None, started: str, at: str) -> None:
+        """Close the outages that were over when the sweep began: during an outage a sweep can't see everything.
+
+        One that ended later than now was written while our clock was ahead, and is closed too.
+        """
         self._db.execute(
             "UPDATE gaps SET closed_at = ? WHERE account_id = ? AND closed_at IS NULL AND (to_at <= ? OR to_at > ?)",
             (started, account, started, max(at, started)),
         )
-        # Nor does it then tell up to when every chat is complete: it may have read one before the outage was over, and
-        # another one's newest message after that.
+
+    def _move_watermark(self, account: int | None, started: str, at: str) -> None:
+        """Move the account's watermark to WhatsApp's time of the newest message that the sweep read.
+
+        It stays where no message with a believable time was read. `last_ready_at` becomes the start of the sweep. While
+        an outage is open neither changes: the sweep may have read one chat before the outage was over, and a newer
+        message of another chat after it.
+        """
         if self._db.execute("SELECT 1 FROM gaps WHERE account_id = ? AND closed_at IS NULL", (account,)).fetchone():
             return
-        # The watermark is WhatsApp's time of the newest message read; without one it stays. When everything read lies
-        # ahead of our clock, our clock is behind, and the start of the sweep is safely early. A watermark later than
-        # now was set while our clock was ahead: it is replaced.
-        newest = self.tally.newest or (started if self.tally.ahead else None)
-        through = newest and min(started, newest)
+        through = self.tally.newest
+        if through is None and self.tally.ahead:
+            # Everything that was read lies ahead of our clock, so our clock is behind: its time of the start is early
+            # enough to be safe.
+            through = started
+        if through is not None:
+            through = min(started, through)
+        # A watermark later than now was set while our clock was ahead: it is replaced.
         self._db.execute(
             "UPDATE accounts SET last_ready_at = :started, swept_through_at = iif(swept_through_at > :now, :through, "
             "nullif(max(coalesce(swept_through_at, ''), coalesce(:through, '')), '')) WHERE account_id = :account",
@@ -134,7 +155,10 @@ class Coverage:
         )
 
     def gap_opened(self, account: int | None, cause: str, since_at: str) -> None:
-        """The live path is gone. One outage at a time: nothing changes while one lasts."""
+        """Begin an outage: no live path since `since_at` (ISO), for the reason `cause` (a code).
+
+        Does nothing while one lasts, or before any account is known.
+        """
         if account is None:
             return
         self._db.execute(
@@ -144,5 +168,5 @@ class Coverage:
         )
 
     def gap_ended(self, account: int | None, at: str) -> None:
-        """The live path is back; a sweep has yet to fetch what was missed."""
+        """End the outage: the live path is back. It stays open until a sweep has fetched what was missed."""
         self._db.execute("UPDATE gaps SET to_at = ? WHERE account_id = ? AND to_at IS NULL", (at, account))

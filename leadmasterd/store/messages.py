@@ -1,10 +1,11 @@
-"""Messages: deduplicated (dedup), inserted, and changed by edits, revokes and later copies.
+"""Writes messages: deduplicates them (dedup), inserts them, and changes them by edits, revokes and later copies.
 
-A message is unique on (account, direction, its chat's person, its own id, and in a group the participant), confirmed
-by its time to within a minute: ids are chosen by senders, so an id alone is nobody's. The same message may arrive five
-times, live and by sweep, under the phone and the LID of one person: it stays one row, and every id it was seen under is
-kept in `message_aliases`. Who is one person is decided in `people`, and what a copy adds in `same_message`. When
-WhatsApp says only later that two ids are one person, `unify` makes one row of what was captured under both.
+A message is unique on (account, direction, its chat's person, its own id, and in a group the participant), confirmed by
+its time to within a minute: senders choose the ids, so two people's messages may have the same one. The same message
+may arrive five times, live and by sweep, under the phone and the LID of one person: it stays one row, and every id it
+was seen under is kept in `message_aliases`. Who is one person is decided in `people`, and what a copy adds in
+`same_message`. When WhatsApp says only later that two ids are one person, `unify` makes one row of what was captured
+under both.
 """
 
 import json
@@ -82,7 +83,7 @@ class AliasRow(NamedTuple):
 
 
 class RawRow(NamedTuple):
-    """The columns of `raw_events`: a wire line, and why it could not be used (None when it was)."""
+    """The columns of `raw_events`: a wire line (UTF-8), and why it could not be used (None when it was)."""
 
     account_id: int | None
     message_id: int | None
@@ -104,12 +105,12 @@ class VersionRow(NamedTuple):
 INSERT_MESSAGE: Final = insert("messages", MessageRow._fields)
 INSERT_ALIAS: Final = insert("message_aliases", AliasRow._fields).replace("INSERT", "INSERT OR IGNORE", 1)
 INSERT_RAW: Final = insert("raw_events", RawRow._fields).replace("?, ?)", "CAST(? AS TEXT), ?)", 1)
-"""The bytes of a line are its text: to make a `str` of them and bytes again takes longer than all else of the row."""
+"""Casts the bytes of a line to text. Decoding them in Python takes longer than everything else for the row."""
 _INSERT_LINE: Final = INSERT_RAW.replace(", problem", "").replace("?, CAST(? AS TEXT), ?", "?, CAST(? AS TEXT)")
-"""Of a line that could be used, which nearly all can."""
+"""For lines that could be used, so without `problem`: nearly all of them."""
 _INSERT_VERSION: Final = insert("message_versions", VersionRow._fields)
 DIFFERS: Final = "another message has the chat, id and time of this one"
-"""The problem of a line in `raw_events`. In brackets follows what is equal for equal messages."""
+"""The problem of a line in `raw_events` whose message is not the stored one. In brackets follows a `digest` of it."""
 _COLUMNS: Final = ", ".join(f"m.{column}" for column in CONTENT.split(", "))
 _OF_KEYS: Final = f"""
 SELECT m.conversation_id, m.direction, m.stanza_id, {_COLUMNS} FROM json_each(:keys)
@@ -119,25 +120,30 @@ UNION ALL SELECT m.conversation_id, m.direction, m.stanza_id, {_COLUMNS} FROM js
 CROSS JOIN messages m ON m.conversation_id = json_each.value AND m.stanza_id = json_each.key AND m.participant = ''
 AND m.wire_t IS NULL
 """
-"""By an object of ids and their conversations."""
+"""Stored messages of direct chats and of ours. `:keys`: a JSON object of message ids and their conversations."""
 _STORED_KEYS: Final = """
 SELECT json_each.key, json_each.value FROM json_each(?) WHERE EXISTS (SELECT 1 FROM messages m
 WHERE m.conversation_id = json_each.value AND m.stanza_id = json_each.key AND m.participant = '')
 """
-"""Those of such an object that are stored at all: of what comes live, hardly any."""
+"""Which keys of such an object are stored at all. Of live messages hardly any are, so that `_OF_KEYS` is not needed."""
 _OF_MEMBER: Final = f"""
 SELECT m.conversation_id, m.direction, m.stanza_id, {_COLUMNS} FROM messages m
 WHERE m.conversation_id = :conversation AND m.stanza_id = :id
 AND m.participant IN (SELECT value FROM json_each(:members)) AND (m.wire_t IS NULL OR m.wire_t BETWEEN :least AND :most)
 """
+"""Stored messages with one id that a member of a group wrote, under any of the member's ids."""
 _ANY_TIME: Final = (-(1 << 62), 1 << 62)
-_made: Final = tuple.__new__
+_make: Final = tuple.__new__
+"""Makes a named tuple of the values for all its fields, faster than by its class."""
 _content_of: Final = attrgetter("t", "type", "body", "media", "sender", "readable", "truncated", "marks")
-"""Of a message, in the order of `Stored`."""
+"""The fields of a `CapturedMessage` that `Stored` has too, in its order."""
 
 
 class _Arrival(NamedTuple):
-    """A captured message with its wire line, its conversation and its row: a new one, or that of which it is a copy."""
+    """A captured message with its wire line, and where it is stored.
+
+    `copy_of`: the stored message of which it is a copy; None if it is new. `message_id`: its own, or that of `copy_of`.
+    """
 
     message: CapturedMessage
     line: bytes | None
@@ -146,22 +152,24 @@ class _Arrival(NamedTuple):
     copy_of: Stored | None
 
     def as_stored(self) -> Stored:
-        """The new row, for copies that come after it."""
+        """A new message as it will be stored, to compare later copies with it."""
         message = self.message
         return Stored(*(self.message_id, *_content_of(message), message.type == REVOKED))
 
 
 _Place = tuple[int, tuple[int, ...], tuple[str, ...]]
-"""Where a message belongs: its conversation, the thread (as in `People.thread`), all ids of who wrote it in a group."""
+"""Where a message belongs: its conversation, its thread (`People.thread`), and in a group all ids of who wrote it."""
 _NO_MEMBER: Final = ("",)
+"""In place of those ids: a message of a direct chat, or one of ours."""
 _Identity = tuple[int, str, str, tuple[str, ...]]
+"""What copies of one message have in common: the first conversation of the thread, direction, message id, member."""
 
 
 class Messages:
-    """Messages behind one connection, within the writer's transaction.
+    """Writes the table `messages` and those of its details, within the writer's transaction.
 
-    What changes a message returns the conversations that are dirty then, whose leads have to be derived again, each
-    with the earliest time of what changed.
+    Methods that change messages return the conversations that this makes dirty, because their leads have to be derived
+    again: each with the earliest time (ISO) that changed.
     """
 
     def __init__(self, connection: sqlite3.Connection, *, people: People, coverage: Coverage, calls: Calls) -> None:
@@ -171,10 +179,10 @@ class Messages:
         self._calls = calls
         self._next_id = 0
         self.together = True
-        """As in `insert_all`."""
+        """Whether many rows are inserted by one statement, as in `insert_all`."""
 
     def reload_next_id(self) -> None:
-        """Re-read the last id: another process may have inserted rows. An id is never used again."""
+        """Read the next free id, because another process may have inserted rows. No id is ever used again."""
         row = self._db.execute("SELECT seq FROM sqlite_sequence WHERE name = 'messages'").fetchone()
         self._next_id = (row[0] if row else 0) + 1
 
@@ -183,8 +191,9 @@ class Messages:
     ) -> Mapping[int, str]:
         """Write messages that arrived one after the other, each with its wire line. Returns the dirty conversations.
 
-        All contacts are resolved before the first message is looked up: it may show that two contacts are one, and
-        then the conversation of an earlier message of this run is gone.
+        Adds to the counters of `result`. Raises ValueError without an account. All contacts are looked up before the
+        first message is: a message may show that two contacts are one, and then the conversation of an earlier message
+        of this run is gone.
         """
         if account is None:
             raise ValueError("a message came before any account was known")
@@ -192,16 +201,20 @@ class Messages:
         arrivals = self._deduplicate(messages, places)
         for arrival in arrivals:
             message = arrival.message
-            # A copy under one id says nothing new about people.
-            if message.direction == "in" and message.aliases and (arrival.copy_of is None or len(message.aliases) > 1):
-                self._people.note_facts(arrival.conversation, message)
+            # A copy that came under one id says nothing new about its sender.
+            tells_of_sender = arrival.copy_of is None or len(message.aliases) > 1
+            if message.direction == "in" and message.aliases and tells_of_sender:  # without aliases: of a group
+                self._people.note_names(arrival.conversation, message)
         dirty = self._insert(account, arrivals)
         self._count(arrivals, result)
         changed = self._update_from_copies(account, arrivals, result)
         return earliest([*dirty.items(), *changed.items()]) if changed else dirty
 
     def _resolve_people(self, account: int, messages: Sequence[CapturedMessage]) -> list[_Place]:
-        """Create and merge contacts and conversations, in the order of arrival."""
+        """Where each message belongs, in the order of arrival. Creates and joins contacts and conversations.
+
+        Once contacts were joined, places that were found before may be gone, so all are looked up again.
+        """
         while True:
             before = self._people.changes
             places = [self._place(account, message) for message in messages]
@@ -209,73 +222,90 @@ class Messages:
                 return places
 
     def _place(self, account: int, message: CapturedMessage) -> _Place:
-        people, at = self._people, message.captured_at
+        """Where a message belongs. Creates and joins contacts and conversations."""
+        people = self._people
+        at = message.captured_at
         conversation = people.conversation_for(account, message.aliases, message.chat, at)
-        member = people.member(message.members, at) if message.members else _NO_MEMBER
+        member = people.participant_ids(message.members, at) if message.members else _NO_MEMBER
         return conversation, people.thread(conversation), member
 
     def _deduplicate(
         self, messages: Sequence[tuple[CapturedMessage, bytes | None]], places: Sequence[_Place]
     ) -> list[_Arrival]:
-        """Tell new messages from copies of those that are stored, or came earlier in this run."""
+        """Tell new messages from copies of those that are stored, or that came earlier in this run.
+
+        New messages are given the next ids.
+        """
+        # By identity the messages that have it. One that came in this run is kept as it is, and made a list only when a
+        # second one comes, which is rare.
         known: dict[_Identity, list[Stored] | _Arrival] = {**self._find_stored([each for each, _ in messages], places)}
         arrivals = []
         for (message, line), (conversation, thread, member) in zip(messages, places, strict=True):
             identity = (thread[0], message.direction, message.key.stanza_id, member)
-            of_id = known.get(identity)
-            if isinstance(of_id, _Arrival):
-                of_id = known[identity] = [of_id.as_stored()]
-            if of_id is not None and (stored := find_same(of_id, message.t, message)) is not None:
-                arrivals.append(_made(_Arrival, (message, line, conversation, stored.message_id, stored)))
+            candidates = known.get(identity)
+            if isinstance(candidates, _Arrival):
+                candidates = known[identity] = [candidates.as_stored()]
+            stored = None if candidates is None else find_same(candidates, message.t, message)
+            if stored is not None:
+                arrivals.append(_make(_Arrival, (message, line, conversation, stored.message_id, stored)))
                 continue
-            arrival = _made(_Arrival, (message, line, conversation, self._next_id, None))
+            arrival = _make(_Arrival, (message, line, conversation, self._next_id, None))
             self._next_id += 1
-            if of_id is None:  # nearly always, and then no other of this id comes
+            if candidates is None:
                 known[identity] = arrival
             else:
-                remember(of_id, arrival.as_stored())
+                remember(candidates, arrival.as_stored())
             arrivals.append(arrival)
         return arrivals
 
     def _find_stored(
         self, messages: Sequence[CapturedMessage], places: Sequence[_Place]
     ) -> dict[_Identity, list[Stored]]:
-        """What is stored under the ids of these, as far as its time may be the same."""
-        dated = [message.t for message in messages if message.t is not None]
-        least, most = _ANY_TIME if len(dated) < len(messages) else (min(dated), max(dated))
+        """Stored messages of which these may be copies: by identity, those in the range of their times."""
+        times = [message.t for message in messages if message.t is not None]
+        has_undated = len(times) < len(messages)  # a message without a time may be a copy of one at any time
+        least, most = _ANY_TIME if has_undated else (min(times), max(times))
         span = {"least": least - SAME_MESSAGE_SECONDS, "most": most + SAME_MESSAGE_SECONDS}
+        # One query looks up the ids of a whole run, each in one conversation. What does not fit into it is rare: an id
+        # that occurs in two conversations, a thread of two conversations, and what members of groups wrote.
         keys: dict[str, int] = {}
-        others: set[tuple[str, int]] = set()
-        members: set[tuple[str, int, tuple[str, ...]]] = set()
+        other_keys: set[tuple[str, int]] = set()
+        of_members: set[tuple[str, int, tuple[str, ...]]] = set()
         for message, (conversation, thread, member) in zip(messages, places, strict=True):
             stanza_id = message.key.stanza_id
             if member is not _NO_MEMBER:
-                members.add((stanza_id, conversation, member))
+                of_members.add((stanza_id, conversation, member))
             elif keys.setdefault(stanza_id, conversation) != conversation or len(thread) > 1:
-                others.update((stanza_id, each) for each in thread)
+                other_keys.update((stanza_id, each) for each in thread)
         found: dict[_Identity, list[Stored]] = {}
-        stored = dict(self._db.execute(_STORED_KEYS, (json.dumps(keys),))) if keys else {}
-        for some in (stored, *({stanza_id: each} for stanza_id, each in others if keys[stanza_id] != each)):
-            if some:
-                self._note_stored(found, _OF_KEYS, {"keys": json.dumps(some), **span}, _NO_MEMBER)
-        for stanza_id, conversation, member in members:
+        stored_keys = dict(self._db.execute(_STORED_KEYS, (json.dumps(keys),))) if keys else {}
+        if stored_keys:
+            self._add_stored(found, _OF_KEYS, {"keys": json.dumps(stored_keys), **span}, _NO_MEMBER)
+        for stanza_id, conversation in other_keys:
+            if keys[stanza_id] != conversation:
+                self._add_stored(found, _OF_KEYS, {"keys": json.dumps({stanza_id: conversation}), **span}, _NO_MEMBER)
+        for stanza_id, conversation, member in of_members:
             values = {"id": stanza_id, "conversation": conversation, "members": json.dumps(member), **span}
-            self._note_stored(found, _OF_MEMBER, values, member)
+            self._add_stored(found, _OF_MEMBER, values, member)
         return found
 
-    def _note_stored(
+    def _add_stored(
         self,
         found: dict[_Identity, list[Stored]],
         query: str,
         values: Mapping[str, object],
         member: tuple[str, ...],
     ) -> None:
+        """Add to `found` the messages that a query (`_OF_KEYS` or `_OF_MEMBER`) finds. `member`: as in `_Place`."""
         for conversation, direction, stanza_id, *columns in self._db.execute(query, values):
             identity = (self._people.thread(conversation)[0], direction, stanza_id, member)
             remember(found.setdefault(identity, []), Stored(*columns))
 
     def _insert(self, account: int, arrivals: Sequence[_Arrival]) -> Mapping[int, str]:
-        """Insert new messages, the ids of all, and the lines of the new ones. Returns what is dirty by the new ones."""
+        """Insert the new messages with their wire lines, and the ids under which new ones and copies were seen.
+
+        Returns the conversations that the new ones make dirty.
+        """
         new = [arrival for arrival in arrivals if arrival.copy_of is None]
         # Generators: thousands of rows in lists would be work for the garbage collector. Plain tuples: sqlite3 binds
         # them so much faster than named ones.
@@ -284,7 +314,7 @@ class Messages:
             (message_id, message.key.remote, message.key.participant or "") for message, _, _, message_id, _ in arrivals
         )
         lines = (
-            (account, message_id, message.captured_at, bytearray(line))  # not `bytes`: see NULL
+            (account, message_id, message.captured_at, bytearray(line))  # not `bytes`: sqlite3 would seek an adapter
             for message, line, _, message_id, _ in new
             if line is not None
         )
@@ -292,21 +322,24 @@ class Messages:
         insert_all(self._db, INSERT_ALIAS, aliases, together=self.together)
         insert_all(self._db, _INSERT_LINE, lines, together=self.together)
         calls = [
-            (conversation, self._calls.has_line(account, conversation, message))
+            (conversation, self._calls.store_line(account, conversation, message))
             for message, _, conversation, _, _ in new
             if message.type == CALL_LOG
         ]
-        first = self._note_times(new)
+        first = self._update_last_times(new)
         return earliest([*first.items(), *calls]) if calls else first
 
-    def _note_times(self, new: Sequence[_Arrival]) -> Mapping[int, str]:
-        """Keep the times of each conversation's newest messages, in and out. Returns when each one's earliest was."""
+    def _update_last_times(self, new: Sequence[_Arrival]) -> Mapping[int, str]:
+        """Update the times of each conversation's last messages in and out.
+
+        Returns by conversation the time of the earliest of these messages.
+        """
         first: dict[int, str] = {}
         last_in: dict[int, str] = {}
         last_out: dict[int, str] = {}
         for message, _, conversation, _, _ in new:
             at = message.sent_at
-            if at < first.get(conversation, "~"):
+            if at < first.get(conversation, "~"):  # "~" sorts after every time
                 first[conversation] = at
             last = last_in if message.direction == "in" else last_out
             if at > last.get(conversation, ""):
@@ -319,7 +352,7 @@ class Messages:
         return first
 
     def _count(self, arrivals: Sequence[_Arrival], result: BatchResult) -> None:
-        """For the counters of `status`, and for the sweep under way."""
+        """Count these messages in `result`, and those of a sweep in its tally."""
         new = {"live": 0, "sweep": 0}
         last = result.last_message_at or ""
         for message, _, _, message_id, copy_of in arrivals:
@@ -341,6 +374,10 @@ class Messages:
     # ------------------------------------------------------------------ copies that tell more
 
     def _update_from_copies(self, account: int, arrivals: Sequence[_Arrival], result: BatchResult) -> Mapping[int, str]:
+        """Add to stored messages what their copies tell more. Returns the dirty conversations.
+
+        A copy that says something else is kept as its wire line, with the problem `DIFFERS`.
+        """
         changed: set[int] = set()
         for message, line, _, _, stored in arrivals:
             if stored is None:
@@ -364,21 +401,21 @@ class Messages:
         return self.dirty_by(changed)
 
     def _has_another_sender(self, stored: Stored, copy: CapturedMessage) -> bool:
-        one, other = stored.sender, copy.sender
-        if one == other or one is None or other is None:
+        """Whether another person sent the copy; False if it is not known who sent one of the two."""
+        if stored.sender == copy.sender or stored.sender is None or copy.sender is None:
             return False
-        return not self._people.is_one_person(one, other)
+        return not self._people.is_one_person(stored.sender, copy.sender)
 
     def _keep_differing(self, account: int, stored: Stored, copy: CapturedMessage, line: bytes | None) -> None:
-        """Keep the line of another message that has the chat, id and time of a stored one. Once: sweeps repeat it.
+        """Keep the line of a message that differs from the stored one with its chat, id and time.
 
-        An earlier text of an edited message is no other one.
+        Only once, as sweeps repeat it. Does nothing for an earlier text of an edited message.
         """
         if copy.body in earlier_texts(self._db, stored.message_id):
             return
         problem = f"{DIFFERS} ({digest(copy)})"
-        known = "SELECT 1 FROM raw_events WHERE message_id = ? AND problem = ?"
-        if not self._db.execute(known, (stored.message_id, problem)).fetchone():
+        kept_before = "SELECT 1 FROM raw_events WHERE message_id = ? AND problem = ?"
+        if not self._db.execute(kept_before, (stored.message_id, problem)).fetchone():
             keep_line(
                 self._db,
                 account=account,
@@ -389,6 +426,7 @@ class Messages:
             )
 
     def _update_from_copy(self, stored: Stored, message: CapturedMessage) -> None:
+        """Change a stored message, and its row, by a copy that tells more: a revocation, its text, marks or an edit."""
         at = message.captured_at
         if message.type == REVOKED:
             self._mark_revoked(stored, at)
@@ -420,7 +458,10 @@ class Messages:
                 self._change_body(stored, message.body, at)
 
     def _add_marks(self, stored: Stored, marks: str, author: Author) -> None:
-        """An author that shows in marks is certain; `operator` and `contact` are what is left without any."""
+        """Replace a message's marks, and its author if the marks show one.
+
+        `operator` and `contact` are the authors of messages whose marks show none, so they replace nothing.
+        """
         stored.marks = marks
         self._db.execute(
             "UPDATE messages SET marks = ?1, author = iif(?2 IN ('operator', 'contact'), author, ?2) "
@@ -431,15 +472,16 @@ class Messages:
     # ------------------------------------------------------------------ edits and revokes
 
     def find(self, account: int | None, key: MessageKey, t: int | None) -> Stored | None:
-        """The message that an edit, a revoke or a reaction is about: in the chat that it names, under any of its ids.
+        """The stored message that an edit, a revoke or a reaction is about; None if it is not stored.
 
-        Without `t` the newest under that id.
+        `key` names its chat by any of its ids. `t`: the message's time in seconds since 1970; None: the newest message
+        with that id.
         """
         chat = canonical_id(key.remote)
         conversation = self._people.conversation_of(account, chat)
         if conversation is None:
             return None
-        members = None
+        members = None  # the ids of whose message it must be, in a group; None: anybody's
         if chat_kind(chat) == "group" and not key.from_me and key.participant:
             members = json.dumps(self._people.ids_of(canonical_id(key.participant)))
         least, most = _ANY_TIME if t is None else (t - SAME_MESSAGE_SECONDS, t + SAME_MESSAGE_SECONDS)
@@ -460,20 +502,26 @@ class Messages:
         return Stored(*row) if row else None
 
     def edit(self, account: int | None, edit: MessageEdit, item: Item) -> Mapping[int, str]:
-        """Change a message's text and keep the earlier one. Returns the dirty conversations."""
+        """Change a message's text, and keep the earlier one. Returns the dirty conversations.
+
+        Does nothing if the message has that text already, was revoked, or is not stored.
+        """
         stored = self.find(account, edit.key, edit.t)
         body = clean(edit.body)
-        if stored is None or stored.body == body or stored.revoked:
-            return {}  # unknown: a sweep brings the message with its current text
+        if stored is None:
+            return {}  # a sweep will bring the message with its current text
+        if stored.body == body or stored.revoked:
+            return {}
         at = sent_at(edit.edited_t, datetime.fromisoformat(item.at)) if edit.edited_t else item.at
         self._change_body(stored, body, at)
         self._keep_line_of_change(account, stored, item)
         return self.dirty_by([stored.message_id])
 
     def revoke(self, account: int | None, revoke: MessageRevoke, item: Item) -> Mapping[int, str]:
-        """Mark a message that was deleted for everyone. Returns the dirty conversations.
+        """Mark a message as revoked if it was deleted for everyone. Returns the dirty conversations.
 
-        One deleted only on our side was still sent: only the line is kept.
+        One that was deleted only on our phone had been sent all the same: of that only the wire line is kept. Does
+        nothing if the message is not stored, or was revoked before.
         """
         stored = self.find(account, revoke.key, revoke.t)
         if stored is None or stored.revoked:
@@ -485,7 +533,7 @@ class Messages:
         return self.dirty_by([stored.message_id])
 
     def dirty_by(self, message_ids: Iterable[int]) -> Mapping[int, str]:
-        """The conversations that are dirty when these messages have changed."""
+        """The conversations that are dirty when these messages have changed, each with the earliest of their times."""
         query = "SELECT conversation_id, sent_at FROM messages WHERE message_id = ?"
         return earliest(row for each in message_ids for row in self._db.execute(query, (each,)))
 
@@ -493,6 +541,7 @@ class Messages:
         keep_line(self._db, account=account, message_id=stored.message_id, at=item.at, problem=None, line=item.line)
 
     def _change_body(self, stored: Stored, body: str | None, at: str) -> None:
+        """Give a message the text that it was edited to at the time `at` (ISO), and keep the earlier one."""
         self._keep_version(stored, "edit", at)
         self._db.execute(
             "UPDATE messages SET body = ?, edited_at = ? WHERE message_id = ?", (body, at, stored.message_id)
@@ -500,12 +549,13 @@ class Messages:
         stored.body = body
 
     def _mark_revoked(self, stored: Stored, at: str) -> None:
-        """A revoked message keeps its text: it was written all the same."""
+        """Mark a message as revoked at the time `at` (ISO). It keeps its text."""
         self._keep_version(stored, "revoke", at)
         self._db.execute("UPDATE messages SET revoked_at = ? WHERE message_id = ?", (at, stored.message_id))
         stored.revoked = True
 
     def _keep_version(self, stored: Stored, change: str, at: str) -> None:
+        """Keep what a message is now, before a change: `edit` or `revoke`."""
         self._db.execute(
             _INSERT_VERSION,
             VersionRow(
@@ -527,7 +577,11 @@ def keep_line(
     problem: str | None,
     line: bytes | str | None,
 ) -> None:
-    """Keep the wire line behind a change, or a line that could not be used."""
+    """Keep the wire line behind a change, or a line that could not be used. Does nothing without a line.
+
+    `message_id`: of the message that it is about, None if none is known; `problem`: why it could not be used, None if
+    it was.
+    """
     if line is not None:
         text = clean(line.decode() if isinstance(line, bytes) else line)
         connection.execute(
@@ -537,9 +591,11 @@ def keep_line(
 
 
 def _row(account: int, conversation: int, message_id: int, message: CapturedMessage) -> tuple[object, ...]:
-    """A `MessageRow`, in its order. The message is taken apart at once: that takes half of the time.
+    """The values of a new message's `MessageRow`, in its order.
 
-    Python binds nothing as fast as text and whole numbers: for a flag or None it first looks for an adapter.
+    For speed, the message is unpacked in one step, which takes half as long as reading field by field. None is bound as
+    `NULL` and flags as whole numbers (`+`): of these types only text and numbers are bound without looking for an
+    adapter.
     """
     (
         key, _chat, group, _aliases, members, direction, author, type_, readable, t, sent, captured, via, sender,

@@ -1,8 +1,8 @@
-"""Whose a chat is: contacts, their identities (the ids they are known by) and their conversations.
+"""Finds or creates contacts, their identities (the ids they are known by) and their conversations.
 
-A chat has a phone, a LID or both as its id, and WhatsApp flips between them. Ids that WhatsApp itself maps to each
-other are one contact, for good (`absorption`); two spellings of one phone are merged in a way that can be undone
-(`merges`); nothing else is guessed.
+The id of a chat is a phone or a LID, and WhatsApp flips between the two. Ids that WhatsApp itself maps to each other
+are one contact, for good (`absorption`). Two spellings of one phone are merged in a way that can be undone (`merges`).
+Nothing else is guessed.
 """
 
 import json
@@ -17,8 +17,8 @@ from leadmasterd.store.unify import unify_in_conversations, unify_of_participant
 
 
 @dataclass(slots=True)
-class _Facts:
-    """A contact's names as last written, so that unchanged ones cost no query."""
+class _Names:
+    """A contact's names as they were last written."""
 
     contact_id: int
     saved_name: str | None
@@ -28,29 +28,37 @@ class _Facts:
 
 
 class People:
-    """Contacts and conversations of one database, within the writer's transaction. Caches what it has looked up."""
+    """Contacts and conversations, within the writer's transaction. Caches what it has looked up.
+
+    Parameters named `at` are the time of capture (ISO), for the columns of new rows.
+    """
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._db = connection
         self._conversations: dict[tuple[str, ...], int] = {}
-        self._contacts: dict[int, _Facts] = {}
+        """By `aliases`, or by the chat of a group."""
+        self._names: dict[int, _Names] = {}
+        """By conversation."""
         self._threads: dict[int, tuple[int, ...]] = {}
-        self._members: dict[tuple[str, ...], tuple[str, ...]] = {}
+        self._participants: dict[tuple[str, ...], tuple[str, ...]] = {}
         self.changes = 0
-        """Moves on whenever ids turn out to be one person's: conversations known before may be gone."""
+        """Counts up when ids turn out to be one person's: what was looked up before may be gone."""
         self.gone: set[int] = set()
-        """Ids of messages that turned out to be another one's copies, and are no more. For the caller to empty."""
+        """Ids of messages that were deleted as copies of others. The caller empties it."""
 
     def clear(self) -> None:
         """Drop the caches."""
         self.changes += 1
         self._conversations.clear()
-        self._contacts.clear()
+        self._names.clear()
         self._threads.clear()
-        self._members.clear()
+        self._participants.clear()
 
     def conversation_for(self, account_id: int | None, aliases: tuple[str, ...], chat: str, at: str) -> int:
-        """The conversation that these ids belong to, created if there is none. Empty aliases: a group."""
+        """The conversation of a chat, created if there is none. Joins contacts if the aliases belonged to several.
+
+        `aliases`: the ids of the other party, as in `ChatIds`; empty for a group, which is known by `chat` alone.
+        """
         key = aliases or (chat,)
         conversation = self._conversations.get(key)
         if conversation is None:
@@ -59,7 +67,7 @@ class People:
         return conversation
 
     def conversation_of(self, account_id: int | None, chat: str) -> int | None:
-        """The conversation of a chat id, None when nothing is known of it."""
+        """The stored conversation of a chat id, None when there is none."""
         row = self._db.execute(
             "SELECT conversation_id FROM conversations WHERE account_id = ?1 AND (chat = ?2 OR contact_id = "
             "(SELECT contact_id FROM contact_identities WHERE kind IN ('wa_jid', 'lid') AND value = ?2))",
@@ -68,9 +76,10 @@ class People:
         return row[0] if row else None
 
     def thread(self, conversation: int) -> tuple[int, ...]:
-        """The conversations of one phone in one account, oldest first: it has two when WhatsApp spells it in two ways.
+        """The conversations of the same phone and account as this one, oldest first; at least this one itself.
 
-        They are two contacts, which a person may part; but it is one phone, so a message is in one of them.
+        A phone has two when WhatsApp spells it in two ways. They belong to two contacts, whose merge a person may undo.
+        But as it is one phone, no message is in both.
         """
         found = self._threads.get(conversation)
         if found is None:
@@ -84,20 +93,21 @@ class People:
             found = self._threads[conversation] = tuple(each for (each,) in rows) or (conversation,)
         return found
 
-    def member(self, ids: tuple[str, ...], at: str) -> tuple[str, ...]:
-        """All ids under which the sender of a group's message may be known: these, and what WhatsApp maps to them.
+    def participant_ids(self, ids: tuple[str, ...], at: str) -> tuple[str, ...]:
+        """All ids of the participant who wrote a message in a group: `ids`, and what WhatsApp maps to them.
 
-        Members of groups are contacts only if they have a chat, or if WhatsApp names two ids of theirs.
+        Without `ids`, as of our own messages, the empty id. A participant becomes a contact only if WhatsApp names two
+        ids, so that they can be looked up later.
         """
-        found = self._members.get(ids)
+        found = self._participants.get(ids)
         if found is None:
             if len(ids) > 1:
                 self._contact_of(ids, at)
-            found = self._members[ids] = self.ids_of(ids[0]) if ids else ("",)
+            found = self._participants[ids] = self.ids_of(ids[0]) if ids else ("",)
         return found
 
     def ids_of(self, wid: str) -> tuple[str, ...]:
-        """All ids of the person with this one, in order; at least this one itself."""
+        """All phone ids and LIDs of the person with the id `wid`, sorted; at least `wid` itself."""
         rows = self._db.execute(
             "SELECT other.value FROM contact_identities i JOIN contact_identities other USING (contact_id) "
             "WHERE i.kind IN ('wa_jid', 'lid') AND i.value = ? AND other.kind IN ('wa_jid', 'lid') ORDER BY 1",
@@ -107,21 +117,27 @@ class People:
 
     def is_one_person(self, one: str, other: str) -> bool:
         """Whether WhatsApp says that these two ids are one person's."""
-        one, other = canonical_id(one), canonical_id(other)
-        return one == other or other in self.ids_of(one)
+        wid, other_wid = canonical_id(one), canonical_id(other)
+        return wid == other_wid or other_wid in self.ids_of(wid)
 
     def join(self, ids: tuple[str, ...], at: str, *, shown: bool) -> None:
-        """WhatsApp says that these ids are one person's. `shown`: the first phone among them is the one in use."""
+        """Make these ids, at least one, those of one contact: WhatsApp says that they are one person's.
+
+        `shown`: the first phone among them is the one in use now, so it is written to the contact.
+        """
         contact = self._contact_of(ids, at)
         if shown:
             self._keep_phone(contact, ids, at)
 
     def _find_or_create(self, account_id: int | None, aliases: tuple[str, ...], chat: str, at: str) -> int:
-        contact = self._contact_of(aliases, at) if aliases else None
-        column, value = ("chat", chat) if contact is None else ("contact_id", contact)
-        row = self._db.execute(
-            f"SELECT conversation_id FROM conversations WHERE account_id = ? AND {column} = ?", (account_id, value)
-        ).fetchone()
+        """The conversation of a chat by the tables, created if there is none. Parameters as in `conversation_for`."""
+        query = "SELECT conversation_id FROM conversations WHERE account_id = ? AND "
+        if aliases:
+            contact = self._contact_of(aliases, at)
+            row = self._db.execute(f"{query}contact_id = ?", (account_id, contact)).fetchone()
+        else:
+            contact = None
+            row = self._db.execute(f"{query}chat = ?", (account_id, chat)).fetchone()
         if row:
             return int(row[0])
         cursor = self._db.execute(
@@ -129,12 +145,15 @@ class People:
             (account_id, contact, chat, at),
         )
         conversation = int(cursor.lastrowid or 0)
-        for other in self.thread(conversation):
+        for other in self.thread(conversation):  # their threads have one conversation more now
             self._threads.pop(other, None)
         return conversation
 
     def _contact_of(self, aliases: tuple[str, ...], at: str) -> int:
-        """The contact of these ids, which WhatsApp says are one: if they were of several contacts, those become one."""
+        """The contact of these ids, at least one, which WhatsApp says are one person's.
+
+        Created if there is none. If the ids belonged to several contacts, those become one, and new ids are added.
+        """
         known = {
             value: int(contact)
             for contact, value in self._db.execute(
@@ -149,7 +168,7 @@ class People:
                 self.clear()
                 contact = absorb(self._db, contact, other, at=at, gone=self.gone)
             if not others and len(known) == len(aliases):
-                return contact
+                return contact  # all of this was known
         else:
             cursor = self._db.execute("INSERT INTO contacts (created_at, updated_at) VALUES (?, ?)", (at, at))
             contact = int(cursor.lastrowid or 0)
@@ -162,15 +181,19 @@ class People:
             ],
         )
         self._keep_phone(contact, aliases, at)
-        if len(aliases) > 1:
-            if self._members:
-                self._members.clear()
+        if len(aliases) > 1:  # messages in groups may have come under two of them
+            if self._participants:
+                self._participants.clear()
                 self.changes += 1
             self.gone |= unify_of_participant(self._db, self.ids_of(aliases[0]))
         return contact
 
     def _keep_phone(self, contact: int, aliases: tuple[str, ...], at: str) -> None:
-        """Keep the phone that WhatsApp named last, to show it and to recognise another spelling of it."""
+        """Write the first phone among these ids to the contact, and join it with others that have the same phone.
+
+        It replaces an earlier phone: the one that WhatsApp named last is shown. Without a phone among them, nothing
+        happens.
+        """
         phone = next((phone for alias in aliases if (phone := phone_of(alias))), None)
         if phone is None:
             return
@@ -186,7 +209,10 @@ class People:
         self._unify_threads(phone.match_key)
 
     def _unify_threads(self, match_key: str) -> None:
-        """What came under two spellings of a phone before both were known to be that phone's."""
+        """Delete the copies of messages that came under two spellings of a phone before both were known to be one.
+
+        `match_key`: equal for all spellings of a phone.
+        """
         for (conversations,) in self._db.execute(
             "SELECT json_group_array(conversation_id) FROM contacts JOIN conversations USING (contact_id) "
             "WHERE match_key = ? GROUP BY account_id HAVING count(*) > 1",
@@ -195,10 +221,13 @@ class People:
             self.clear()
             self.gone |= unify_in_conversations(self._db, json.loads(conversations))
 
-    def note_facts(self, conversation: int, record: CapturedMessage) -> None:
-        """Write a contact's names if they changed; a message without names erases none."""
-        facts = self._contacts.get(conversation)
-        if facts is None:
+    def note_names(self, conversation: int, record: CapturedMessage) -> None:
+        """Write the names of a conversation's contact if the message has others. A message without names erases none.
+
+        Does nothing for a group, which has no contact.
+        """
+        written = self._names.get(conversation)
+        if written is None:
             row = self._db.execute(
                 "SELECT contact_id, saved_name, verified_name, push_name, business FROM contacts "
                 "JOIN conversations USING (contact_id) WHERE conversation_id = ?",
@@ -206,25 +235,25 @@ class People:
             ).fetchone()
             if row is None:
                 return
-            facts = self._contacts[conversation] = _Facts(
+            written = self._names[conversation] = _Names(
                 contact_id=row[0], saved_name=row[1], verified_name=row[2], push_name=row[3], business=bool(row[4])
             )
-        saved = record.saved_name or facts.saved_name
-        verified = record.verified_name or facts.verified_name
-        push = record.notify_name or facts.push_name
-        business = record.business or facts.business
+        saved = record.saved_name or written.saved_name
+        verified = record.verified_name or written.verified_name
+        push = record.notify_name or written.push_name
+        business = record.business or written.business
         if (saved, verified, push, business) == (
-            facts.saved_name,
-            facts.verified_name,
-            facts.push_name,
-            facts.business,
+            written.saved_name,
+            written.verified_name,
+            written.push_name,
+            written.business,
         ):
             return
-        self._contacts[conversation] = _Facts(
-            contact_id=facts.contact_id, saved_name=saved, verified_name=verified, push_name=push, business=business
+        self._names[conversation] = _Names(
+            contact_id=written.contact_id, saved_name=saved, verified_name=verified, push_name=push, business=business
         )
         self._db.execute(
             "UPDATE contacts SET saved_name = ?, verified_name = ?, push_name = ?, business = ?, updated_at = ? "
             "WHERE contact_id = ?",
-            (saved, verified, push, business, record.captured_at, facts.contact_id),
+            (saved, verified, push, business, record.captured_at, written.contact_id),
         )

@@ -1,6 +1,6 @@
-"""Reactions: of each person the latest to a message, whether the message is known or not.
+"""Reactions: of each person the latest one to a message is stored, even if the message itself is not.
 
-A reaction names a message as the message names itself: by its chat, direction, id and, in a group, who wrote it.
+A reaction refers to its message by what makes a message unique: chat, direction, id and, in a group, who wrote it.
 """
 
 import sqlite3
@@ -22,11 +22,15 @@ _COLUMNS: Final = (
     "emoji", "reacted_at",
 )  # fmt: skip
 _INSERT: Final = insert("reactions", _COLUMNS)
-_SAME: Final = "conversation_id = ? AND stanza_id = ? AND direction = ? AND participant = ?"
+_OF_MESSAGE: Final = "conversation_id = ? AND stanza_id = ? AND direction = ? AND participant = ?"
+
+
+_Target = tuple[int, str, str, str]
+"""The message that is reacted to, by the columns of `_OF_MESSAGE`."""
 
 
 class Reactions:
-    """The reactions behind one connection, within the writer's transaction."""
+    """Writes the table `reactions`, within the writer's transaction."""
 
     def __init__(self, connection: sqlite3.Connection, *, people: People, messages: Messages) -> None:
         self._db = connection
@@ -34,44 +38,59 @@ class Reactions:
         self._messages = messages
 
     def write(self, account: int | None, reaction: Reaction, item: Item) -> Mapping[int, str]:
-        """Ours is an answer, so it makes the conversation dirty: returns which, and since when.
+        """Store a reaction in place of what the same person reacted before, unless that is later.
 
-        Sweeps bring known ones again: they change nothing.
+        Sweeps bring stored reactions again, which changes nothing. Returns the conversation that this makes dirty, and
+        since when: only a reaction of ours to a stored message does, because it is an answer.
         """
         key = reaction.key
-        stored = self._messages.find(account, key, None)
         chat = canonical_id(key.remote)
         is_group = chat_kind(chat) == "group"
+        stored = self._messages.find(account, key, None)
         conversation = self._people.conversation_for(account, () if is_group else (chat,), chat, item.at)
         direction = "out" if key.from_me else "in"
-        participant, message_at = "", None
+        participant = ""
+        message_id: int | None = None
+        message_at: str | None = None
         if stored:
+            message_id = stored.message_id
             query = "SELECT conversation_id, participant, sent_at FROM messages WHERE message_id = ?"
-            [(conversation, participant, message_at)] = self._db.execute(query, (stored.message_id,))
+            [(conversation, participant, message_at)] = self._db.execute(query, (message_id,))
         elif is_group and not key.from_me and key.participant:
             participant = canonical_id(key.participant)
-        sender = canonical_id(reaction.sender) if reaction.sender else "me" if reaction.from_me else chat
-        emoji, at = clean(reaction.emoji) or "", sent_at(reaction.t, datetime.fromisoformat(item.at))
-        about = (conversation, key.stanza_id, direction, participant)
-        known = self._known(about, sender, is_group=is_group, from_me=reaction.from_me)
-        for _, what, when, linked in known:
-            if when > at or ((what, when) == (emoji, at) and (linked or not stored)):
+        if reaction.sender:
+            sender = canonical_id(reaction.sender)
+        elif reaction.from_me:
+            sender = "me"
+        else:
+            sender = chat
+        emoji = clean(reaction.emoji) or ""
+        at = sent_at(reaction.t, datetime.fromisoformat(item.at))
+        target = (conversation, key.stanza_id, direction, participant)
+        earlier = self._reactions_of(sender, target, is_group=is_group, from_me=reaction.from_me)
+        for _, emoji_before, at_before, linked_message in earlier:
+            is_repeated = (emoji_before, at_before) == (emoji, at)
+            adds_link = stored is not None and linked_message is None
+            if at_before > at or (is_repeated and not adds_link):
                 return {}
         self._db.executemany(
-            f"DELETE FROM reactions WHERE {_SAME} AND sender = ?", [(*about, each) for each, _, _, _ in known]
+            f"DELETE FROM reactions WHERE {_OF_MESSAGE} AND sender = ?", [(*target, each) for each, _, _, _ in earlier]
         )
-        message_id = stored.message_id if stored else None
-        self._db.execute(_INSERT, (account, *about, sender, reaction.from_me, message_id, emoji, at))
+        self._db.execute(_INSERT, (account, *target, sender, reaction.from_me, message_id, emoji, at))
         if message_at is None or not reaction.from_me:
             return {}
-        return {conversation: min(message_at, at, *(when for _, _, when, _ in known))}
+        return {conversation: min(message_at, at, *(at_before for _, _, at_before, _ in earlier))}
 
-    def _known(
-        self, about: tuple[int, str, str, str], sender: str, *, is_group: bool, from_me: bool
+    def _reactions_of(
+        self, sender: str, target: _Target, *, is_group: bool, from_me: bool
     ) -> list[tuple[str, str, str, int | None]]:
-        """What this person has reacted so far. In a direct chat that is each of its two sides, under any of its ids."""
+        """What a person has reacted to a message so far: sender, emoji, time and message id of each.
+
+        In a direct chat there are only two people, so `from_me` tells whose a reaction is, under whichever of their
+        ids.
+        """
         rows = self._db.execute(
-            f"SELECT sender, emoji, reacted_at, message_id FROM reactions WHERE {_SAME} AND from_me = ?",
-            (*about, from_me),
+            f"SELECT sender, emoji, reacted_at, message_id FROM reactions WHERE {_OF_MESSAGE} AND from_me = ?",
+            (*target, from_me),
         )
         return [row for row in rows.fetchall() if not is_group or self._people.is_one_person(row[0], sender)]

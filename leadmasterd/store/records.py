@@ -1,4 +1,4 @@
-"""What can be written, and the result of a batch. Values only; `rows` writes them to the tables."""
+"""What the writer can be given to write, and what it reports of a batch. Values only: `rows` writes them."""
 
 from dataclasses import dataclass, field
 from typing import Literal, NamedTuple
@@ -37,7 +37,7 @@ class GapEnded(NamedTuple):
 
 
 class LinesMissing(NamedTuple):
-    """Wire lines were lost: what sweeps up to this number have read may be among them."""
+    """Wire lines were lost. Messages that the sweeps up to the number `through` read may be among them."""
 
     through: int
 
@@ -61,30 +61,33 @@ Record = (
 
 
 class Item(NamedTuple):
-    """One thing to write: the record, the wire line behind it as it came (UTF-8; None when there is none), and when it
-    was read (ISO)."""
+    """One thing to write.
+
+    `line`: the wire line behind it as it came (UTF-8), None when there is none. `at`: when it was read (ISO).
+    """
 
     record: Record
     line: bytes | None
     at: str
 
 
-NoLine = Literal["history_incomplete", "lines_missing"]
-"""Why a sweep moves no watermark: a new link's older messages may still come, or a line of it may be lost."""
+WhyHeld = Literal["history_incomplete", "lines_missing"]
+"""Why a sweep moves no watermark: after a new link older messages may still come, or a line of it may be lost."""
 
 
 @dataclass(frozen=True, slots=True)
 class SweepOutcome:
     """A sweep whose last line is committed, and what it found that the live path had not delivered.
 
-    `undelivered`: messages so old that it should have. `young`: the ids of those that may still arrive live.
-    `no_line`: why it moved no watermark and closed no outage; None if it did what it could.
+    `undelivered`: how many messages were so old that the live path should have delivered them. `young`: the ids of
+    those that may still arrive live. `watermark_held`: why it was not allowed to move a watermark or close an outage;
+    None when it was.
     """
 
     done: SweepDone
     undelivered: int
     young: frozenset[int]
-    no_line: NoLine | None
+    watermark_held: WhyHeld | None
 
 
 @dataclass(slots=True)
@@ -97,8 +100,9 @@ class BatchResult:
     repeated: int = 0
     """Copies of stored messages that told nothing new."""
     last_message_at: str | None = None
+    """WhatsApp's time (ISO) of the latest new message; None when there is none."""
     new_account_beside: tuple[str, str] | None = None
-    """(the new number, the one before), when another number was scanned."""
+    """(the new number, the one before), when a number was linked that this database did not know. None: none was."""
     sweeps_done: list[SweepOutcome] = field(default_factory=list)
     delivered: set[int] = field(default_factory=set)
-    """Ids of stored messages that arrived live as well: the live path works for them."""
+    """Ids of messages that were stored before and now arrived live too: the live path works for them."""

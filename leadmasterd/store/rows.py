@@ -1,6 +1,7 @@
 """Writes captured records to the tables, in the order of arrival, inside the writer's transaction.
 
-Messages have a file of their own (`messages`), and so has what says how complete they are (`coverage`).
+Each kind of record has a module that writes it (`messages`, `reactions`, `calls`, `people`, `coverage`). Here each
+record is handed to the right one; accounts, phase changes and unusable lines are written here.
 """
 
 import json
@@ -17,7 +18,7 @@ from leadmasterd.store.dirty import earliest, mark_dirty
 from leadmasterd.store.messages import Messages, keep_line
 from leadmasterd.store.people import People
 from leadmasterd.store.reactions import Reactions
-from leadmasterd.store.records import BatchResult, GapEnded, GapOpened, Item, LinesMissing, NoLine, SessionEvent
+from leadmasterd.store.records import BatchResult, GapEnded, GapOpened, Item, LinesMissing, SessionEvent, WhyHeld
 from leadmasterd.text import clean
 from leadmasterd.wire.events import (
     Account,
@@ -37,7 +38,10 @@ MAX_MALFORMED_TEXT: Final = 65_536
 
 
 class Rows:
-    """The tables of capture behind one connection. Not thread-safe: it belongs to the writer thread."""
+    """Writes the tables of capture. Not thread-safe: it belongs to the writer thread.
+
+    `account_id`: the account to which everything captured now belongs; None before any is known.
+    """
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._db = connection
@@ -48,24 +52,24 @@ class Rows:
         self._messages = Messages(connection, people=self._people, coverage=self._coverage, calls=self._calls)
         self._reactions = Reactions(connection, people=self._people, messages=self._messages)
         self._data_version: int | None = None
-        self._before: tuple[int | None, Tally] = (None, Tally())
+        self._account_and_tally_before: tuple[int | None, Tally] = (None, Tally())
 
-    def draws_no_line(self, through: int, why: NoLine) -> None:
-        """From now on sweeps up to this number move no watermark and close no outage."""
-        self._coverage.draws_no_line(through, why)
+    def hold_watermarks(self, through: int, why: WhyHeld) -> None:
+        """Let sweeps up to this number move no watermark and close no outage."""
+        self._coverage.hold_watermarks(through, why)
 
     def remember(self) -> None:
-        """A transaction begins: this is the state that `forget` goes back to."""
-        self._before = (self.account_id, self._coverage.tally)
+        """Keep the state in memory as it is when a transaction begins, for `restore`."""
+        self._account_and_tally_before = (self.account_id, self._coverage.tally)
 
-    def forget(self) -> None:
-        """After a rollback: drop what is cached, for it may describe rows that are not there."""
-        self.account_id, self._coverage.tally = self._before
+    def restore(self) -> None:
+        """After a rollback, go back to the state of `remember`, and drop caches: they may hold rows that are gone."""
+        self.account_id, self._coverage.tally = self._account_and_tally_before
         self._people.clear()
         self._data_version = None
 
     def apply(self, items: Sequence[Item], *, together: bool = True) -> BatchResult:
-        """Write a batch inside an open transaction; the caller commits, or rolls back and calls `forget`.
+        """Write a batch inside an open transaction. The caller commits, or rolls back and calls `restore`.
 
         `together`: as in `insert_all`.
         """
@@ -75,13 +79,14 @@ class Rows:
         dirty: list[tuple[int, str]] = []
         for run in _runs(items):
             dirty += self._apply(run, result).items()
-        # A message that a sweep brought under another id was delivered if it is one that came live.
+        # What a sweep found counts as delivered if it turned out to be a copy of a message that had come live.
         result.delivered |= self._people.gone
         self._people.gone.clear()
         mark_dirty(self._db, earliest(dirty))
         return result
 
     def _notice_other_writers(self) -> None:
+        """Drop the caches if another connection has written since the last batch (`PRAGMA data_version`)."""
         version = self._db.execute("PRAGMA data_version").fetchone()[0]
         if version == self._data_version:
             return
@@ -90,32 +95,35 @@ class Rows:
         self._messages.reload_next_id()
 
     def _apply(self, run: Sequence[Item], result: BatchResult) -> Mapping[int, str]:
-        """Write a run of messages, or a run of one other thing. Returns the dirty conversations, and since when."""
+        """Write a run of `_runs`: messages, or one record of another kind.
+
+        Returns the conversations that are dirty now, each with the earliest time that changed.
+        """
         item = run[0]
         match item.record:
             case CapturedMessage():
                 return self._messages.write(self.account_id, _messages(run), result)
             case MessageEdit() as edit:
-                self._learn_ids(edit, item.at)
+                self._join_ids(edit, item.at)
                 return self._messages.edit(self.account_id, edit, item)
             case MessageRevoke() as revoke:
-                self._learn_ids(revoke, item.at)
+                self._join_ids(revoke, item.at)
                 return self._messages.revoke(self.account_id, revoke, item)
             case Reaction() as reaction:
-                self._learn_ids(reaction, item.at)
+                self._join_ids(reaction, item.at)
                 return self._reactions.write(self.account_id, reaction, item)
             case Call() as call:
-                self._learn_ids(call, item.at)
-                return self._call(call, item)
+                self._join_ids(call, item.at)
+                return self._store_call(call, item)
             case NumberChange() as change:
-                # What a sweep reads again may be older than what is known.
+                # A change that a sweep reads may be older than what is known, so its new phone is not shown.
                 self._people.join(ids_of_change(change), item.at, shown=change.via == "live")
             case SweepChat() as chat:
                 self._coverage.chat_swept(self.account_id, chat, item.at)
             case SweepDone() as done:
                 result.sweeps_done.append(self._coverage.sweep_done(self.account_id, done, item.at))
             case Malformed() as malformed:
-                self._malformed(malformed, item)
+                self._keep_malformed(malformed, item)
                 result.rejected += 1
             case Account() as account:
                 self._use_account(account, item.at, result)
@@ -129,48 +137,54 @@ class Rows:
             case GapEnded():
                 self._coverage.gap_ended(self.account_id, item.at)
             case LinesMissing(through):
-                self._coverage.draws_no_line(through, "lines_missing")
+                self._coverage.hold_watermarks(through, "lines_missing")
         return {}
 
     def is_dated(self, key: MessageKey, t: int | None) -> bool:
-        """Whether this message is stored, and with exactly this time."""
+        """Whether this message is stored, and with exactly the time `t`; False if `t` is None."""
         stored = self._messages.find(self.account_id, key, t)
         return stored is not None and t is not None and stored.wire_t == t
 
     def reject(self, item: Item, problem: str) -> BatchResult:
-        """Keep a record that SQLite refuses as a raw line with the reason, so that one bad record stops nothing."""
+        """Store the raw line of a record that SQLite refuses, and the reason, so that one bad record stops nothing."""
         self._keep_unusable(item.line or repr(item.record), problem, item.at)
         return BatchResult(rejected=1)
 
-    def _malformed(self, malformed: Malformed, item: Item) -> None:
-        text = None if item.line is None else item.line.decode()
-        short = text is not None and len(text) <= MAX_MALFORMED_TEXT
-        self._keep_unusable(text if short else malformed.head, f"the line {malformed.why}", item.at)
+    def _keep_malformed(self, malformed: Malformed, item: Item) -> None:
+        """Store a line that can't be used, with the reason; of a very long one only its head."""
+        line = malformed.head
+        if item.line is not None:
+            text = item.line.decode()
+            if len(text) <= MAX_MALFORMED_TEXT:
+                line = text
+        self._keep_unusable(line, f"the line {malformed.why}", item.at)
 
     def _keep_unusable(self, line: bytes | str | None, problem: str, at: str) -> None:
         keep_line(self._db, account=self.account_id, message_id=None, at=at, problem=problem, line=line)
 
-    def _learn_ids(self, event: MessageEdit | MessageRevoke | Reaction | Call, at: str) -> None:
-        """What it is about may be known under the other id only."""
+    def _join_ids(self, event: MessageEdit | MessageRevoke | Reaction | Call, at: str) -> None:
+        """If an event names two ids of a person, make them one contact's: its message may be stored under the other."""
         ids = ids_of(event).of_person
         if len(ids) > 1:
             self._people.join(ids, at, shown=False)
 
-    def _call(self, call: Call, item: Item) -> Mapping[int, str]:
-        """Returns its conversation, and when it began."""
+    def _store_call(self, call: Call, item: Item) -> Mapping[int, str]:
+        """Store a call that was seen ringing. Returns its conversation, which is dirty now, and since when."""
         chat = canonical_id(call.chat)
-        conversation = self._people.conversation_for(
-            self.account_id, () if chat_kind(chat) == "group" else (chat,), chat, item.at
-        )
-        return {conversation: self._calls.rang(self.account_id, conversation, call, item.at)}
+        aliases = () if chat_kind(chat) == "group" else (chat,)
+        conversation = self._people.conversation_for(self.account_id, aliases, chat, item.at)
+        return {conversation: self._calls.store_ringing(self.account_id, conversation, call, item.at)}
 
     def _use_account(self, account: Account, at: str, result: BatchResult) -> None:
-        """From here on everything belongs to this account."""
+        """Let everything from here on belong to this account, which is stored if it is new.
+
+        `result` notes if it is not the first one.
+        """
         wid = canonical_id(account.wid)
-        others = self._db.execute("SELECT wid FROM accounts ORDER BY last_ready_at DESC").fetchall()
-        if others and (wid,) not in others:
-            result.new_account_beside = (wid, others[0][0])
-        row = self._db.execute(
+        known = [each for (each,) in self._db.execute("SELECT wid FROM accounts ORDER BY last_ready_at DESC")]
+        if known and wid not in known:
+            result.new_account_beside = (wid, known[0])
+        [(account_id,)] = self._db.execute(
             "INSERT INTO accounts (wid, lid, push_name, platform, first_linked_at, last_ready_at) "
             "VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (wid) DO UPDATE SET lid = coalesce(excluded.lid, lid), "
             "push_name = coalesce(excluded.push_name, push_name), platform = coalesce(excluded.platform, platform), "
@@ -178,22 +192,25 @@ class Rows:
             (wid, account.lid, clean(account.push_name), account.platform, at, at),
         ).fetchall()
         self._people.clear()
-        account_id = int(row[0][0])
         if account_id != self.account_id:
             self._coverage.tally = Tally()
         self.account_id = account_id
 
 
 def _runs(items: Sequence[Item]) -> Iterator[Sequence[Item]]:
-    """Messages that follow each other as one run, which is much faster to write; everything else alone."""
-    if items and all(map(_is_message, items)):  # of a burst
+    """Part a batch into runs: messages that follow each other together, any other record alone.
+
+    Messages are written much faster together.
+    """
+    if items and all(map(_is_message, items)):  # a shortcut for bursts, in which there is nothing else
         yield items
         return
     for are_messages, group in groupby(items, key=_is_message):
         if are_messages:
             yield list(group)
         else:
-            yield from ([item] for item in group)
+            for item in group:
+                yield [item]
 
 
 def _is_message(item: Item) -> bool:
@@ -201,4 +218,5 @@ def _is_message(item: Item) -> bool:
 
 
 def _messages(run: Sequence[Item]) -> list[tuple[CapturedMessage, bytes | None]]:
+    """The messages of a run, each with its wire line."""
     return [(item.record, item.line) for item in run if isinstance(item.record, CapturedMessage)]
