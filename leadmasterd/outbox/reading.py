@@ -41,7 +41,8 @@ def of_stream(connection: sqlite3.Connection, stream: int, between: tuple[int, i
 
 def _events(rows: Iterable[tuple[Any, ...]]) -> list[Event]:
     return [
-        Event(event_id, kind, stream, at, json.loads(data), feed) for event_id, kind, stream, at, data, feed in rows
+        Event(event_id=event_id, kind=kind, stream=stream, at=at, data=json.loads(data), feed=feed)
+        for event_id, kind, stream, at, data, feed in rows
     ]
 
 
