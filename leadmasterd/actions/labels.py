@@ -141,9 +141,11 @@ def _change_label(
     at = times.iso(datetime.now(UTC))
 
     def read_and_write() -> tuple[str | None, _Written]:
+        """The label before, and what was written."""
         return _label_of(editor, burst), write(burst, at)
 
     def first_changed(before_and_written: tuple[str | None, _Written]) -> str | None:
+        """When the first message was sent whose label may have changed."""
         _before, written = before_and_written
         return _first_sent_at(editor, written.message_ids)
 

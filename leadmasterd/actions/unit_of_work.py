@@ -112,6 +112,7 @@ class LeadEditor:
     def __init__(
         self, connection: sqlite3.Connection, settings: PlainSettings, paths: Paths, *, actor: str, patience: Patience
     ) -> None:
+        """`patience`: how long every transaction waits for the write lock."""
         self.connection = connection
         self.settings = settings
         self.paths = paths
@@ -256,9 +257,13 @@ def open_editor(settings: PlainSettings, paths: Paths, *, actor: str, patience: 
 
 @contextmanager
 def _transaction(connection: sqlite3.Connection, path: Path, patience: Patience) -> Iterator[None]:
-    """See `LeadEditor.transaction`. Rolled back when its body raises; SQLite's own errors become CannotUseDatabase."""
+    """As `LeadEditor.transaction`. It is rolled back when its body raises.
+
+    Errors of SQLite about the lock, the disk or a damaged file become CannotUseDatabase.
+    """
 
     def begin() -> None:
+        """One try to get the write lock."""
         try:
             connection.execute("BEGIN IMMEDIATE")
         except sqlite3.OperationalError as error:
@@ -271,7 +276,7 @@ def _transaction(connection: sqlite3.Connection, path: Path, patience: Patience)
     except BaseException as error:
         if connection.in_transaction:
             connection.execute("ROLLBACK")
-        if isinstance(error, sqlite3.OperationalError) or (isinstance(error, Exception) and is_damage(error)):
+        if isinstance(error, Exception) and (isinstance(error, sqlite3.OperationalError) or is_damage(error)):
             raise cannot_use(path, error) from error
         raise
 

@@ -209,7 +209,7 @@ class Books:
 
     def changed(self) -> bool:
         """Whether another process has changed anything since the last call. True at the first."""
-        (version,) = self._connection.execute("PRAGMA data_version").fetchone()
+        (version,) = self._connection.execute("PRAGMA data_version").fetchone()  # of others' commits, not of our own
         changed = version != self._seen_version
         self._seen_version = version
         return bool(changed)

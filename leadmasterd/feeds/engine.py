@@ -286,7 +286,7 @@ class Feed:
                         await self._wake.wait()
 
     def stop(self) -> None:
-        """Start no other try."""
+        """Have `run` start no more tries, and end with those under way."""
         self._stopping = True
         self._wake.set()
 
@@ -519,14 +519,15 @@ class Feed:
     # ------------------------------------------------------------------ what others ask
 
     def collect(self) -> Changes:
-        """Hand over what has changed since the last call, to be committed; from now on it counts as collected."""
+        """Hand over what has changed since the last call, to be committed, and the new floor if it has moved."""
         changes = self._changes
         self._changes = Changes()
         first_undelivered = min((stream.next_id for stream in self._streams.values()), default=self._read_to + 1)
         floor = first_undelivered - 1
         if floor > self._floor:
-            self._floor = changes.floor = floor
-        self._wake.set()
+            self._floor = floor
+            changes.floor = floor
+        self._wake.set()  # tries may go on if there were too many changes
         return changes
 
     def committed(self, changes: Changes) -> None:

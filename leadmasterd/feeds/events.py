@@ -76,7 +76,7 @@ class Outbox:
     """A read-only connection to the daemon's database."""
 
     def __init__(self, database: Path) -> None:
-        """Raises sqlite3.Error when the database is not there or can't be opened."""
+        """Open it. Raises sqlite3.Error when the database is not there or can't be opened."""
         self._connection = sqlite3.connect(f"{database.absolute().as_uri()}?mode=ro", uri=True, timeout=5)
         self._seen_version = -1
 
@@ -85,7 +85,7 @@ class Outbox:
         self._connection.close()
 
     def changed(self) -> bool:
-        """Whether anything was committed since the last call. True at the first."""
+        """Whether anything was committed to the database since the last call. True at the first."""
         (version,) = self._connection.execute("PRAGMA data_version").fetchone()
         changed = version != self._seen_version
         self._seen_version = version

@@ -101,15 +101,16 @@ class Process:
                 task.cancel()
 
     async def _run_alerts(self, alerts: "Alerts") -> None:
-        """In the operator's language; all else that this process says is English, as it goes to logs and files."""
+        """Run the alerts in the operator's language. All else here is English, as it goes to logs and files."""
         with speaking(self._settings.language()):
             await alerts.run()
 
     async def _ping(self, url: str) -> None:
-        """Ping this URL for as long as the daemon is well, so that a service there notices when it is not."""
+        """Tell the service at this URL every minute whether capture works, so that it notices when we fall silent."""
         from leadmasterd.alerts.ping import StillAlive
 
-        fail_after, divisor = self._settings.alerts.down_after, self._settings.supervisor.time_divisor
+        fail_after = self._settings.alerts.down_after
+        divisor = self._settings.supervisor.time_divisor
         await StillAlive(url, lambda: read_status(self._paths), fail_after=fail_after, divisor=divisor).run()
 
     async def _deliver(self, stop: asyncio.Event) -> None:

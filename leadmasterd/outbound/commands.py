@@ -246,7 +246,9 @@ def check(arguments: argparse.Namespace) -> int:
     """Show these requests with what stands against sending them now. Returns 1 if one may not be sent, else 0."""
     with _open_context(arguments) as context:
         _show(context, arguments.requests, arguments)
-        return NO if any(_obstacles(context, context.records.request(each)) for each in arguments.requests) else 0
+        requests = [context.records.request(each) for each in arguments.requests]
+        all_may_be_sent = not any(_obstacles(context, each) for each in requests)
+        return 0 if all_may_be_sent else NO
 
 
 def approve(arguments: argparse.Namespace) -> int:

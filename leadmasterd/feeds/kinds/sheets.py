@@ -71,13 +71,13 @@ class Sheets:
         async with self._session.post(self._url, data=body, headers=headers, allow_redirects=False) as response:
             if response.status not in (302, 303):
                 return await _outcome_of(response, success)
-            place = response.headers.get("location", "")
+            location = response.headers.get("location", "")
             await drain(response)
-        if place.startswith(_ACCOUNTS):
+        if location.startswith(_ACCOUNTS):
             return Outcome(Result.AGAIN, later("Google asks for an account: deploy the script with access for anyone"))
-        if not place.startswith(_ANSWERS):
+        if not location.startswith(_ANSWERS):
             return Outcome(Result.AGAIN, later("a redirect to another place"))
-        async with self._session.get(URL(place, encoded=True), allow_redirects=False) as response:
+        async with self._session.get(URL(location, encoded=True), allow_redirects=False) as response:
             return await _outcome_of(response, success)
 
     def flush(self) -> None:
