@@ -1,11 +1,12 @@
-"""From bursts and their intents to a model's weights: logistic regression, each intent against all others. Pure.
+"""Fits a model's weights to bursts and their intents: logistic regression, each intent against all others. Pure.
 
-Only `train` imports it: numpy and scipy are large.
+Only `train` imports it, since numpy and scipy are large. `model` says how the weights are used and written.
 
-A burst is learned three times, twice with some of its words replaced by one that nobody has, because every shop has
-words that no example has. The regressions stop early, as the best weights for the examples are not the best for others'
-words. They are fitted once with all features; then the heaviest weights are fitted again alone, so that they make up
-for those that are left out. One intent is fitted after the other: L-BFGS holds some thirty vectors of all weights.
+Each burst is learned three times: as it is, and as two copies with some words replaced by one that nobody uses, because
+every shop has words that no example has (word dropout). The regressions stop early: the best weights for the examples
+are not the best for others' words. They are fitted once with all features; then the heaviest weights are fitted again
+alone, so that they make up for those that are left out. Intents are fitted one after the other, because L-BFGS holds
+some thirty vectors of all weights.
 """
 
 import random
@@ -23,50 +24,55 @@ from leadmasterd.classify.model import LENGTH_STEP, ZERO, features
 from leadmasterd.classify.text import Normalised
 
 _STRENGTH: Final = 20.0
+"""The loss of the examples, relative to that of large weights: scikit-learn calls it C."""
 _STEPS: Final = 24
-"""Of each fit of an intent."""
-_LEAST_SEEN: Final = 2
+"""Of L-BFGS, in each fit of an intent."""
+_LEAST_BURSTS: Final = 2
+"""Bursts that must have a feature for it to be learned."""
 _MOST_FEATURES: Final = 25_000
 _MOST_WEIGHTS: Final = 100_000
-"""Four of a feature: they decide the size of the file."""
-_MISSING: Final = 0.15
-"""Share of words that a copy lacks."""
+"""Four for each feature. They decide the size of the file."""
+_DROPPED: Final = 0.15
+"""The share of a burst's words that are replaced in a copy."""
 _COPIES: Final = 2
-_COPY: Final = 0.25
-"""A copy counts as a quarter of its burst."""
-_NOBODYS: Final = "\0"
+"""Of each burst."""
+_COPY_WEIGHT: Final = 0.25
+"""What a copy counts, when its burst counts 1."""
+_NOBODYS_WORD: Final = "\0"
 
 
 def fitted(bursts: Sequence[Normalised], intents: Sequence[str], importance: Sequence[float]) -> dict[str, Any]:
-    """`intents`, `bias`, `step` and `features` of a model's document. Each burst has an intent and a weight."""
+    """`intents`, `bias`, `step` and `features` of a model's document.
+
+    `intents`, `importance`: the intent of each burst, and how much the burst counts. The same input gives the same
+    weights.
+    """
     names = sorted(set(intents))
-    known = _known(bursts)
+    known = _known_features(bursts)
     copies = list(_copies(bursts))
-    seen = _present([*bursts, *(copy for _number, copy in copies)], known)
-    of = np.array([*range(len(bursts)), *(number for number, _copy in copies)])
+    matrix = _matrix([*bursts, *(copy for _number, copy in copies)], known)
+    burst_of_row = np.array([*range(len(bursts)), *(number for number, _copy in copies)])
     del copies
-    right = np.array([names.index(intent) for intent in intents])[of]
-    weight = np.array(importance)[of] * np.where(np.arange(len(of)) < len(bursts), 1.0, _COPY) * _STRENGTH
+    intent_of_row = np.array([names.index(intent) for intent in intents])[burst_of_row]
+    is_burst = np.arange(len(burst_of_row)) < len(bursts)
+    row_weight = np.array(importance)[burst_of_row] * np.where(is_burst, 1.0, _COPY_WEIGHT) * _STRENGTH
 
-    often = np.bincount(seen.indices[: seen.indptr[len(bursts)]], minlength=len(known))
-    in_steps = np.clip(np.round((np.log((1 + len(bursts)) / (1 + often)) + 1) * LENGTH_STEP), 1, 255)
-    rarity = (in_steps / LENGTH_STEP).astype(np.float32)
-    seen.data *= rarity[seen.indices]
-    _make_of_length_one(seen)
-    weights = np.column_stack([_regressed(seen, right == intent, weight) for intent in range(len(names))])
+    columns_of_bursts = matrix.indices[: matrix.indptr[len(bursts)]]
+    rarity = _rarity(np.bincount(columns_of_bursts, minlength=len(known)), len(bursts))
+    matrix.data *= rarity[matrix.indices]
+    _scale_rows_to_length_one(matrix)
+    weights = np.column_stack([_regressed(matrix, intent_of_row == each, row_weight) for each in range(len(names))])
 
-    heavy = np.abs(weights[:-1]) * rarity[:, None]
-    columns = np.sort(np.argsort(-heavy.max(axis=1), kind="stable")[:_MOST_FEATURES])
-    heavy = heavy[columns]
-    kept = heavy >= np.sort(heavy, axis=None)[-min(_MOST_WEIGHTS, heavy.size)]
-    columns, kept = columns[kept.any(axis=1)], kept[kept.any(axis=1)]
-    seen = seen[:, columns]
-    _make_of_length_one(seen)
+    columns, kept = _heaviest(np.abs(weights[:-1]) * rarity[:, None])
+    matrix = matrix[:, columns]
+    _scale_rows_to_length_one(matrix)
     weights = np.vstack([weights[columns] * kept, weights[-1:]])
     for intent in range(len(names)):
-        own = np.flatnonzero(kept[:, intent])
-        of_own = [*own, -1]
-        weights[of_own, intent] = _regressed(seen[:, own], right == intent, weight, start=weights[of_own, intent])
+        own_columns = np.flatnonzero(kept[:, intent])
+        own = [*own_columns, -1]  # and the bias, which is last
+        weights[own, intent] = _regressed(
+            matrix[:, own_columns], intent_of_row == intent, row_weight, start=weights[own, intent]
+        )
 
     rarity = rarity[columns]
     all_features = list(known)
@@ -79,17 +85,17 @@ def fitted(bursts: Sequence[Normalised], intents: Sequence[str], importance: Seq
     }
 
 
-def _known(bursts: Iterable[Normalised]) -> Mapping[str, int]:
-    """The features that several bursts have, in order, each with its column."""
-    often: Counter[str] = Counter()
+def _known_features(bursts: Iterable[Normalised]) -> Mapping[str, int]:
+    """The features that at least `_LEAST_BURSTS` bursts have, sorted by name, each with its column in the matrix."""
+    counts: Counter[str] = Counter()
     for burst in bursts:
-        often.update(set(features(burst)))
-    several = sorted(name for name, bursts_with in often.items() if bursts_with >= _LEAST_SEEN)
-    return {name: column for column, name in enumerate(several)}
+        counts.update(set(features(burst)))
+    known = sorted(name for name, count in counts.items() if count >= _LEAST_BURSTS)
+    return {name: column for column, name in enumerate(known)}
 
 
-def _present(bursts: Sequence[Normalised], known: Mapping[str, int]) -> Any:
-    """Bursts by features: 1 where a burst has the feature."""
+def _matrix(bursts: Sequence[Normalised], known: Mapping[str, int]) -> Any:
+    """A sparse matrix with a row for each burst and a column for each known feature: 1 where the burst has it."""
     columns, ends = array("i"), array("i", [0])
     for burst in bursts:
         columns.extend(sorted({known[name] for name in features(burst) if name in known}))
@@ -100,60 +106,95 @@ def _present(bursts: Sequence[Normalised], known: Mapping[str, int]) -> Any:
 
 
 def _copies(bursts: Sequence[Normalised]) -> Iterator[tuple[int, Normalised]]:
-    """The number of a burst, and the burst with words missing: the same ones each time. A single word has no copy."""
+    """Copies of the bursts with some words replaced, each with the index of its burst.
+
+    At least one word is replaced and one stays, so a single word has no copies. The same bursts have the same copies.
+    """
     for turn in range(_COPIES):
         for number, burst in enumerate(bursts):
             words = burst.text.split()
             if len(words) < 2:
                 continue
-            draw = random.Random(burst.text + _NOBODYS * turn)
-            missing = {at for at in range(len(words)) if draw.random() < _MISSING} or {draw.randrange(len(words))}
-            if len(missing) < len(words):
-                text = " ".join(_NOBODYS if at in missing else word for at, word in enumerate(words))
+            draw = random.Random(burst.text + _NOBODYS_WORD * turn)  # the text is the seed
+            dropped = {at for at in range(len(words)) if draw.random() < _DROPPED} or {draw.randrange(len(words))}
+            if len(dropped) < len(words):
+                text = " ".join(_NOBODYS_WORD if at in dropped else word for at, word in enumerate(words))
                 yield number, burst._replace(text=text)
 
 
-def _make_of_length_one(seen: Any) -> None:
-    """Each row, but those that are empty."""
-    entries = np.diff(seen.indptr)
-    filled = np.flatnonzero(entries)
-    lengths = np.sqrt(np.add.reduceat(seen.data * seen.data, seen.indptr[filled]))
-    seen.data /= np.repeat(lengths, entries[filled])
+def _rarity(counts: Any, bursts: int) -> Any:
+    """How much each feature counts in a burst: the more, the fewer bursts have it (inverse document frequency).
 
-
-def _regressed(seen: Any, right: Any, weight: Any, start: Any = None) -> Any:
-    """Weights by feature; the last is the bias. `seen`: bursts by features; `right`, `weight`: by burst.
-
-    One thread, since another number of them adds up in another order.
+    `counts`: how many of all `bursts` have each feature. Rounded to what a byte of the file holds, in steps of
+    1 / `LENGTH_STEP`.
     """
-    across = seen.T
-    sign = np.where(right, 1, -1).astype(np.float32)
-    weight = weight.astype(np.float32)
+    inverse_frequency = np.log((1 + bursts) / (1 + counts)) + 1
+    in_steps = np.clip(np.round(inverse_frequency * LENGTH_STEP), 1, 255)
+    return (in_steps / LENGTH_STEP).astype(np.float32)
 
-    def loss(flat: Any) -> tuple[float, Any]:
-        weights = flat.astype(np.float32)
-        margin = sign * (seen @ weights[:-1] + weights[-1])
-        slope = -(weight * sign) / (1 + np.exp(np.clip(margin, -30, 30)))
-        gradient = flat.copy()
-        gradient[:-1] += across @ slope
+
+def _heaviest(heavy: Any) -> tuple[Any, Any]:
+    """Which weights are kept: the columns of their features, and for each of these by intent whether it is kept.
+
+    `heavy`: the size of all weights, by feature and intent. At most `_MOST_FEATURES` features have any weight, and all
+    together have `_MOST_WEIGHTS`, or a few more if several are equal to the smallest.
+    """
+    columns = np.sort(np.argsort(-heavy.max(axis=1), kind="stable")[:_MOST_FEATURES])
+    heavy = heavy[columns]
+    smallest = np.sort(heavy, axis=None)[-min(_MOST_WEIGHTS, heavy.size)]
+    kept = heavy >= smallest
+    has_any = kept.any(axis=1)
+    return columns[has_any], kept[has_any]
+
+
+def _scale_rows_to_length_one(matrix: Any) -> None:
+    """Divide each row by its Euclidean length, in place. Empty rows stay empty."""
+    entries = np.diff(matrix.indptr)
+    filled = np.flatnonzero(entries)
+    lengths = np.sqrt(np.add.reduceat(matrix.data * matrix.data, matrix.indptr[filled]))
+    matrix.data /= np.repeat(lengths, entries[filled])
+
+
+def _regressed(matrix: Any, is_intent: Any, row_weight: Any, start: Any = None) -> Any:
+    """The weights of one intent against all others, by column; the bias is last.
+
+    `is_intent`, `row_weight`: for each row of the matrix, whether it has the intent, and how much it counts. `start`:
+    the weights to begin with, 0 if None. It runs in one thread, since several would add up in another order.
+    """
+    transposed = matrix.T
+    sign = np.where(is_intent, 1, -1).astype(np.float32)
+    row_weight = row_weight.astype(np.float32)
+
+    def loss(weights_and_bias: Any) -> tuple[float, Any]:
+        """The logistic loss with L2 regularisation, and its gradient."""
+        weights = weights_and_bias.astype(np.float32)
+        margin = sign * (matrix @ weights[:-1] + weights[-1])
+        slope = -(row_weight * sign) / (1 + np.exp(np.clip(margin, -30, 30)))
+        gradient = weights_and_bias.copy()
+        gradient[:-1] += transposed @ slope
         gradient[-1] += slope.sum()
-        surprise = (weight * np.logaddexp(0, -margin)).sum(dtype=np.float64)
-        return float(surprise + 0.5 * (flat**2).sum()), gradient
+        log_loss = (row_weight * np.logaddexp(0, -margin)).sum(dtype=np.float64)
+        return float(log_loss + 0.5 * (weights_and_bias**2).sum()), gradient
 
     with threadpool_limits(1):
-        flat = np.zeros(seen.shape[1] + 1) if start is None else start
+        first = np.zeros(matrix.shape[1] + 1) if start is None else start
         options = {"maxiter": _STEPS, "maxcor": 8, "ftol": 1e-7, "gtol": 1e-3}
-        return minimize(loss, flat, jac=True, method="L-BFGS-B", options=options).x
+        return minimize(loss, first, jac=True, method="L-BFGS-B", options=options).x
 
 
 def _rows(names: Sequence[str], weights: Any, rarity: Any) -> tuple[float, dict[str, str]]:
-    """The step of the weights, and the rows as the file has them."""
+    """The `step` and `features` of the file: what a step of a weight's byte is worth, and each feature's row in hex.
+
+    `weights`: by feature and intent. A feature whose weights all round to 0 is left out.
+    """
     step = float(np.abs(weights).max() / 127)
     in_steps = np.round(weights / step).astype(int)
-    lengths = np.round(rarity * LENGTH_STEP).astype(int)
+    norms = np.round(rarity * LENGTH_STEP).astype(int)
     rows = {}
-    for name, length, steps in zip(names, lengths, in_steps, strict=True):
-        pairs = [byte for intent in np.flatnonzero(steps) for byte in (int(intent), int(steps[intent]) + ZERO)]
+    for name, norm, its_steps in zip(names, norms, in_steps, strict=True):
+        pairs: list[int] = []
+        for intent in np.flatnonzero(its_steps):
+            pairs += [int(intent), int(its_steps[intent]) + ZERO]
         if pairs:
-            rows[name] = bytes([int(length), *pairs]).hex()
+            rows[name] = bytes([int(norm), *pairs]).hex()
     return step, rows

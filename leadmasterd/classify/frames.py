@@ -1,7 +1,7 @@
-"""Frames: sentences with slots. `cuanto sale {thing}?` teaches the model that it means the price, whatever the noun.
+"""Frames: sentences with slots, to train the model with. `cuanto sale {thing}?` is about the price, whatever the noun.
 
-Examples alone don't: there `campera` is evidence for the price because somebody asked the price of one. Frames are
-filled at random, but with a fixed seed: the same file makes the same model.
+From examples alone the model learns that `campera` means the price, because somebody asked the price of one. Frames
+are filled at random, but with fixed seeds: the same file makes the same model.
 """
 
 import random
@@ -14,10 +14,11 @@ from leadmasterd.classify.intents import GROUP_OF
 from leadmasterd.text import _
 
 FILLINGS: Final = 4
-"""Sentences made of a frame with slots. More teach nothing new and take time."""
+"""Sentences made of each frame with slots. More teach nothing new and take time."""
 _OPENED: Final = 0.3
 _CLOSED: Final = 0.15
-"""Shares that get a greeting before and a please after, as people write. Only courtesy changes its meaning by that."""
+"""The shares of sentences that get a greeting before and a please after, as people write. Sentences of courtesy get
+neither: it would change what they mean."""
 
 _SLOT: Final = re.compile(r"\{([a-z_]+)\}")
 
@@ -27,9 +28,9 @@ class CannotUseFrames(Exception):
 
 
 def sentences(text: str) -> Iterator[tuple[str, str]]:
-    """The sentences of a TOML file, each with its intent. Raises CannotUseFrames.
+    """The sentences made of the frames in a TOML text, each with its intent. Raises CannotUseFrames.
 
-    The file has `[slots]`, a list of fillings for each; `[around]`, lists of `openers` and `closers`; and `[frames]`,
+    The text has `[slots]`, a list of fillings for each; `[around]`, lists of `openers` and `closers`; and `[frames]`,
     lists of sentences by intent.
     """
     data = tomllib.loads(text)
@@ -48,17 +49,21 @@ def sentences(text: str) -> Iterator[tuple[str, str]]:
                         frame=frame, missing=", ".join(sorted(missing))
                     )
                 )
-            draw = random.Random(frame)  # the same each time
+            draw = random.Random(frame)  # the frame is the seed
             for _filling in range(FILLINGS if _SLOT.search(frame) else 1):
                 sentence = _filled(frame, slots, draw)
-                yield (sentence if GROUP_OF[intent] == "courtesy" else _within(sentence, around, draw)), intent
+                if GROUP_OF[intent] != "courtesy":
+                    sentence = _with_courtesies(sentence, around, draw)
+                yield sentence, intent
 
 
 def _filled(frame: str, slots: Mapping[str, Sequence[str]], draw: random.Random) -> str:
+    """The frame with each slot replaced by one of its fillings."""
     return _SLOT.sub(lambda slot: draw.choice(slots[slot[1]]), frame)
 
 
-def _within(sentence: str, around: Mapping[str, Sequence[str]], draw: random.Random) -> str:
+def _with_courtesies(sentence: str, around: Mapping[str, Sequence[str]], draw: random.Random) -> str:
+    """The sentence, sometimes with an opener before it or a closer after it."""
     if draw.random() < _OPENED:
         sentence = f"{draw.choice(around['openers'])} {sentence}"
     if draw.random() < _CLOSED:

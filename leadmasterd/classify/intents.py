@@ -35,15 +35,17 @@ GROUP_OF: Final[Mapping[str, Group]] = {intent: group for group, intents in INTE
 
 
 class Signals(NamedTuple):
-    """What was known of a burst besides its words when it arrived."""
+    """What was known of a burst besides its words when it arrived. The names are keys of rules and of `context`."""
 
     saved_contact: bool = False
+    """In the operator's address book."""
     business_account: bool = False
     first_contact: bool = False
     """The first burst of this person."""
     prompt_reply: bool = False
     """Their first words, within seconds of our first message to them: see `timeline.PROMPT_MS`."""
     ad_referral: bool = False
+    """They came from an ad."""
     has_media: bool = False
     about_product: bool = False
     """They quote a product."""
@@ -58,8 +60,8 @@ FLAGS: Final = tuple(signal for signal, default in Signals._field_defaults.items
 class Label(NamedTuple):
     """An intent, how it was found, and why: a stable `code` and its values, which `reasons` puts into words.
 
-    `confidence` is 0 to 1. A rule's is 0.5 and more, by how far the model agrees; a rule of last resort has the model's
-    own. `source` is what decided: a rule's id, or the model's version.
+    `confidence` is 0 to 1. A rule's is 0.5 and more, by how far the model agrees; that of a rule of last resort is the
+    model's probability of its intent. `source` is what decided: a rule's id, the model's version, or empty.
     """
 
     intent: str
@@ -71,5 +73,5 @@ class Label(NamedTuple):
 
     @property
     def group(self) -> Group:
-        """That of the intent."""
+        """The group that the intent belongs to."""
         return GROUP_OF[self.intent]

@@ -1,7 +1,7 @@
-"""Rules and model from disk, or the packaged ones.
+"""Loads rules and model from disk, or the packaged ones.
 
-Parsed once for the same bytes: a command or a test that loads them again gets the same objects, which are immutable.
-The files are read each time, so a changed file is noticed whatever its name and its time say.
+Files are read each time and parsed only if their bytes are new: so a change is noticed whatever a file's name and time
+say, and who loads the same bytes again gets the same objects, which are immutable.
 """
 
 import hashlib
@@ -37,22 +37,29 @@ def load_classifier(rules_file: Path | None, model_file: Path | None) -> Classif
 
 
 def load_rules(file: Path | None) -> tuple[RuleSet, str]:
-    """The rules and their version, which changes with every byte of the file. Raises CannotUseRules."""
+    """The rules and their version, which changes with every byte of the file or of the packaged one.
+
+    None selects the packaged file. Raises CannotUseRules.
+    """
     packaged = (PACKAGED / PACKAGED_RULES).read_bytes()
     own = b"" if file is None else _read(file, _LARGEST_RULES, CannotUseRules)
     version = hashlib.sha256(packaged + b"\0" + own).hexdigest()[:12]
-    return (_packaged_rules(packaged) if file is None else _own_rules(own, str(file), packaged)), version
+    rules = _packaged_rules(packaged) if file is None else _own_rules(own, str(file), packaged)
+    return rules, version
 
 
 def load_model(file: Path | None) -> Model:
-    """The model. Raises CannotUseModel."""
+    """The model in a file, or the packaged one for None. Raises CannotUseModel."""
     if file is None:
         return _model((PACKAGED / PACKAGED_MODEL).read_bytes(), PACKAGED_MODEL)
     return _model(_read(file, _LARGEST_MODEL, CannotUseModel), str(file))
 
 
 def existing(file: Path | None) -> Path | None:
-    """The path if it exists or cannot be checked (reading it then says why); None selects the packaged file."""
+    """What to load of a file that need not exist: its path, or None, the packaged file, if it does not exist.
+
+    A file that cannot be checked is given back: reading it then says why.
+    """
     try:
         return file if file is not None and file.exists() else None
     except OSError:
@@ -66,6 +73,7 @@ def _packaged_rules(content: bytes) -> RuleSet:
 
 @lru_cache(maxsize=1)
 def _own_rules(content: bytes, where: str, packaged: bytes) -> RuleSet:
+    """The rules in the operator's file, which may extend the packaged ones. A byte order mark and CRLF are accepted."""
     try:
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -77,11 +85,12 @@ def _own_rules(content: bytes, where: str, packaged: bytes) -> RuleSet:
 
 @lru_cache(maxsize=1)
 def _model(content: bytes, where: str) -> Model:
-    """One only: 5 MB that nobody uses would stay in the daemon's memory."""
+    """The parsed model. Only the last one is cached: of an older one, 5 MB would stay in the daemon's memory."""
     return parse_model(content, where)
 
 
 def _read(file: Path, largest: int, error: type[CannotUseRules | CannotUseModel]) -> bytes:
+    """The bytes of a regular file of at most `largest` bytes. Raises the given error, which says why it cannot."""
     try:
         if not stat.S_ISREG(file.stat().st_mode):
             raise error(_("cannot use {file}: it is not a regular file; move it away").format(file=file))

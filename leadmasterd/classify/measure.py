@@ -1,8 +1,8 @@
-"""Labelled bursts: read from JSON lines, classified, and counted. Pure, but for the classifier it is given.
+"""Measures a classifier: reads labelled bursts from JSON lines, classifies them, and counts the right answers. Pure.
 
-A line is {"texts": [...] or "text": "...", "intent", "also": [...], "context": {"saved_contact", ...}}. Any answer in
+A line is {"texts": [...] or "text": "...", "intent", "also": [...], "context": {"saved_contact", ...}}. Any intent in
 `also` counts as right, and so does its group. Other keys (a source, a note) are ignored, unless they look like a known
-key misspelt; null is the same as no key.
+key misspelt; null is the same as no key. `train` learns from the same lines.
 """
 
 import difflib
@@ -21,57 +21,77 @@ _KEYS: Final = ("texts", "text", "intent", "also", "context")
 
 
 class Accuracy(TypedDict):
-    """Shares with a right answer, 0 to 1."""
+    """Shares of the bursts whose label has the right intent, and the right group; 0 to 1."""
 
     intent: float
     group: float
 
 
 class IntentFigures(TypedDict):
-    """Of one intent: bursts that are it, the share of them found; bursts labelled as it, the share of them right."""
+    """The figures of one intent. Shares are 0 to 1; null where there is nothing to divide by."""
 
     n: int
+    """Bursts that should get it."""
     right: float | None
+    """The share of these with a right label (recall)."""
     labelled: int
+    """Bursts that got it."""
     precision: float | None
+    """The share of these for which it is right."""
 
 
 class Figures(TypedDict):
     """The answer of `rules test`. Shares are 0 to 1; null where there is nothing to divide by."""
 
     n: int
+    """How many bursts."""
     accuracy: Accuracy
     coverage: float
+    """The share of bursts with another label than `unknown`."""
     precision_when_labelled: float | None
+    """The share of these for which the label is right."""
     by_intent: dict[str, IntentFigures]
     confusion: dict[str, dict[str, int]]
+    """See `Score.confusion`."""
 
 
 class Training(TypedDict):
-    """What a training came to; see `train.train`."""
+    """The outcome of a training; see `train.train`."""
 
     result: Literal["too_few", "kept", "replaced"]
+    """Whether the model was replaced or kept, or there were too few new corrections to train."""
     corrections: int
+    """How many corrections there are."""
     new: int
+    """How many of them the current model has not learned from."""
     version: str
+    """The version of the model that is in use from now on."""
     needed: NotRequired[int]
+    """With `too_few`: how many new corrections it takes."""
     right_before: NotRequired[int]
     right_after: NotRequired[int]
+    """How many of the new corrections the current model and the new one guess right. Not with `too_few`."""
 
 
 class TrainingRecord(Training):
-    """The answer of `rules train`: with the file of the model."""
+    """The answer of `rules train`: the outcome, and the path of the model's file."""
 
     model: str
 
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """A labelled burst. Every answer is right; the first is the one it is counted under."""
+    """A burst of which the right answers are known."""
 
     texts: tuple[str, ...]
     signals: Signals
     answers: tuple[str, ...]
+    """Intents, at least one: `intent` of the line, which the case is counted under, and then those of `also`."""
+
+    @property
+    def expected(self) -> str:
+        """The intent that the case is counted under."""
+        return self.answers[0]
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,26 +101,27 @@ class Score:
     labelled: tuple[tuple[Case, Label], ...]
 
     def as_json(self) -> Figures:
-        """The documented object."""
-        right = [label.intent in case.answers for case, label in self.labelled]
-        group = [label.group in {GROUP_OF[each] for each in case.answers} for case, label in self.labelled]
-        known = [good for good, (_case, label) in zip(right, self.labelled, strict=True) if label.intent != UNKNOWN]
-        n = len(right)
+        """All figures, as `rules test --json` prints them."""
+        is_right = [label.intent in case.answers for case, label in self.labelled]
+        is_right_group = [label.group in {GROUP_OF[each] for each in case.answers} for case, label in self.labelled]
+        is_labelled = [label.intent != UNKNOWN for _case, label in self.labelled]
+        right_when_labelled = sum(right for right, labelled in zip(is_right, is_labelled, strict=True) if labelled)
+        n = len(self.labelled)
         return {
             "n": n,
-            "accuracy": {"intent": round(sum(right) / n, 4), "group": round(sum(group) / n, 4)},
-            "coverage": round(len(known) / n, 4),
-            "precision_when_labelled": _share(sum(known), len(known)),
+            "accuracy": {"intent": round(sum(is_right) / n, 4), "group": round(sum(is_right_group) / n, 4)},
+            "coverage": round(sum(is_labelled) / n, 4),
+            "precision_when_labelled": _share(right_when_labelled, sum(is_labelled)),
             "by_intent": self._by_intent(),
             "confusion": self.confusion(),
         }
 
     def _by_intent(self) -> dict[str, IntentFigures]:
-        """Recall by the expected intent and precision by the given one. A label in `also` is right too."""
+        """The figures of each intent that some case expects or got. A label in `also` is right too."""
         right = [(case, label) for case, label in self.labelled if label.intent in case.answers]
-        expected = Counter(case.answers[0] for case, _label in self.labelled)
+        expected = Counter(case.expected for case, _label in self.labelled)
         given = Counter(label.intent for _case, label in self.labelled)
-        right_by_expected = Counter(case.answers[0] for case, _label in right)
+        right_by_expected = Counter(case.expected for case, _label in right)
         right_by_given = Counter(label.intent for _case, label in right)
         return {
             intent: {
@@ -114,10 +135,11 @@ class Score:
         }
 
     def confusion(self) -> dict[str, dict[str, int]]:
-        """How often each expected intent got each label. A label out of `also` counts as the expected one."""
+        """How often each expected intent got each label. A label that is in `also` counts as the expected one."""
         table: defaultdict[str, Counter[str]] = defaultdict(Counter)
         for case, label in self.labelled:
-            table[case.answers[0]][case.answers[0] if label.intent in case.answers else label.intent] += 1
+            got = case.expected if label.intent in case.answers else label.intent
+            table[case.expected][got] += 1
         return {
             intent: {got: table[intent][got] for got in GROUP_OF if table[intent][got]}
             for intent in GROUP_OF
@@ -126,26 +148,30 @@ class Score:
 
 
 def score(cases: Iterable[Case], classifier: Classifier) -> Score:
-    """Classify each case."""
+    """Classify each case. There must be at least one."""
     return Score(tuple((case, classifier.classify(case.texts, case.signals)) for case in cases))
 
 
 def cases_from(lines: Iterable[str], where: str) -> list[Case]:
-    """The cases of all lines but empty ones. Raises CannotUseLine, which names every bad line of the file `where`."""
+    """The cases in these lines; empty lines are skipped. Raises CannotUseLine, which names every bad line.
+
+    `where`: what errors call the file.
+    """
     cases, problems = [], []
     for number, line in enumerate(lines, 1):
-        if line.strip():
-            try:
-                cases.append(case_from(line, _("{where}, line {line}").format(where=where, line=number)))
-            except CannotUseLine as error:
-                problems.append(str(error))
+        if not line.strip():
+            continue
+        try:
+            cases.append(case_from(line, _("{where}, line {line}").format(where=where, line=number)))
+        except CannotUseLine as error:
+            problems.append(str(error))
     if problems:
         raise CannotUseLine("\n".join(problems))
     return cases
 
 
 def case_from(line: str, where: str) -> Case:
-    """One line. `where` names file and line in the error."""
+    """The case in one line. Raises CannotUseLine; `where` names file and line there."""
     try:
         entry = json.loads(line)
     except (ValueError, RecursionError) as error:
@@ -168,6 +194,7 @@ def case_from(line: str, where: str) -> Case:
 
 
 def _texts(entry: Mapping[str, Any], where: str) -> tuple[str, ...]:
+    """The messages of the burst, given as `texts` or as one `text`. Raises CannotUseLine."""
     texts = entry["texts"] if "texts" in entry else [entry.get("text")]
     if "texts" in entry and "text" in entry:
         raise CannotUseLine(_("cannot use {where}: give `texts` or `text`, not both").format(where=where))
@@ -179,6 +206,7 @@ def _texts(entry: Mapping[str, Any], where: str) -> tuple[str, ...]:
 
 
 def _answers(entry: Mapping[str, Any], where: str) -> tuple[str, ...]:
+    """`intent`, and then those in `also`. Raises CannotUseLine."""
     also = entry.get("also", [])
     if not isinstance(also, list):
         raise CannotUseLine(_must_be(where, "also", also, _("a list of intents")))
@@ -199,7 +227,7 @@ def _answers(entry: Mapping[str, Any], where: str) -> tuple[str, ...]:
 
 
 def _signals(context: Any, where: str) -> Signals:
-    """Flags, and `types` of the messages."""
+    """The signals in a line's `context`, which are all optional. Raises CannotUseLine."""
     if not isinstance(context, dict):
         raise CannotUseLine(_must_be(where, "context", context, _("an object")))
     context = {key: value for key, value in context.items() if value is not None}
@@ -219,10 +247,12 @@ def _signals(context: Any, where: str) -> Signals:
 
 
 def _must_be(where: str, key: str, value: object, allowed: str) -> str:
+    """The sentence about a value of the wrong type. `allowed` says in words what it must be."""
     return _("cannot use {source}: `{key}` = {value}: must be {allowed}").format(
         source=where, key=key, value=repr(value), allowed=allowed
     )
 
 
 def _share(part: int, whole: int) -> float | None:
+    """0 to 1; None if there is nothing to divide by."""
     return round(part / whole, 4) if whole else None

@@ -1,14 +1,18 @@
-"""A linear model over words and character n-grams, and the odds of who writes. Pure.
+"""A linear classifier of bursts: its features are words, pairs of words and character n-grams. Pure.
 
-`train` makes its file, `loading` reads it.
+`train` makes its file, `loading` finds it, `parse` here reads it.
+
+The score (logit) of an intent is its bias plus the sum of its weights for the burst's features, divided by the norm of
+the burst; a signal may add to it. The probabilities of all intents are the softmax of their scores.
 
 Inference is plain Python: importing numpy would cost the idle daemon 12 MB and 0.2 s. A feature's weights for all
-intents are packed into one integer, a lane of bits for each intent, so that one addition adds them all. `bulk` reads
-many bursts at once with numpy, and sees the same to the last bit.
+intents are packed into one integer, its row, with a lane of `_LANE` bits for each intent, so that one addition adds
+them all. Above the lanes a row has the feature's part in the squared norm. `bulk` does the same for many bursts at
+once with numpy; its scores are equal to the last bit.
 
 The file is gzipped JSON: {"format", "v", "version", "made", "learned", "intents", "bias", "step", "features":
-{name: row in hex}, "odds": {signal: {intent: what it adds to the score}}}. A row is bytes: the feature's part in the
-text's norm, then (intent, weight) pairs. Nothing in it is executed. Without `odds` no signal says anything.
+{name: row in hex}, "odds": {signal: {intent: what it adds to the score}}}. A row is bytes there: the feature's part in
+the norm, then (intent, weight) pairs. Nothing in the file is executed. Without `odds` no signal counts.
 """
 
 import json
@@ -58,48 +62,53 @@ customers want, since friends buy, too. Business accounts were tried for offers,
 _NO_SIGNALS: Final = Signals()
 _TURNED_AWAY: Final[tuple[Group, ...]] = ("noise", "closing")
 _SURER: Final = 1.5
-"""These are guessed only where so much likelier than all that customers want together: in doubt it is a customer. By
-cross-validation on the examples a third fewer customers are taken for them, for 89 right groups of 12,143."""
+"""The groups `_TURNED_AWAY` are guessed only if they are so much likelier than all groups of customers together: in
+doubt it is a customer. By cross-validation on the examples, a third fewer customers are taken for them, at the cost of
+89 right groups of 12,143."""
 
 _NGRAM_SIZES: Final = (3, 4, 5)
 _LARGEST: Final = 64 << 20
+"""Bytes of an unpacked file; what is beyond is not read."""
 _WORDS_CACHED: Final = 4_096
 """Words that are cached, some 650 bytes each: a shop's customers use the same words again and again."""
 _DIGITS: Final = re.compile(r"\d[\d.,:]*")
 _SHOWN: Final = 3
+"""How many words or pairs a reason names at most."""
 _SHORTEST_SHOWN: Final = 3
-"""Letters of a word that a reason names."""
+"""Letters of the shortest word that a reason names."""
 
 
-class Seen(NamedTuple):
-    """What the model sees in the words of a burst, whoever writes them."""
+class Evidence(NamedTuple):
+    """What the words of a burst say to the model, before any signal is taken into account."""
 
     logits: Sequence[float]
-    """The score of each of `intents`."""
-    named: Sequence[tuple[str, int]]
-    """The words and pairs that a reason may name, and their rows (`Model.raised`)."""
+    """The score of each of `Model.intents`."""
+    nameable: Sequence[tuple[str, int]]
+    """The words and pairs of words that a reason may name, each with its row as `Model.nonnegative` gives it."""
     known: float
-    """As `Guess.known`."""
+    """The same as `Guess.known`."""
 
 
 class Guess(NamedTuple):
-    """The likeliest intent (never `unknown`), its probability, and the words that weighed most for it."""
+    """The likeliest intent (never `unknown`), and how sure the model is of it."""
 
     intent: str
     confidence: float
+    """The probability of the intent."""
     known: float
-    """Share of the letters that the model has seen in such words or n-grams, 0 to 1. Without letters 1."""
+    """The share of the letters that are in words or n-grams of the model, 0 to 1. Without letters 1."""
     sure: bool
     """Sure enough for a label. The group counts most, since it decides what happens."""
     group: float
-    """The probability of its group."""
+    """The probability of the intent's group."""
     because: tuple[str, ...]
+    """The words and pairs of words that weighed most for it, heaviest first."""
     signals: tuple[str, ...] = ()
     """The signals that made it likelier."""
 
 
 def features(burst: Normalised) -> Iterator[str]:
-    """What the model sees, with repeats: words, pairs of words, and n-grams of three to five characters."""
+    """The names of a burst's features, with repeats: words, pairs of words, and n-grams of three to five characters."""
     words = words_read(burst)
     for word in words:
         yield _word_feature(word)
@@ -108,26 +117,28 @@ def features(burst: Normalised) -> Iterator[str]:
 
 
 def words_read(burst: Normalised) -> list[str]:
-    """The words that the model reads."""
+    """The words of a burst that the model reads, and `?`. All numbers are `0`: what they are makes no difference."""
     return _DIGITS.sub("0", burst.text[:READ]).split()
 
 
 def _word_feature(word: str) -> str:
+    """The name of a whole word's feature; `=` tells it from an n-gram."""
     return f"={word}"
 
 
 def _ngrams(word: str) -> list[str]:
+    """The n-grams of a word between `<` and `>`, so that those at its ends differ from those within."""
     padded = f"<{word}>"
     return [padded[start : start + size] for size in _NGRAM_SIZES for start in range(len(padded) - size + 1)]
 
 
 def pairs(words: Sequence[str]) -> list[str]:
-    """The features of words that stand side by side."""
+    """The names of the features of neighbouring words; `^` stands before the first word and `$` after the last."""
     return [f"={first} {second}" for first, second in zip(["^", *words], [*words, "$"], strict=True)]
 
 
 def shown_pair(pair: str) -> str:
-    """The words of such a feature."""
+    """The words in the name of such a feature, for people: `=^ hola` is `hola`."""
     return pair[1:].strip("^$ ")
 
 
@@ -137,49 +148,53 @@ class Word(NamedTuple):
     summed: int
     """The sum of the rows of its features."""
     numbers: "array[int]"
-    """Theirs in `Model.rows`, each once."""
-    named: tuple[str, int] | None
-    """The word itself, if a reason may name it: as in `Seen`."""
+    """The numbers of these rows in `Model.rows`, each once."""
+    nameable: tuple[str, int] | None
+    """The word and its row as in `Evidence.nameable`; None if a reason may not name it."""
     letters: int
-    """Its length; 0 of what is no word (`?`, a number, an emoji)."""
+    """Its length; 0 for what is no word (`?`, a number, an emoji)."""
     known: float
-    """All letters of a word it has learned, else those of the n-grams it has."""
+    """How many of its letters count as known: all if the model has the word, else by the share of n-grams it has."""
 
 
 class Model:
-    """Multinomial logistic regression, made by `parse`. Immutable, but for a cache of words: any thread may ask it.
+    """Multinomial logistic regression, made by `parse`. Immutable except for a cache of words: any thread may use it.
 
     `unknown` is one of its intents: it takes probability from all others and is never the guess.
     """
 
     def __init__(self, document: Mapping[str, Any]) -> None:
+        """`document`: the unpacked file, already checked."""
         self.version: Final[str] = document["version"]
         self.made: Final[str] = document["made"]
+        """From how many examples and corrections."""
         self.learned: Final = frozenset(map(str, document["learned"]))
         """Hashes of the corrections it learned from."""
         self.intents: Final[tuple[str, ...]] = tuple(document["intents"])
         self._members: dict[Group, list[int]] = {}
-        """The numbers of the intents by group, without those that are never the guess."""
-        for number, intent in enumerate(self.intents):
+        """By group, the indices of its intents. Without `unknown`, which is never the guess."""
+        for index, intent in enumerate(self.intents):
             if GROUP_OF[intent] != UNKNOWN:
-                self._members.setdefault(GROUP_OF[intent], []).append(number)
-        self._groups: dict[Group, Callable[[Sequence[float]], Iterable[float]]] = {
+                self._members.setdefault(GROUP_OF[intent], []).append(index)
+        self._members_of: dict[Group, Callable[[Sequence[float]], Iterable[float]]] = {
             group: _picking(members) for group, members in self._members.items()
         }
-        """What picks a group's shares."""
+        """By group, a function that picks the probabilities of its intents out of those of all intents."""
         self.biases: Final = tuple(map(float, document["bias"]))
-        """Of each of `intents`."""
-        self._lanes = [(_LANE * number, bias) for number, bias in enumerate(self.biases)]
-        """Of each intent: where its lane begins, and its bias."""
+        """The bias of each of `intents`."""
+        self._lanes = [(_LANE * index, bias) for index, bias in enumerate(self.biases)]
+        """For each intent the bit at which its lane begins, and its bias."""
         self._odds: dict[str, list[tuple[int, float]]] = {
-            signal: [(self.intents.index(intent), float(odds)) for intent, odds in by_intent.items()]
+            signal: [(self.intents.index(intent), float(added)) for intent, added in by_intent.items()]
             for signal, by_intent in document.get("odds", {}).items()
         }
+        """By signal, the indices of the intents that it makes likelier, and what it adds to their scores."""
         self.scale: Final = float(document["step"]) * LENGTH_STEP
-        """What a sum of weights is multiplied with, and divided by the norm."""
-        self._zero = sum(_MIDDLE << _LANE * number for number in range(len(self.intents)))
+        """A sum of weights, times this, divided by the norm as rows have it, is the score without the bias."""
+        self._zero = sum(_MIDDLE << _LANE * index for index in range(len(self.intents)))
+        """A row of zeros: `_MIDDLE` in every lane."""
         self._norm_at = _LANE * len(self.intents)
-        """The bit where the squared norm begins, above all lanes."""
+        """The bit at which the squared norm begins, above all lanes."""
         rows: Mapping[str, str] = document["features"]
         self.rows: Final = Rows(
             ((name, self._packed(bytes.fromhex(row))) for name, row in rows.items()),
@@ -190,60 +205,67 @@ class Model:
 
     def guess(self, burst: Normalised, signals: Signals = _NO_SIGNALS) -> Guess:
         """The likeliest intent of the likeliest group. Never sure of a burst whose words are mostly new to it."""
-        return self.guess_of(self.read(burst), signals)
+        return self.guess_from(self.read(burst), signals)
 
-    def guess_of(self, seen: Seen, signals: Signals) -> Guess:
-        """The same of a burst that was read."""
-        shares = self._shares(seen.logits, signals)
-        groups = {group: sum(its(shares)) for group, its in self._groups.items()}
+    def guess_from(self, evidence: Evidence, signals: Signals) -> Guess:
+        """The guess from what `read` found in a burst, for callers that need more than one answer about it."""
+        shares = self._shares(evidence.logits, signals)
+        groups = {group: sum(members_of(shares)) for group, members_of in self._members_of.items()}
         group = max(groups, key=groups.__getitem__)
         likely = groups[group]
         if group in _TURNED_AWAY:
             customers = {each: groups[each] for each in OF_CUSTOMERS if each in groups}
             together = sum(customers.values())
             if _SURER * together > likely:
-                group, likely = max(customers, key=customers.__getitem__), together
+                group = max(customers, key=customers.__getitem__)
+                likely = together
         best = max(self._members[group], key=shares.__getitem__)
-        sure = seen.known >= LEAST_KNOWN and likely >= LEAST_GROUP and shares[best] >= LEAST_INTENT
+        sure = evidence.known >= LEAST_KNOWN and likely >= LEAST_GROUP and shares[best] >= LEAST_INTENT
         return Guess(
             intent=self.intents[best],
             confidence=shares[best],
-            known=seen.known,
+            known=evidence.known,
             sure=sure,
             group=groups[group],
-            because=_because(seen.named, _LANE * best),
+            because=_because(evidence.nameable, _LANE * best),
             signals=tuple([each for each in self._odds if getattr(signals, each) and best in dict(self._odds[each])]),
         )
 
     def share(self, burst: Normalised, intent: str, signals: Signals = _NO_SIGNALS) -> float:
         """The probability of this intent, 0 to 1; 0 for an intent that the model doesn't know."""
-        return self.share_of(self.read(burst), intent, signals)
+        return self.share_from(self.read(burst), intent, signals)
 
-    def share_of(self, seen: Seen, intent: str, signals: Signals) -> float:
-        """The same of a burst that was read."""
-        return self._shares(seen.logits, signals)[self.intents.index(intent)] if intent in self.intents else 0.0
+    def share_from(self, evidence: Evidence, intent: str, signals: Signals) -> float:
+        """As `share`, from what `read` found in a burst."""
+        if intent not in self.intents:
+            return 0.0
+        return self._shares(evidence.logits, signals)[self.intents.index(intent)]
 
-    def read(self, burst: Normalised) -> Seen:
-        """What `guess_of` and `share_of` go by."""
+    def read(self, burst: Normalised) -> Evidence:
+        """What the words of a burst say. Each feature counts once, however often the burst has it."""
         words = words_read(burst)
-        of_pairs = self.rows.numbers(pairs(words))
-        rows = self.rows.rows(of_pairs.values())
-        summed = sum(rows, self._zero)
-        named = [(shown_pair(pair), self._zero + row) for pair, row in zip(of_pairs, rows, strict=True)]
+        pair_numbers = self.rows.numbers(pairs(words))
+        pair_rows = self.rows.rows(pair_numbers.values())
+        summed = sum(pair_rows, self._zero)
+        nameable = [(shown_pair(pair), self._zero + row) for pair, row in zip(pair_numbers, pair_rows, strict=True)]
         numbers = array("I")
-        letters, known = 0, 0.0
+        letters = 0
+        known = 0.0
         for its_sum, its_numbers, its_name, its_letters, its_known in map(self._word, words):
             summed += its_sum
             numbers += its_numbers
             if its_name is not None:
-                named.append(its_name)
+                nameable.append(its_name)
             letters += its_letters
             known += its_known
         summed -= self._counted_again(numbers)
-        return Seen(self._logits(summed), named, known / letters if letters else 1.0)
+        return Evidence(self._logits(summed), nameable, known / letters if letters else 1.0)
 
     def _counted_again(self, numbers: Iterable[int]) -> int:
-        """The sum of the rows that several words of a burst have in common, but for the first time: it counts once."""
+        """The sum of the rows whose numbers occur again, as often as they do: what a sum of all has too much.
+
+        Words of a burst have features in common, which are to count once.
+        """
         met = set[int]()
         again = []
         for number in numbers:
@@ -254,69 +276,80 @@ class Model:
         return sum(self.rows.rows(again))
 
     def look_up(self, word: str) -> Word:
-        """Cached as `_word`."""
-        ngrams = _ngrams(word)
+        """What the model knows of a word: never nothing, since unknown words have n-grams. `_word` caches it."""
         own = _word_feature(word)
-        there = self.rows.numbers([own, *ngrams])
-        rows = self.rows.rows(there.values())
-        named = (word, self.raised(rows[0])) if own in there and len(word) >= _SHORTEST_SHOWN else None
-        letters, known = (len(word), float(len(word))) if word[0].isalpha() else (0, 0.0)
-        if letters and own not in there:
-            known = letters * sum(each in there for each in ngrams) / max(1, len(ngrams))
-        return Word(summed=sum(rows), numbers=array("I", there.values()), named=named, letters=letters, known=known)
+        ngrams = _ngrams(word)
+        numbers = self.rows.numbers([own, *ngrams])
+        rows = self.rows.rows(numbers.values())
+        is_learned = own in numbers
+        nameable = (word, self.nonnegative(rows[0])) if is_learned and len(word) >= _SHORTEST_SHOWN else None
+        letters = len(word) if word[0].isalpha() else 0
+        known = float(letters)
+        if letters and not is_learned:
+            known = letters * sum(each in numbers for each in ngrams) / max(1, len(ngrams))
+        return Word(
+            summed=sum(rows), numbers=array("I", numbers.values()), nameable=nameable, letters=letters, known=known
+        )
 
     def _shares(self, logits: Sequence[float], signals: Signals) -> list[float]:
-        """The probability of each of `intents`."""
+        """The probability of each of `intents`: the softmax of their scores, to which the signals have added theirs."""
         for signal, odds in self._odds.items():
             if getattr(signals, signal):
-                raised = [*logits]
-                for intent, more in odds:
-                    raised[intent] += more
-                logits = raised
+                scores = [*logits]
+                for intent, added in odds:
+                    scores[intent] += added
+                logits = scores
         top = max(logits)
         weights = [math.exp(each - top) for each in logits]
         total = sum(weights)
         return [weight / total for weight in weights]
 
-    def logits(self, seen: Iterable[str]) -> list[float]:
-        """The score of each of `intents` for these features."""
-        return self._logits(self.raised(sum(self.rows.rows(self.rows.numbers(seen).values()))))
+    def logits(self, names: Iterable[str]) -> list[float]:
+        """The score of each of `intents` for these features, by name. Unknown ones are ignored, repeated count once."""
+        rows = self.rows.rows(self.rows.numbers(names).values())
+        return self._logits(self.nonnegative(sum(rows)))
 
-    def _logits(self, raised: int) -> list[float]:
-        """Of a sum of rows."""
-        squared = raised >> self._norm_at
+    def _logits(self, summed: int) -> list[float]:
+        """The score of each of `intents` for a sum of rows, as `nonnegative` gives it."""
+        squared = summed >> self._norm_at
         scale = self.scale / math.sqrt(squared) if squared else 0.0
-        return [bias + scale * ((raised >> lane & _LANE_MASK) - _MIDDLE) for lane, bias in self._lanes]
+        return [bias + scale * ((summed >> lane & _LANE_MASK) - _MIDDLE) for lane, bias in self._lanes]
 
-    def raised(self, row: int) -> int:
-        """A row, or a sum of rows, so that no lane is negative."""
+    def nonnegative(self, row: int) -> int:
+        """A row, or a sum of rows, with `_MIDDLE` added to each lane, so that lanes can be read one by one."""
         return self._zero + row
 
-    def parted(self, row: int) -> list[int]:
+    def unpacked(self, row: int) -> list[int]:
         """The weight of a row, or of a sum of rows, for each of `intents`, and then its part in the squared norm."""
-        raised = self.raised(row)
-        weights = [(raised >> lane & _LANE_MASK) - _MIDDLE for lane, _bias in self._lanes]
-        return [*weights, raised >> self._norm_at]
+        row = self.nonnegative(row)
+        weights = [(row >> lane & _LANE_MASK) - _MIDDLE for lane, _bias in self._lanes]
+        return [*weights, row >> self._norm_at]
 
     def _packed(self, row: bytes) -> int:
-        """A row of the file as one integer."""
-        weights = zip(row[1::2], row[2::2], strict=True)
-        lanes = sum([(weight - ZERO) << _LANE * intent for intent, weight in weights])
-        return lanes + (row[0] * row[0] << self._norm_at)
+        """A row of the file as one integer. Its lanes may be negative."""
+        norm, intents, weights = row[0], row[1::2], row[2::2]
+        lanes = sum([(weight - ZERO) << _LANE * intent for intent, weight in zip(intents, weights, strict=True)])
+        return lanes + (norm * norm << self._norm_at)
 
 
-def _picking(members: Sequence[int]) -> Callable[[Sequence[float]], Iterable[float]]:
-    """What takes these out of all."""
-    pick = itemgetter(*members)
-    return pick if len(members) > 1 else lambda shares: (pick(shares),)
+def _picking(indices: Sequence[int]) -> Callable[[Sequence[float]], Iterable[float]]:
+    """A function that picks the items with these indices out of a sequence."""
+    pick = itemgetter(*indices)
+    return pick if len(indices) > 1 else lambda items: (pick(items),)  # itemgetter gives a single item bare
 
 
-def _because(named: Iterable[tuple[str, int]], lane: int) -> tuple[str, ...]:
-    """The words and pairs that weighed most for the intent with this lane. Of a word and a pair with it, the heavier
-    one.
+def _because(nameable: Iterable[tuple[str, int]], lane: int) -> tuple[str, ...]:
+    """The words and pairs that weighed most for an intent, heaviest first; those that weighed against it are left out.
+
+    `nameable`: as in `Evidence`; `lane`: the bit at which the intent's lane begins. Of a word and a pair that has it,
+    only the heavier one is given.
     """
+    weighed: list[tuple[int, str]] = []
+    for words, row in nameable:
+        weight = (row >> lane & _LANE_MASK) - _MIDDLE
+        if weight > 0:
+            weighed.append((-weight, words))
     shown: list[str] = []
-    weighed = [(_MIDDLE - weight, words) for words, row in named if (weight := row >> lane & _LANE_MASK) > _MIDDLE]
     for _weight, words in sorted(weighed):
         if not any(words in each or each in words for each in shown):
             shown.append(words)
@@ -339,6 +372,7 @@ def parse(content: bytes, where: str) -> Model:
 
 
 def _unusable(where: str, problem: str) -> str:
+    """The whole sentence for a person: what is wrong with the file, and what to do."""
     return _(
         "cannot use the model {where}: {problem}; train it again with `leadmasterd rules train`, or delete it to use "
         "the packaged one"
@@ -346,7 +380,7 @@ def _unusable(where: str, problem: str) -> str:
 
 
 def _problem(document: Any) -> str | None:
-    """Why the document can't be used, or None."""
+    """Why the document can't be used, as words within `_unusable`; None if it is good."""
     if not isinstance(document, dict) or document.get("format") != FORMAT:
         return _("it does not say that it is a {format}").format(format=FORMAT)
     if document.get("v") != FORMAT_VERSION:
@@ -356,10 +390,11 @@ def _problem(document: Any) -> str | None:
     intents, bias, rows = document.get("intents"), document.get("bias"), document.get("features")
     if not isinstance(intents, list) or len(intents) < 2 or not set(map(str, intents)) <= set(GROUP_OF):
         return _("its intents are not those of this program")
-    numbers = [document.get("step"), *(bias if isinstance(bias, list) else [None])]
-    if len(numbers) != len(intents) + 1 or not all(_finite(number) for number in numbers):
+    biases = bias if isinstance(bias, list) else []
+    if len(biases) != len(intents) or not all(_finite(number) for number in [document.get("step"), *biases]):
         return _("its numbers are not numbers, or too few")
-    if not all(isinstance(document.get(key), str) for key in ("version", "made")) or not isinstance(rows, dict):
+    has_names = all(isinstance(document.get(key), str) for key in ("version", "made"))
+    if not has_names or not isinstance(rows, dict):
         return _("it is incomplete")
     if not isinstance(document.get("learned"), list):
         return _("it does not say what it learned from")
@@ -375,19 +410,28 @@ def _finite(number: object) -> bool:
 
 
 def _odds_are_good(odds: object, intents: Sequence[str]) -> bool:
-    """Of signals and intents that are known here; another program's may mean something else."""
-    return isinstance(odds, dict) and all(
-        signal in INTENTS_BY_SIGNAL
-        and isinstance(by_intent, dict)
-        and all(intent in intents and _finite(more) for intent, more in by_intent.items())
-        for signal, by_intent in odds.items()
-    )
+    """Whether the odds are finite numbers for signals and intents of this program; others may mean something else."""
+    if not isinstance(odds, dict):
+        return False
+    for signal, by_intent in odds.items():
+        if signal not in INTENTS_BY_SIGNAL or not isinstance(by_intent, dict):
+            return False
+        if not all(intent in intents and _finite(added) for intent, added in by_intent.items()):
+            return False
+    return True
 
 
 def _row_is_good(row: object, intents: int) -> bool:
+    """Whether a row of the file is, in hex, a norm above 0 and (intent, weight) pairs, each intent at most once.
+
+    `intents`: how many there are.
+    """
+    if not isinstance(row, str):
+        return False
     try:
-        values: Sequence[int] = bytes.fromhex(row) if isinstance(row, str) else b""
+        content = bytes.fromhex(row)
     except ValueError:
         return False
-    named = set(values[1::2])
-    return len(values) == 1 + 2 * len(named) and values[0] > 0 and all(each < intents for each in named)
+    named = set(content[1::2])
+    is_whole = len(content) == 1 + 2 * len(named)  # so no intent is named twice either
+    return is_whole and content[0] > 0 and all(each < intents for each in named)

@@ -5,9 +5,13 @@
     reserv*     any word that begins like this
     #           a number or an amount of money
 
-All phrases of a file form one nondeterministic automaton, run from each word of the burst. What it does at a word is
-worked out once, when that happens first, and kept: customers say the same things. Its cost grows with the number of
-states that are active at once, so the length of a phrase may vary by `SLACK` words only.
+All phrases of a file form one nondeterministic automaton (NFA), which is run from each word of the burst. It is made
+deterministic (a DFA) step by step: a transition is computed when it is first needed, and kept, since customers say the
+same things. The cost grows with the number of NFA states that are active at once, so the length of a phrase may vary
+by `SLACK` words only.
+
+The DFA reads kinds of words instead of words. A word that some phrase spells out is a kind of its own; all others are
+of few kinds: those that begin with the same `reserv*`, numbers, and the rest.
 """
 
 import re
@@ -27,33 +31,41 @@ SLACK: Final = 12
 """Words by which the matches of one phrase may differ in length: four gaps. It bounds the states active at once:
 with 20 gaps a hostile message took a second, with four 40 ms. The packaged phrases need 5 at most."""
 _LONGEST: Final = 1_000
+"""Characters of a phrase."""
 _MIN_PREFIX: Final = 3
 """Letters before a star."""
 _MOST_SPELLINGS: Final = 100
-"""Of one word with choices in it."""
+"""Ways to write one word with choices in it."""
 _WORDS_CACHED: Final = 4_096
-"""Words of which it is cached what phrases know of them: customers use the same words again and again."""
-_PLACES_KEPT: Final = 4_096
-"""Some 600 bytes each. Then all are forgotten."""
+"""Words whose kind is cached: customers use the same words again and again."""
+_DFA_STATES_KEPT: Final = 4_096
+"""Some 600 bytes each. With one more, all are forgotten and computed again as they are needed."""
 _INNERMOST: Final = re.compile(r"\(([^()]*)\)")
+"""A choice without another one in it."""
 
-_NOT_KNOWN: Final[Any] = object()
+_NOT_COMPUTED: Final[Any] = object()
+"""In place of a DFA state: a transition that was not needed yet."""
 
 Mark = TypeVar("Mark")
+"""What the caller wants to be told when a phrase is found."""
 
 
 @dataclass(slots=True, eq=False)
 class _State(Generic[Mark]):
-    """A state and its transitions. `ends` are the marks of the phrases that end here."""
+    """An NFA state: to which states a word leads from here."""
 
     words: dict[str, tuple["_State[Mark]", ...]] = field(default_factory=dict)
+    """By the whole word."""
     prefixes: dict[str, tuple["_State[Mark]", ...]] = field(default_factory=dict)
+    """By the beginning of the word."""
     number: tuple["_State[Mark]", ...] = ()
+    """For a number or an amount of money."""
     any_word: tuple["_State[Mark]", ...] = ()
     ends: tuple[Mark, ...] = ()
+    """The marks of the phrases that end here."""
 
     def join(self, other: "_State[Mark]") -> None:
-        """Add the transitions of another state."""
+        """Add the transitions and marks of another state, so that this one does what both do."""
         _add(self.words, other.words)
         _add(self.prefixes, other.prefixes)
         self.number += other.number
@@ -61,21 +73,25 @@ class _State(Generic[Mark]):
         self.ends += tuple(mark for mark in other.ends if mark not in self.ends)
 
 
-class _Place(Generic[Mark]):
-    """The states that are active at once, and where each kind of word leads from there: a place, None for nowhere."""
+class _DfaState(Generic[Mark]):
+    """A DFA state: the NFA states that are active at once, and where each kind of word leads from them.
+
+    A transition is another DFA state, None where no phrase goes on, or `_NOT_COMPUTED`.
+    """
 
     __slots__ = ("after", "ends", "otherwise", "states")
 
-    def __init__(self, states: tuple[_State[Mark], ...], after: "dict[str, _Place[Mark] | None]") -> None:
-        """`after`: all kinds of words that lead elsewhere than other words do."""
+    def __init__(self, states: tuple[_State[Mark], ...], after: "dict[str, _DfaState[Mark] | None]") -> None:
+        """`after`: the transitions by kind of word; it must have every kind that these states tell from others."""
         self.states = states
         self.ends = tuple(mark for state in states for mark in state.ends)
         self.after = after
-        self.otherwise: _Place[Mark] | None = _NOT_KNOWN
+        self.otherwise: _DfaState[Mark] | None = _NOT_COMPUTED
+        """The transition for all other kinds."""
 
 
 class _Rest(NamedTuple, Generic[Mark]):
-    """What follows in a phrase: the state to enter it by, and the fewest and most words it matches."""
+    """The rest of a phrase: the state to enter it by, and the fewest and most words it matches."""
 
     state: _State[Mark]
     fewest: int
@@ -83,25 +99,32 @@ class _Rest(NamedTuple, Generic[Mark]):
 
 
 class Phrases(Generic[Mark]):
-    """An automaton of phrases, each with the caller's mark. Complete once the last phrase is added: then any thread may
-    search."""
+    """A set of phrases, each with the caller's mark, and the search for all of them at once.
+
+    Add all phrases first; then any thread may search.
+    """
 
     def __init__(self) -> None:
         self._start: _State[Mark] = _State()
         self._words: set[str] = set()
+        """The words that phrases spell out: each is a kind of its own."""
         self._prefixes: dict[str, list[str]] = {}
-        """Beginnings of words in phrases, and the kinds of words that begin so."""
+        """The beginnings of words in phrases (`reserv*`), each with the kinds of words that begin so."""
         self._numbers: list[str] = []
+        """The kinds of words that are numbers or amounts of money."""
         self._kind = lru_cache(maxsize=_WORDS_CACHED)(self._kind_of)
         self._ready = False
 
     def add(self, phrase: str, mark: Mark) -> None:
-        """Raises ValueError, which says what is wrong with the phrase."""
+        """Add a phrase. Raises ValueError, which says what is wrong with the phrase."""
         end: _State[Mark] = _State(ends=(mark,))
         begin, fewest, most = _sequence(phrase, _Rest(end, 0, 0))
-        if begin.ends:
+        matches_no_words = bool(begin.ends)
+        if matches_no_words:
             raise ValueError(_("it needs a word"))
-        if begin.any_word or end in begin.number:
+        begins_with_gap = bool(begin.any_word)
+        is_only_a_number = end in begin.number
+        if begins_with_gap or is_only_a_number:
             raise ValueError(_("it needs a word, and `{gap}` stands between words").format(gap=GAP))
         if most - fewest > SLACK:
             raise ValueError(
@@ -114,7 +137,7 @@ class Phrases(Generic[Mark]):
         self._ready = False
 
     def remember_words(self, many: int) -> None:
-        """Cache what phrases know of so many words: for a process that searches very much and does not live long."""
+        """Start a cache of so many words' kinds: a process that searches very much and ends soon can afford it."""
         self._kind = lru_cache(maxsize=many)(self._kind_of)
 
     def found(self, words: Sequence[str]) -> list[tuple[Mark, int, int]]:
@@ -122,50 +145,59 @@ class Phrases(Generic[Mark]):
         if not self._ready:
             self._complete()
         kinds = list(map(self._kind, words))
-        length, matches = len(kinds), []
+        length = len(kinds)
+        matches = []
         for start, first in enumerate(kinds):
-            place = self._first.after.get(first)
-            if place is None:  # of most words
+            state = self._first.after.get(first)
+            if state is None:  # most words begin no phrase
                 continue
-            if place is _NOT_KNOWN:
-                place = self._step(self._first, first)
+            if state is _NOT_COMPUTED:
+                state = self._compute(self._first, first)
             end = start + 1
-            while place is not None:
-                for mark in place.ends:
+            while state is not None:
+                for mark in state.ends:
                     matches.append((mark, start, end))  # noqa: PERF401 - a list made for each would take longer
                 if end == length:
                     break
-                following = place.after.get(kinds[end], place.otherwise)
-                place = self._step(place, kinds[end]) if following is _NOT_KNOWN else following
+                following = state.after.get(kinds[end], state.otherwise)
+                state = self._compute(state, kinds[end]) if following is _NOT_COMPUTED else following
                 end += 1
         return matches
 
     def _kind_of(self, word: str) -> str:
-        """A word for which `_step` does the same as for this one: there are few. Cached as `_kind`."""
+        """The kind of a word: itself if phrases spell it out, else its longest known beginning with a star after it.
+
+        `0*` stands for numbers and `*` for all words that no phrase tells apart. Called through its cache, `_kind`.
+        """
         if word in self._words:
             return word
-        known = (word[:end] for end in range(len(word), _MIN_PREFIX - 1, -1) if word[:end] in self._prefixes)
-        begin = next(known, "0" if _is_number(word) else "")
-        return begin + GAP  # no word has a star
+        for end in range(len(word), _MIN_PREFIX - 1, -1):
+            if word[:end] in self._prefixes:
+                return word[:end] + GAP  # no word has a star
+        return "0" + GAP if _is_number(word) else GAP
 
-    def _step(self, place: _Place[Mark], kind: str) -> _Place[Mark] | None:
-        """Where this kind of word leads, worked out and kept."""
-        states = tuple(_step(place.states, kind))
-        following: _Place[Mark] | None = None
-        if states:
-            following = self._places.get(states)
+    def _compute(self, state: _DfaState[Mark], kind: str) -> _DfaState[Mark] | None:
+        """Compute the transition for this kind of word, and keep it. None if no phrase goes on."""
+        active = tuple(_after(state.states, kind))
+        following: _DfaState[Mark] | None = None
+        if active:
+            following = self._dfa_states.get(active)
             if following is None:
-                following = self._places[states] = _Place(states, dict.fromkeys(self._kinds_of(states), _NOT_KNOWN))
-        if kind in place.after:
-            place.after[kind] = following
+                following = self._dfa_states[active] = self._dfa_state(active)
+        if kind in state.after:
+            state.after[kind] = following
         else:
-            place.otherwise = following
-        if len(self._places) > _PLACES_KEPT:
+            state.otherwise = following
+        if len(self._dfa_states) > _DFA_STATES_KEPT:
             self._forget()
         return following
 
-    def _kinds_of(self, states: Iterable[_State[Mark]]) -> Iterator[str]:
-        """The kinds of words that these states tell from other words."""
+    def _dfa_state(self, states: tuple[_State[Mark], ...]) -> _DfaState[Mark]:
+        """A DFA state whose transitions are not computed yet."""
+        return _DfaState(states, dict.fromkeys(self._kinds_told_apart(states), _NOT_COMPUTED))
+
+    def _kinds_told_apart(self, states: Iterable[_State[Mark]]) -> Iterator[str]:
+        """The kinds of words for which these states may do something else than for any word."""
         for state in states:
             yield from state.words
             for prefix in state.prefixes:
@@ -174,23 +206,24 @@ class Phrases(Generic[Mark]):
                 yield from self._numbers
 
     def _forget(self) -> None:
-        """Forget what was worked out. A search that is under way goes on with what it has."""
-        self._first = _Place((self._start,), dict.fromkeys(self._kinds_of((self._start,)), _NOT_KNOWN))
+        """Begin with an empty DFA. A search in another thread goes on with the states it has."""
+        self._first = self._dfa_state((self._start,))
         self._first.otherwise = None
-        self._places: dict[tuple[_State[Mark], ...], _Place[Mark]] = {}
+        self._dfa_states: dict[tuple[_State[Mark], ...], _DfaState[Mark]] = {}
 
     def _complete(self) -> None:
-        """Gather the words of all phrases, once the last of them is added."""
-        waiting, met = [self._start], {self._start}
+        """Gather the words and beginnings of words in all phrases, and begin with an empty DFA."""
         words, prefixes = set[str](), set[str]()
-        while waiting:
-            state = waiting.pop()
+        reached = {self._start}
+        to_visit = [self._start]
+        while to_visit:
+            state = to_visit.pop()
             words.update(state.words)
             prefixes.update(state.prefixes)
             edges = (*state.words.values(), *state.prefixes.values(), state.number, state.any_word)
-            following = {each for states in edges for each in states} - met
-            met |= following
-            waiting += following
+            new = {each for states in edges for each in states} - reached
+            reached |= new
+            to_visit += new
         kinds = [*words, *(prefix + GAP for prefix in prefixes)]
         self._words = words
         self._prefixes = {prefix: [each for each in kinds if each.startswith(prefix)] for prefix in prefixes}
@@ -201,12 +234,12 @@ class Phrases(Generic[Mark]):
 
 
 def _is_number(word: str) -> bool:
-    """Or an amount of money."""
+    """Whether a word or kind of words is a number or an amount of money."""
     return word[0].isdigit() or word == MONEY
 
 
-def _step(states: Iterable[_State[Mark]], word: str) -> dict[_State[Mark], None]:
-    """The states after this word, each once and in order."""
+def _after(states: Iterable[_State[Mark]], word: str) -> dict[_State[Mark], None]:
+    """The NFA states to which this word, or this kind of words, leads: each once and in order."""
     found: dict[_State[Mark], None] = {}
     for state in states:
         if after := state.words.get(word):
@@ -223,6 +256,7 @@ def _step(states: Iterable[_State[Mark]], word: str) -> dict[_State[Mark], None]
 
 
 def _add(edges: dict[str, tuple["_State[Mark]", ...]], more: Mapping[str, tuple["_State[Mark]", ...]]) -> None:
+    """Add transitions to others; those of the same word lead to the states of both."""
     for word, states in more.items():
         edges[word] = (*edges.get(word, ()), *states)
 
@@ -231,7 +265,7 @@ def _add(edges: dict[str, tuple["_State[Mark]", ...]], more: Mapping[str, tuple[
 
 
 def _sequence(phrase: str, rest: _Rest[Mark]) -> _Rest[Mark]:
-    """This phrase and then `rest`. Built from its last word to its first."""
+    """States for this phrase and then `rest`, built from its last word to its first. Raises ValueError."""
     if len(phrase) > _LONGEST:
         raise ValueError(_("it is longer than {n} characters").format(n=_LONGEST))
     for token in reversed(_tokens(phrase)):
@@ -246,6 +280,7 @@ def _sequence(phrase: str, rest: _Rest[Mark]) -> _Rest[Mark]:
 
 
 def _choice(alternatives: Iterable[str], rest: _Rest[Mark]) -> _Rest[Mark]:
+    """States for one of the alternatives and then `rest`."""
     begins = [_sequence(each, rest) for each in alternatives]
     state: _State[Mark] = _State()
     for begin in begins:
@@ -254,57 +289,76 @@ def _choice(alternatives: Iterable[str], rest: _Rest[Mark]) -> _Rest[Mark]:
 
 
 def _tokens(phrase: str) -> list[str]:
-    """Split where a space stands outside all parentheses."""
-    tokens, depth = [""], 0
+    """The phrase, split at the spaces outside all parentheses. Raises ValueError if these or a `|` are misplaced."""
+    tokens = [""]
+    depth = 0
     for char in phrase:
-        depth += (char == "(") - (char == ")")
-        if depth < 0 or (char == "|" and not depth):
-            break
-        if char.isspace() and not depth:
+        depth += _DEPTH_CHANGE.get(char, 0)
+        if depth < 0 or (char == "|" and depth == 0):
+            raise _malformed_choice()
+        if char.isspace() and depth == 0:
             tokens.append("")
         else:
             tokens[-1] += char
-    else:
-        if not depth:
-            return [token for token in tokens if token]
-    raise ValueError(_("alternatives are written (one|other)"))
+    if depth > 0:
+        raise _malformed_choice()
+    return [token for token in tokens if token]
+
+
+def _malformed_choice() -> ValueError:
+    return ValueError(_("alternatives are written (one|other)"))
+
+
+_DEPTH_CHANGE: Final = {"(": 1, ")": -1}
+"""By how much a character changes the depth of nested choices."""
 
 
 def _alternatives(token: str) -> list[str]:
-    """Those of `(a|b)`, or the spellings of a word with choices in it."""
+    """The alternatives of a choice `(a|b)`, or the spellings of a word with choices in it, `c(on|in)`."""
+    alternatives = [""]
     depth = 0
-    cuts = [0]
     for at, char in enumerate(token):
-        depth += (char == "(") - (char == ")")
-        if char == "|" and depth == 1:
-            cuts.append(at)
-        if not depth and at < len(token) - 1:
+        depth += _DEPTH_CHANGE.get(char, 0)
+        is_last = at == len(token) - 1
+        if depth == 0 and not is_last:  # so the token is not one choice from its first character to its last
             return _spellings(token)
-    return [token[start + 1 : end] for start, end in zip(cuts, [*cuts[1:], len(token) - 1], strict=True)]
+        if char == "|" and depth == 1:
+            alternatives.append("")
+        elif at > 0 and not is_last:
+            alternatives[-1] += char
+    return alternatives
 
 
 def _spellings(word: str) -> list[str]:
-    ways = {word: None}
-    while True:
-        found = {way: _INNERMOST.search(way) for way in ways}
-        if not any(found.values()):
-            return list(ways)
-        ways = {}
-        for way, choice in found.items():
-            texts = choice.group(1).split("|") if choice else [""]
-            begin, end = choice.span() if choice else (len(way), len(way))
-            ways.update(dict.fromkeys(way[:begin] + text + way[end:] for text in texts))
+    """Every way to write a word with choices in it: `c(on|in)` gives `con` and `cin`. Raises ValueError if too many."""
+    ways = [word]
+    while any(_INNERMOST.search(way) for way in ways):
+        ways = list(dict.fromkeys(following for way in ways for following in _with_first_choice_made(way)))
         if len(ways) > _MOST_SPELLINGS:
             raise ValueError(_("there are more than {n} ways to write `{word}`").format(n=_MOST_SPELLINGS, word=word))
+    return ways
+
+
+def _with_first_choice_made(word: str) -> list[str]:
+    """The word with each alternative of its first innermost choice in its place; the word alone if it has no choice."""
+    choice = _INNERMOST.search(word)
+    if choice is None:
+        return [word]
+    before, after = word[: choice.start()], word[choice.end() :]
+    return [before + alternative + after for alternative in choice.group(1).split("|")]
 
 
 def _words(token: str) -> list[str]:
-    """A word of a phrase, normalised as bursts are. Chat spelling may make two of one."""
+    """A word of a phrase, normalised as bursts are: several if chat spelling stands for several. Raises ValueError.
+
+    `#` and the star of `reserv*` are kept.
+    """
     if token == NUMBER:
         return [token]
     if GAP in token:
         begin = "".join(words_of(token[:-1]))
-        if token.index(GAP) != len(token) - 1 or len(begin) < _MIN_PREFIX:
+        ends_with_star = token.index(GAP) == len(token) - 1
+        if not ends_with_star or len(begin) < _MIN_PREFIX:
             raise ValueError(
                 _("`{word}`: a star ends a word of at least three letters, or stands alone for a gap").format(
                     word=token
@@ -318,7 +372,7 @@ def _words(token: str) -> list[str]:
 
 
 def _before(word: str, state: _State[Mark]) -> _State[Mark]:
-    """The state from which this word leads to `state`."""
+    """A new state from which this word of a phrase, `#` or `reserv*` leads to `state`."""
     if word == NUMBER:
         return _State(number=(state,))
     if word.endswith(GAP):
@@ -327,11 +381,13 @@ def _before(word: str, state: _State[Mark]) -> _State[Mark]:
 
 
 def _gap(rest: _Rest[Mark]) -> _Rest[Mark]:
+    """States for up to `_GAP_WORDS` words of any kind and then `rest`. Raises ValueError where no word follows."""
     state = rest.state
-    if state.ends or state.any_word:
+    is_at_the_end, is_before_a_gap = bool(state.ends), bool(state.any_word)
+    if is_at_the_end or is_before_a_gap:
         raise ValueError(_("`{gap}` stands between words, and not twice").format(gap=GAP))
-    for _more in range(_GAP_WORDS):
+    for _skipped_word in range(_GAP_WORDS):
         before: _State[Mark] = _State(any_word=(state,))
-        before.join(state)
+        before.join(state)  # so that it may also be left out
         state = before
     return _Rest(state, rest.fewest, rest.most + _GAP_WORDS)

@@ -1,4 +1,7 @@
-"""Labels in words: why a burst has its label, and the names of intents and groups. Only ids and codes are stored."""
+"""Labels in words for people: why a burst has its label, and the names of intents and groups.
+
+The database stores ids, codes and values; they may be of a later version, or damaged, so nothing here relies on them.
+"""
 
 from collections.abc import Callable, Mapping
 from typing import Any, Final
@@ -6,6 +9,7 @@ from typing import Any, Final
 from leadmasterd.text import _, figure, name_of, printable
 
 Values = Mapping[str, Any]
+"""`Label.values` as stored: what a reason's sentence needs. Keys may be missing."""
 
 INTENT_ES: Final[Mapping[str, str]] = {
     "price": "precio",
@@ -32,7 +36,8 @@ INTENT_ES: Final[Mapping[str, str]] = {
     "spam": "spam",
     "unknown": "sin clasificar",
 }
-"""Commands show it beside the id in English too: who answers customers reads Spanish, and may type either."""
+"""Commands in English show these names too, after the id: those who answer customers read Spanish, and may type
+either."""
 
 GROUP_ES: Final[Mapping[str, str]] = {
     "commercial": "comercial",
@@ -45,35 +50,38 @@ GROUP_ES: Final[Mapping[str, str]] = {
 
 
 def intent_name(intent: str) -> str:
-    """An intent's name in the language that is spoken."""
+    """An intent's name for people, in the language of this process. An unknown one is shown by its id."""
     return name_of(intent, INTENT_ES)
 
 
 def group_name(group: str) -> str:
-    """A group's name in the language that is spoken."""
+    """A group's name for people, in the language of this process. An unknown one is shown by its id."""
     return name_of(group, GROUP_ES)
 
 
 def _quoted(words: object) -> str:
+    """A list of words in quotation marks; empty for anything else."""
     return ", ".join(f"«{printable(str(each))}»" for each in words) if isinstance(words, list | tuple) else ""
 
 
 def _percent(values: Values, key: str = "confidence") -> str:
+    """A value of 0 to 1 as a percentage; `?` if it is missing."""
     share = values.get(key)
     return f"{share:.0%}" if isinstance(share, int | float) else "?"
 
 
 def _rule(values: Values) -> str:
+    """Which rule decided, by which words, and what else the burst is about."""
     rule, matched = values.get("rule", "?"), values.get("matched")
-    said = (
-        _("rule {rule}, by {words}").format(rule=rule, words=_quoted([matched]))
-        if matched
-        else _("rule {rule}, by what kind of message it is").format(rule=rule)
-    )
-    return said + _others(values)
+    if matched:
+        sentence = _("rule {rule}, by {words}").format(rule=rule, words=_quoted([matched]))
+    else:
+        sentence = _("rule {rule}, by what kind of message it is").format(rule=rule)
+    return sentence + _others(values)
 
 
 def _others(values: Values) -> str:
+    """The end of a sentence, about the intents of other rules that matched; empty if there are none."""
     others = values.get("others")
     if not isinstance(others, list | tuple) or not others:
         return ""
@@ -83,14 +91,17 @@ def _others(values: Values) -> str:
 
 
 def _model(values: Values) -> str:
+    """How sure the model is, by which words and signals, and against which rule it decided."""
+    sentence = _("learned from examples, {percent} sure").format(percent=_percent(values))
     words = _quoted(values.get("because"))
-    said = _("learned from examples, {percent} sure").format(percent=_percent(values))
     if words:
-        said += _(", by {words}").format(words=words)
+        sentence += _(", by {words}").format(words=words)
     signals, against = values.get("signals"), values.get("against")
     if isinstance(signals, list | tuple) and "saved_contact" in signals:
-        said += _(", of a saved contact")
-    return said + (_("; rule {rule} yields").format(rule=against) if against else "")
+        sentence += _(", of a saved contact")
+    if against:
+        sentence += _("; rule {rule} yields").format(rule=against)
+    return sentence
 
 
 def _unsure(values: Values) -> str:
@@ -106,11 +117,14 @@ def _unseen_words(values: Values) -> str:
 
 
 def plain_why(code: str, values: Values) -> str:
-    """The same without a rule's id, which means nothing to who answers customers."""
+    """A label's reason for people who answer customers: as `why`, but rules go unnamed and the model's words unsaid.
+
+    Of a long burst it does not say that only its beginning was read, where a rule or the model decided.
+    """
     if code == "rule":
         matched = values.get("matched")
-        said = _("because of {words}").format(words=_quoted([matched])) if matched else _("by the kind of message")
-        return said + _others(values)
+        sentence = _("because of {words}").format(words=_quoted([matched])) if matched else _("by the kind of message")
+        return sentence + _others(values)
     if code == "model":
         return _("it is like other messages, {percent} sure").format(percent=_percent(values))
     return why(code, values)
@@ -126,13 +140,14 @@ REASONS: Final[Mapping[str, Callable[[Values], str]]] = {
     "media_only": lambda v: _("a picture, a voice note or the like, without words"),
     "no_model": lambda v: _("no rule matched, and there is no learned model"),
 }
+"""By `Label.code`, what puts its values into words."""
 
 
 def why(code: str, values: Values) -> str:
-    """A label's reason as a sentence; a code from a later version as it is stored."""
-    said = REASONS[code](values) if code in REASONS else code
+    """A label's reason in words. A code that is not known here, as of a later version, stands for itself."""
+    sentence = REASONS[code](values) if code in REASONS else code
     if values.get("cut"):
         from leadmasterd.classify.text import JUDGED  # takes longer to load than the rest of `status`
 
-        said += _(" (long: the first {n} characters were read)").format(n=figure(JUDGED))
-    return said
+        sentence += _(" (long: the first {n} characters were read)").format(n=figure(JUDGED))
+    return sentence

@@ -1,9 +1,9 @@
-"""Hot reload: keeps the classifier in step with the operator's rules and the trained model. watchdog watches the files.
+"""Hot reload: loads the operator's rules and the trained model again when their files change.
 
 A missing file stands for the packaged one. Editors write in place, rename another file over it, or delete it and write
-a new one, so the folders are watched, and changes are debounced. The rights of files and folders are watched too: what
-could not be read may be readable now. A broken file changes nothing: the classifier in force stays, and `on_problem` is
-called, once for each new problem and with None when all is well again.
+a new one, so the folders are watched (by watchdog), and changes are debounced. The permissions of files and folders are
+watched too: what could not be read may be readable now. A broken file changes nothing: the classifier in use stays, and
+`on_problem` is called, once for each new problem and with None when all is well again.
 """
 
 import logging
@@ -30,7 +30,11 @@ _CHANGES: Final = ("created", "modified", "moved", "deleted", "closed", EVENT_TY
 
 
 class Reloading:
-    """`current()` from any thread. `on_change` and `on_problem` are called from a thread of its own."""
+    """The classifier made of two files, always in step with them.
+
+    Any thread may call `current`. `on_change` and `on_problem` are called from a thread of its own, except that
+    `on_problem` is called from the constructor for files that are broken from the start.
+    """
 
     def __init__(
         self,
@@ -40,19 +44,25 @@ class Reloading:
         on_problem: Callable[[str | None], None],
         on_change: Callable[[Classifier], None] = lambda _classifier: None,
     ) -> None:
-        """Loads once. Files may be None (packaged) or not exist yet; a broken one is reported, not raised."""
+        """Load both files. Each may be None (the packaged one) or not exist yet; a broken one is reported, not raised.
+
+        `on_problem` gets the problems as sentences for people, or None; `on_change` each new classifier.
+        """
         files = [file.absolute() for file in (rules_file, model_file) if file]
         # Of a symlink its target too: that is what is edited.
         self._files = {*files, *(file.resolve() for file in files if file.is_symlink() and file.exists())}
         self._rules_file, self._model_file = rules_file, model_file
         self._on_problem, self._on_change = on_problem, on_change
         self._reported: str | None = None
-        self._unwatched: str | None = None
+        """The problem that `on_problem` was last called with."""
+        self._watch_problem: str | None = None
+        """Why the files cannot be watched."""
         self._loading = threading.Lock()
         self._changed = threading.Event()
         self._stopping = threading.Event()
         self._thread: threading.Thread | None = None
         self._observer = Observer()
+        # The packaged ones are in use where a file is broken from the start.
         rules, version = load_rules(None)
         self._rules, self._rules_version = rules, version
         self._model = load_model(None)
@@ -60,11 +70,14 @@ class Reloading:
         self._load(first=True)
 
     def current(self) -> Classifier:
-        """The classifier in force."""
+        """The classifier to use now."""
         return self._classifier
 
     def start(self) -> None:
-        """Watch the files' folders, which must exist. If that fails, `on_problem` is called."""
+        """Watch the files' folders, which must exist, and load the files again in a moment. Does not raise.
+
+        If the folders cannot be watched, `on_problem` is called.
+        """
         folders = {str(file.parent) for file in self._files}
         handler = _Handler({str(file) for file in self._files}, folders, self._changed.set)
         try:
@@ -72,17 +85,20 @@ class Reloading:
                 self._observer.schedule(handler, folder)
             self._observer.start()
         except OSError as error:
-            self._unwatched = _("cannot watch {files}: {reason}; changes take effect at the next start").format(
+            self._watch_problem = _("cannot watch {files}: {reason}; changes take effect at the next start").format(
                 files=", ".join(map(str, self._files)), reason=causes.of_system(error)
             )
-        self._thread = threading.Thread(target=self._follow, name="rules", daemon=True)
+        self._thread = threading.Thread(target=self._reload_on_changes, name="rules", daemon=True)
         self._thread.start()
-        self._changed.set()  # perhaps, since the files were first read
+        self._changed.set()  # the files may have changed since they were first read
 
     def stop(self) -> None:
-        """Stop watching; the classifier in force stays. May be called without start, and twice."""
+        """Stop watching, and wait until the thread has ended. `current` still answers.
+
+        May be called without `start`, and twice.
+        """
         self._stopping.set()
-        self._changed.set()
+        self._changed.set()  # wakes the thread
         if self._thread:
             self._thread.join()
             self._thread = None
@@ -90,23 +106,33 @@ class Reloading:
             self._observer.stop()
             self._observer.join()
 
-    def _follow(self) -> None:
+    def _reload_on_changes(self) -> None:
+        """Load again after each burst of changes, until it is told to stop. Runs in a thread of its own."""
         while True:
             self._changed.wait()
-            while not self._stopping.is_set():
-                self._changed.clear()
-                if not self._changed.wait(QUIET_SECONDS):
-                    break
+            self._wait_until_quiet()
             if self._stopping.is_set():
                 return
             try:
                 self._load()
-            except Exception as error:  # a defect of ours: report it, and go on with the next change
+            except Exception as error:  # a bug in this program: report it, and go on with the next change
                 log.exception("cannot read the rules or the model", extra={"action": "rules_unread"})
                 self._report(repr(error))
 
+    def _wait_until_quiet(self) -> None:
+        """Wait until nothing has changed for `QUIET_SECONDS`. Returns early when it is to stop."""
+        while not self._stopping.is_set():
+            self._changed.clear()
+            changed_again = self._changed.wait(QUIET_SECONDS)
+            if not changed_again:
+                return
+
     def _load(self, *, first: bool = False) -> None:
-        problems = [self._unwatched] if self._unwatched else []
+        """Load both files; in place of a broken one, what was loaded before stays in use.
+
+        Calls `on_change` for a new classifier, except the first time, and `on_problem` for a new problem.
+        """
+        problems = [self._watch_problem] if self._watch_problem else []
         with self._loading:
             try:
                 self._rules, self._rules_version = load_rules(existing(self._rules_file))
@@ -125,13 +151,14 @@ class Reloading:
         self._report("\n".join(problems) or None)
 
     def _report(self, problem: str | None) -> None:
+        """Call `on_problem`, unless this is what it was last called with."""
         if problem != self._reported:
             self._reported = problem
             self._on_problem(problem)
 
 
 class _Handler(FileSystemEventHandler):
-    """Calls `on_change` when one of the files changes, or the rights of one of the folders."""
+    """Calls `on_change` when one of the files changes, or the permissions of one of the folders."""
 
     def __init__(self, files: set[str], folders: set[str], on_change: Callable[[], None]) -> None:
         self._files = files

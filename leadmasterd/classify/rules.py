@@ -1,7 +1,8 @@
-"""What a rule is, and which rules match a burst. Pure; `rules_file` reads them from TOML.
+"""What a rule is, and which rules match a burst. Pure; `rules_file` reads rules from TOML.
 
 Regular expressions are RE2's: no look-around and no back-references, but time linear in the text, so none can hang.
-Phrases are described in `phrases`.
+`phrases` describes how phrases are written, and searches for them. What the keys of a rule mean is written at the head
+of data/rules.toml.
 """
 
 import re
@@ -17,14 +18,14 @@ from leadmasterd.classify.phrases import Phrases
 from leadmasterd.classify.text import Normalised, without_accents
 
 _SIGNALS_CACHED: Final = 64
-"""Signals of a burst, some 500 bytes each: most bursts have the same few."""
+"""Size of the cache by a burst's signals, some 500 bytes each: most bursts have the same few."""
 _REGEX_MEMORY: Final = 1 << 18
 """Bytes for one compiled regex. A larger one is refused, which bounds its time too."""
 
 
 @dataclass(frozen=True, slots=True)
 class When:
-    """Conditions on a burst's signals. None: any."""
+    """Conditions on a burst's signals. A flag that is None and empty `types` are no condition."""
 
     saved_contact: bool | None = None
     business_account: bool | None = None
@@ -36,31 +37,35 @@ class When:
     types: tuple[str, ...] = ()
     """At least one message of the burst has one of these types."""
     only_types: tuple[str, ...] = ()
-    """Every message of the burst has."""
-    _wanted: tuple[tuple[str, bool], ...] = field(default=(), init=False, repr=False, compare=False)
+    """Every message of the burst has one of these types."""
+    _wanted_flags: tuple[tuple[str, bool], ...] = field(default=(), init=False, repr=False, compare=False)
+    """The flags that are not None, with their values."""
 
     def __post_init__(self) -> None:
-        wanted = tuple((name, value) for name in FLAGS if (value := getattr(self, name)) is not None)
-        object.__setattr__(self, "_wanted", wanted)
+        flags = [(name, getattr(self, name)) for name in FLAGS]
+        wanted = tuple((name, value) for name, value in flags if value is not None)
+        object.__setattr__(self, "_wanted_flags", wanted)
 
     def holds(self, signals: Signals) -> bool:
         """Whether a burst with these signals meets all conditions."""
-        for name, wanted in self._wanted:
-            if wanted != getattr(signals, name):
+        for name, wanted in self._wanted_flags:
+            if getattr(signals, name) != wanted:
                 return False
-        if self.types and not set(self.types) & set(signals.types):
-            return False
-        return not self.only_types or (bool(signals.types) and set(signals.types) <= set(self.only_types))
+        types = set(signals.types)
+        has_one_of_types = not self.types or not types.isdisjoint(self.types)
+        has_no_other_types = not self.only_types or (bool(types) and types.issubset(self.only_types))
+        return has_one_of_types and has_no_other_types
 
     def example(self) -> Signals:
-        """Signals that meet all conditions."""
+        """Signals of a burst of one message that meet all conditions, to try a rule's examples with."""
         flags = {name: bool(getattr(self, name)) for name in FLAGS}
-        return Signals(**flags, types=self.only_types[:1] or self.types[:1] or ("chat",))
+        allowed = self.only_types or self.types or ("chat",)
+        return Signals(**flags, types=allowed[:1])
 
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """One rule. The fields but `line` are the keys of a [[rule]] table; the head of data/rules.toml explains them."""
+    """One rule. Its fields but `line` are the keys of a [[rule]] table; the head of data/rules.toml explains them."""
 
     id: str
     intent: str
@@ -77,77 +82,83 @@ class Rule:
     yes: tuple[tuple[str, ...], ...] = ()
     no: tuple[tuple[str, ...], ...] = ()
     line: int = field(default=0, compare=False)
-    """Where it begins in the file that was read; 0 for a rule of the packaged file below it."""
+    """Where it begins in the rules file, from 1. 0 where that is not known, and for packaged rules below a file."""
 
 
 class Hit(NamedTuple):
-    """A rule that matched, and the words it matched (none for a rule on signals only)."""
+    """A rule that matched."""
 
     rule: Rule
     matched: str
+    """The words it matched; empty for a rule on signals alone."""
     at: int
     """Index of the first matched word in the burst."""
 
 
-_Kind = Literal["phrases", "unless", "beside"]
-_KINDS: Final[tuple[_Kind, ...]] = ("phrases", "unless", "beside")
+_Match = tuple[str, int]
+"""The last two fields of a `Hit`."""
+_Purpose = Literal["phrases", "unless", "beside"]
+"""What a phrase is for: the key of its rule that lists it."""
+_PURPOSES: Final[tuple[_Purpose, ...]] = ("phrases", "unless", "beside")
 _Span = tuple[int, int]
-_Spans = Mapping[_Kind, Mapping[int, Sequence[_Span]]]
-"""Where phrases were found, by what they are for and the number of their rule."""
+"""A stretch of a burst's words: the index of the first one, and the index after the last one."""
+_Spans = Mapping[_Purpose, Mapping[int, Sequence[_Span]]]
+"""Where phrases were found, by their purpose and the number of their rule."""
 
 
-class _Met(NamedTuple):
-    """What signals alone decide."""
+class _BySignals(NamedTuple):
+    """What the signals of a burst decide, whatever its words. Rules go by their number in the rule set, from 0."""
 
-    rules: bytes
-    """By number: whether the conditions of the rule are met."""
+    met: bytes
+    """One byte for each rule: 1 if its `when` holds."""
     regexes: Sequence[tuple[int, Any]]
-    """Those of such rules, with their numbers."""
-    alone: Mapping[int, tuple[str, int]]
-    """Such rules without words, as matches."""
+    """The numbers and compiled regexes of the rules whose `when` holds."""
+    matches: Mapping[int, _Match]
+    """The rules that look at no words and whose `when` holds: they match."""
 
 
 class RuleSet:
-    """Rules in file order, and the order in which intents are answered; intents in one tuple rank equally.
+    """Rules in file order, and which intent decides when several rules match.
 
     Immutable once made: it is shared by everybody who loads the same file.
     """
 
     def __init__(self, rules: Sequence[Rule], answer_first: Sequence[tuple[str, ...]]) -> None:
+        """`answer_first`: every intent, the deciding ones first; intents in one tuple rank equally."""
         self.rules: Final = tuple(rules)
         self.answer_first: Final = tuple(answer_first)
-        self._rank = {intent: number for number, equals in enumerate(answer_first) for intent in equals}
+        self._rank = {intent: rank for rank, equals in enumerate(answer_first) for intent in equals}
         self._regexes = {number: compiled(rule.regex) for number, rule in enumerate(self.rules) if rule.regex}
-        self._met = lru_cache(maxsize=_SIGNALS_CACHED)(self._met_by)
-        self._phrases: Phrases[tuple[int, _Kind]] = Phrases()
+        self._by_signals = lru_cache(maxsize=_SIGNALS_CACHED)(self._decided_by)
+        self._phrases: Phrases[tuple[int, _Purpose]] = Phrases()
         for number, rule in enumerate(self.rules):
-            for kind in _KINDS:
-                for phrase in getattr(rule, kind):
-                    self._phrases.add(phrase, (number, kind))
+            for purpose in _PURPOSES:
+                for phrase in getattr(rule, purpose):
+                    self._phrases.add(phrase, (number, purpose))
 
     def remember_words(self, many: int) -> None:
-        """Cache so many words: for a process that classifies very much and does not live long."""
+        """Start a cache of so many words: a process that classifies very much and ends soon can afford it."""
         self._phrases.remember_words(many)
 
     def hits(self, burst: Normalised, signals: Signals) -> list[Hit]:
-        """Every rule that matches; the first one decides."""
-        met = self._met(signals)
+        """Every rule that matches, by its phrases, its regex or signals alone. The deciding one comes first."""
+        by_signals = self._by_signals(signals)
         spans = self._phrases_in(burst)
-        matches = {**met.alone, **self._by_regex(burst, met.regexes), **self._by_phrases(burst, spans)}
+        matches = {**by_signals.matches, **self._by_regex(burst, by_signals.regexes), **self._by_phrases(burst, spans)}
         hits = [
             Hit(self.rules[number], matched, at)
             for number, (matched, at) in matches.items()
-            if met.rules[number] and number not in spans["unless"] and _suits(self.rules[number], burst)
+            if by_signals.met[number] and number not in spans["unless"] and _suits(self.rules[number], burst)
         ]
         return sorted(hits, key=self._order) if len(hits) > 1 else hits
 
-    def _met_by(self, signals: Signals) -> _Met:
-        """Cached as `_met`."""
+    def _decided_by(self, signals: Signals) -> _BySignals:
+        """What these signals decide. Called through its cache, `_by_signals`."""
         met = bytes(rule.when.holds(signals) for rule in self.rules)
-        return _Met(
-            rules=met,
+        return _BySignals(
+            met=met,
             regexes=[(number, regex) for number, regex in self._regexes.items() if met[number]],
-            alone={
+            matches={
                 number: ("", 0)
                 for number, rule in enumerate(self.rules)
                 if met[number] and not rule.phrases and not rule.regex
@@ -155,45 +166,60 @@ class RuleSet:
         )
 
     def _phrases_in(self, burst: Normalised) -> _Spans:
-        """The first pass: all phrases of all rules at once."""
-        spans: dict[_Kind, dict[int, list[_Span]]] = {"phrases": {}, "unless": {}, "beside": {}}
-        for (number, kind), start, end in self._phrases.found(burst.words):
-            spans[kind].setdefault(number, []).append((start, end))
+        """Where the phrases of all rules are found in the burst, by one search for all of them."""
+        spans: dict[_Purpose, dict[int, list[_Span]]] = {"phrases": {}, "unless": {}, "beside": {}}
+        for (number, purpose), start, end in self._phrases.found(burst.words):
+            spans[purpose].setdefault(number, []).append((start, end))
         return spans
 
-    def _by_phrases(self, burst: Normalised, spans: _Spans) -> dict[int, tuple[str, int]]:
-        """The second pass: the rules whose phrases suffice, each with its longest match and where it first matched."""
+    def _by_phrases(self, burst: Normalised, spans: _Spans) -> dict[int, _Match]:
+        """The rules that match by phrases, each with its longest match and the index where it first matched.
+
+        A `whole` rule matches only if its phrases, with those that may stand beside them, make up the burst.
+        """
         matches = {}
         for number, own in spans["phrases"].items():
-            if self.rules[number].whole and not _cover([*own, *spans["beside"].get(number, ())], len(burst.words)):
+            beside = spans["beside"].get(number, ())
+            if self.rules[number].whole and not _cover([*own, *beside], len(burst.words)):
                 continue
             start, end = max(own, key=lambda span: span[1] - span[0])
-            matches[number] = " ".join(burst.words[start:end]), min(own)[0]
+            first_start, _its_end = min(own)
+            matches[number] = " ".join(burst.words[start:end]), first_start
         return matches
 
-    def _by_regex(self, burst: Normalised, regexes: Iterable[tuple[int, Any]]) -> dict[int, tuple[str, int]]:
-        """Only of rules that the burst suits: a search takes much longer than to see that."""
+    def _by_regex(self, burst: Normalised, regexes: Iterable[tuple[int, Any]]) -> dict[int, _Match]:
+        """The rules that match by regex. Rules that do not suit the burst are not tried: a search takes much longer."""
         matches = {}
-        text = burst.text.encode()  # normalised text has no other than ASCII characters
+        text = burst.text.encode()  # for RE2; normalised text is ASCII, so a byte is a character
         for number, regex in regexes:
             if _suits(self.rules[number], burst) and (match := regex.search(text)):
-                matches[number] = match.group().decode(), len(text[: match.start()].split())
+                words_before = len(text[: match.start()].split())
+                matches[number] = match.group().decode(), words_before
         return matches
 
     def _order(self, hit: Hit) -> tuple[bool, int, int, int, int]:
-        """Priority, then the rank of the intent, then the earlier match, then the longer one."""
+        """Sorts the deciding hit first.
+
+        Rules of last resort come last; else the higher priority, the rank of the intent, the earlier match and the
+        longer one decide, in this order.
+        """
         return (hit.rule.last_resort, -hit.rule.priority, self._rank[hit.rule.intent], hit.at, -len(hit.matched))
 
 
 def _suits(rule: Rule, burst: Normalised) -> bool:
-    """Whether a rule may decide about a burst with these words, as far as its phrases and its regex do not tell."""
+    """Whether the burst meets the rule's `question`, and `whole` as far as phrases have no part in it.
+
+    A `whole` rule that looks at no words stands for a burst without words.
+    """
     if rule.question is not None and rule.question != burst.question:
         return False
-    return not rule.whole or bool(rule.phrases) or bool(rule.regex) or burst.empty
+    if rule.whole and not rule.phrases and not rule.regex:
+        return burst.empty
+    return True
 
 
 def _cover(spans: Iterable[_Span], length: int) -> bool:
-    """Whether some of the spans, laid end to end, are the whole burst."""
+    """Whether some of the spans, laid end to end, cover all words of a burst of this length."""
     reached = {0}
     for start, end in sorted(spans):
         if start in reached:
@@ -202,7 +228,7 @@ def _cover(spans: Iterable[_Span], length: int) -> bool:
 
 
 def compiled(pattern: str) -> Any:
-    """A regex of RE2, which has no types, for normalised text: accents and case in it make no difference.
+    """An RE2 regex (the library has no types) for normalised text: accents and case in the pattern are ignored.
 
     Only `search` is safe to use: RE2's `sub` and `finditer` may find an empty match twice. Raises re2.error.
     """
@@ -222,20 +248,28 @@ _PIECE: Final = re.compile(
     """,
     re.VERBOSE | re.DOTALL,
 )
-"""The next piece of a regex: one or several characters that it wants as they stand, or something else."""
+"""The next piece of a regex: a literal character, the characters of a [choice], or anything else (groups, repetitions,
+classes), which has neither group."""
 _OPTIONAL: Final = re.compile(r"[?*]|\{0")
+"""What makes the piece before it optional."""
 _STANDS_FOR_MORE: Final = frozenset("^-\\[")
 """With one of these a [choice] has more characters than it shows."""
-_READ: Final = frozenset("abcdefghijklmnopqrstuvwxyz0123456789 \n?:.,")
-"""Every character of normalised text."""
+_NORMALISED: Final = frozenset("abcdefghijklmnopqrstuvwxyz0123456789 \n?:.,")
+"""Every character that normalised text may have."""
 
 
-def never_read(pattern: str) -> list[str]:
-    """The characters that a regex wants and normalised text never has: it could not match there."""
+def characters_never_read(pattern: str) -> list[str]:
+    """The characters that a regex requires and normalised text never has, so that it cannot match; each once.
+
+    Of a [choice] one character that text may have is enough.
+    """
     found: dict[str, None] = {}
     for piece in _PIECE.finditer(pattern):
-        wanted = piece["literal"] or piece["choice"] or ""
-        optional = _OPTIONAL.match(pattern, piece.end()) or not _STANDS_FOR_MORE.isdisjoint(piece["choice"] or "")
-        if not optional and not any(_READ.issuperset(without_accents(char).lower()) for char in wanted):
-            found.update(dict.fromkeys(wanted))
+        choice = piece["choice"] or ""
+        required = piece["literal"] or choice
+        is_optional = _OPTIONAL.match(pattern, piece.end()) is not None
+        stands_for_more = not _STANDS_FOR_MORE.isdisjoint(choice)
+        can_match = any(_NORMALISED.issuperset(without_accents(char).lower()) for char in required)
+        if not is_optional and not stands_for_more and not can_match:
+            found.update(dict.fromkeys(required))
     return list(found)

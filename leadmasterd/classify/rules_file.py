@@ -1,7 +1,7 @@
 """Reads rules from TOML text and checks their examples. Pure: `loading` finds the file, `reloading` watches it.
 
-Every problem of a file is reported at once, each with file, line where known, rule and value. A problem that only
-follows from another one is not: `phrases = 7` is a wrong type and nothing else.
+All problems of a file are reported at once, each with file, line where known, rule and value. A problem that only
+follows from another one is left out: `phrases = 7` is reported as a wrong type, not also as a rule without phrases.
 """
 
 import re
@@ -16,7 +16,7 @@ import re2
 from leadmasterd import causes
 from leadmasterd.classify.intents import FLAGS, GROUP_OF, UNKNOWN
 from leadmasterd.classify.phrases import Phrases
-from leadmasterd.classify.rules import Rule, RuleSet, When, compiled, never_read
+from leadmasterd.classify.rules import Rule, RuleSet, When, characters_never_read, compiled
 from leadmasterd.classify.text import MONEY, normalise, words_of
 from leadmasterd.errors import CannotUseRules
 from leadmasterd.text import _, nearest
@@ -26,9 +26,9 @@ _RULE_STARTS: Final = re.compile(r"\s*\[\[\s*rule\s*\]\]")
 
 
 def parse(text: str, where: str, packaged: RuleSet | None = None) -> RuleSet:
-    """The rules of a TOML file, over the packaged ones if it says `extend = true`.
+    """The rules of a TOML file, together with the packaged ones if it says `extend = true`.
 
-    `where` names the file in errors. Raises CannotUseRules.
+    `where` names the file in errors. `packaged` is None for the packaged file itself. Raises CannotUseRules.
     """
     try:
         data = tomllib.loads(text)
@@ -39,44 +39,64 @@ def parse(text: str, where: str, packaged: RuleSet | None = None) -> RuleSet:
     file = _Table(data, problems.of_the_file)
     given = file.read(_FILE_KEYS)
     rules = [] if "rule" in file.faulty else _rules(data.get("rule", []), problems)
-    extend, off = given.get("extend", False), given.get("off", ())
-    base = packaged if extend else None
-    if extend and packaged is None:
-        file.complain("extend", _("`extend` has nothing to extend here"))
-    if not file.faulty:
-        if not extend and not rules:
-            file.complain(
-                "rule",
-                _("it has no rules; write `extend = true` for the packaged ones, and [[rule]] for each of yours"),
-            )
-        if off and not extend:
-            file.complain("off", _("`off` drops packaged rules; write `extend = true` to have them"))
-        elif base:
-            known = {rule.id for rule in base.rules}
-            for unknown in [each for each in off if each not in known]:
-                file.complain(
-                    "off", _("`{rule}` is no packaged rule").format(rule=unknown) + _did_you_mean(unknown, known)
-                )
+    _check_extend(file, given, packaged, has_rules=bool(rules))
     if problems.sentences:
         raise CannotUseRules("\n".join(problems.sentences))
-    own = [rule for rule in rules if rule]
-    replaced = {*off, *(rule.id for rule in own)}
-    kept = [replace(rule, line=0) for rule in base.rules if rule.id not in replaced] if base else []
-    order = given.get("answer_first") or (base.answer_first if base else ())
+    extended = packaged if given.get("extend") else None
+    return _rule_set([rule for rule in rules if rule], given, extended)
+
+
+def _check_extend(file: "_Table", given: Mapping[str, Any], packaged: RuleSet | None, *, has_rules: bool) -> None:
+    """Complain where `extend`, `off` and the rules do not fit together. Says nothing of a file with other problems.
+
+    `given`: the values of the file's own keys; `has_rules`: whether the file has any rule, be it a faulty one.
+    """
+    extend, off = given.get("extend", False), given.get("off", ())
+    if extend and packaged is None:
+        file.complain("extend", _("`extend` has nothing to extend here"))
+    if file.faulty:
+        return
+    if not extend and not has_rules:
+        file.complain(
+            "rule", _("it has no rules; write `extend = true` for the packaged ones, and [[rule]] for each of yours")
+        )
+    if off and not extend:
+        file.complain("off", _("`off` drops packaged rules; write `extend = true` to have them"))
+    elif extend and packaged:
+        known = {rule.id for rule in packaged.rules}
+        for unknown in [each for each in off if each not in known]:
+            file.complain("off", _("`{rule}` is no packaged rule").format(rule=unknown) + _did_you_mean(unknown, known))
+
+
+def _rule_set(own: Sequence[Rule], given: Mapping[str, Any], extended: RuleSet | None) -> RuleSet:
+    """The file's own rules, then those of the set it extends that it neither replaces (by their id) nor drops (`off`).
+
+    The order of intents is the file's `answer_first`, else that of the extended set; intents not in it come last.
+    """
+    kept: list[Rule] = []
+    order: Sequence[tuple[str, ...]] = given.get("answer_first", ())
+    if extended:
+        dropped = {*given.get("off", ()), *(rule.id for rule in own)}
+        kept = [replace(rule, line=0) for rule in extended.rules if rule.id not in dropped]
+        order = order or extended.answer_first
     ranked = {intent for equals in order for intent in equals}
-    return RuleSet([*own, *kept], [*order, *((intent,) for intent in _INTENTS if intent not in ranked)])
+    unranked = [(intent,) for intent in _INTENTS if intent not in ranked]
+    return RuleSet([*own, *kept], [*order, *unranked])
 
 
 def check_examples(rules: RuleSet, where: str) -> list[str]:
-    """The `yes` and `no` examples that don't hold, one sentence each."""
+    """One sentence for each `yes` and `no` example that does not hold, and for each rule that lacks examples.
+
+    A `yes` example must match its rule and be decided with that rule's intent; a `no` example must not match the rule.
+    """
     problems = []
     for rule in rules.rules:
-        place = (
-            _("{where}, line {line}, rule `{rule}`").format(where=where, line=rule.line, rule=rule.id)
-            if rule.line
-            else _("{where}, packaged rule `{rule}`").format(where=where, rule=rule.id)
-        )
-        if (rule.phrases or rule.regex) and not (rule.yes and rule.no):
+        if rule.line:
+            place = _("{where}, line {line}, rule `{rule}`").format(where=where, line=rule.line, rule=rule.id)
+        else:
+            place = _("{where}, packaged rule `{rule}`").format(where=where, rule=rule.id)
+        reads_words = rule.phrases or rule.regex
+        if reads_words and not (rule.yes and rule.no):
             problems.append(_("{place}: it needs an example in `yes` and one in `no`").format(place=place))
         signals = rule.when.example()
         for example in rule.yes:
@@ -103,25 +123,29 @@ def check_examples(rules: RuleSet, where: str) -> list[str]:
 
 
 class _Problems:
-    """The sentences so far, each with its place in the file."""
+    """The problems found so far, as sentences with their place in the file."""
 
     def __init__(self, text: str, where: str) -> None:
         self.sentences: list[str] = []
         self._where = where
         self._lines = text.split("\n")  # as TOML counts them
-        self._rules = [number for number, line in enumerate(self._lines) if _RULE_STARTS.match(line)]
+        self._rule_starts = [index for index, line in enumerate(self._lines) if _RULE_STARTS.match(line)]
+        """Where each [[rule]] begins, as an index of `_lines`."""
 
     def of_the_file(self, key: str, what: str) -> None:
-        """A problem with a key at the top of the file."""
+        """Add a problem with a key at the top of the file."""
         line = self._line_of(key, 0, len(self._lines))
         self.sentences.append(
             _("cannot use {where}, line {line}: {what}").format(where=self._where, line=line, what=what)
         )
 
     def of_rule(self, number: int, name: str, key: str, what: str) -> None:
-        """A problem with a key of the rule with this number, from 1."""
-        if number <= len(self._rules):
-            line = self._line_of(key, self._rules[number - 1], [*self._rules, len(self._lines)][number])
+        """Add a problem with a key of the rule with this number, from 1. `name`: its id, or words in place of one."""
+        if number <= len(self._rule_starts):
+            begin = self._rule_starts[number - 1]
+            is_last = number == len(self._rule_starts)
+            end = len(self._lines) if is_last else self._rule_starts[number]
+            line = self._line_of(key, begin, end)
             sentence = _("cannot use {where}, line {line}, rule `{rule}`: {what}")
             self.sentences.append(sentence.format(where=self._where, line=line, rule=name, what=what))
         else:
@@ -129,35 +153,42 @@ class _Problems:
             self.sentences.append(sentence.format(where=self._where, rule=name, what=what))
 
     def line_of_rule(self, number: int) -> int:
-        """The line that it begins at; 0 where the file is written in another way than one [[rule]] a rule."""
-        return self._rules[number - 1] + 1 if number <= len(self._rules) else 0
+        """The line at which the rule with this number begins, both from 1; 0 where it is not written as a [[rule]]."""
+        return self._rule_starts[number - 1] + 1 if number <= len(self._rule_starts) else 0
 
     def _line_of(self, key: str, begin: int, end: int) -> int:
-        """The line that sets the key, if it is written on one; else where the rule or the file begins."""
+        """The line, from 1, that sets the key, among those with index `begin` to before `end`; else that of `begin`."""
         pattern = re.compile(rf"\s*[\"']?{re.escape(key)}[\"']?\s*=|.*[{{,]\s*{re.escape(key)}\s*=")
-        found = next((number for number in range(begin, end) if pattern.match(self._lines[number])), begin)
-        return found + 1
+        for index in range(begin, end):
+            if pattern.match(self._lines[index]):
+                return index + 1
+        return begin + 1
 
 
 # ---------------------------------------------------------------------- tables and their values
 
 
 class _Table:
-    """One table of the file. Its readers report what is wrong with a value; the value then counts as absent."""
+    """One table of the file.
+
+    Each reader (`boolean`, `texts`, ...) takes a key that the table has and returns its value. If the value is wrong,
+    it complains, and `read` leaves the key out whatever the reader returned.
+    """
 
     def __init__(self, data: Mapping[str, Any], report: Callable[[str, str], None]) -> None:
+        """`report`: takes a key and what is wrong with it."""
         self.data = data
         self.faulty: set[str] = set()
-        """Keys that were complained of, unknown ones included."""
+        """Keys with a problem, unknown ones included."""
         self._report = report
 
     def complain(self, key: str, what: str) -> None:
-        """Report a problem with a key."""
+        """Report a problem with a key, and remember the key as faulty."""
         self.faulty.add(key)
         self._report(key, what)
 
     def read(self, readers: Mapping[str, "_Reader"]) -> dict[str, Any]:
-        """The values of the known keys, but for the faulty ones."""
+        """The values of all keys that are known and not faulty. Complains of unknown keys. `readers`: one by key."""
         for key in [each for each in self.data if each not in readers]:
             self.complain(
                 key,
@@ -192,56 +223,62 @@ class _Table:
         phrases = self.texts(key)
         for phrase in [each for each in phrases if each.strip()]:
             try:
-                Phrases[None]().add(phrase, None)
+                Phrases[None]().add(phrase, None)  # to see whether it can be read
             except ValueError as error:
                 self.complain(key, _("phrase {phrase!r}: {why}").format(phrase=phrase, why=error))
         return phrases
 
     def regex(self, key: str) -> Any:
         pattern = self.text(key)
+        if pattern is None:
+            return None
         try:
-            compiled(pattern or "")
+            compiled(pattern)
         except re2.error as error:
-            said = error.args[0].decode(errors="replace") if isinstance(error.args[0], bytes) else str(error)
+            [message, *_rest] = error.args
+            re2_message = message.decode(errors="replace") if isinstance(message, bytes) else str(error)
             self.complain(
                 key,
                 _("regex {regex!r}: {why} (RE2: no look-around, no back-references; see `unless`)").format(
-                    regex=pattern, why=causes.of_re2(said)
+                    regex=pattern, why=causes.of_re2(re2_message)
                 ),
             )
-        else:
-            if unread := ", ".join(f"`{char}` ({_instead_of(char)})" for char in never_read(pattern or "")):
-                self.complain(
-                    key,
-                    _("regex {regex!r}: the text that it reads never has {unread}").format(
-                        regex=pattern, unread=unread
-                    ),
-                )
+            return pattern
+        unread = [f"`{char}` ({_instead_of(char)})" for char in characters_never_read(pattern)]
+        if unread:
+            self.complain(
+                key,
+                _("regex {regex!r}: the text that it reads never has {unread}").format(
+                    regex=pattern, unread=", ".join(unread)
+                ),
+            )
         return pattern
 
     def intent(self, key: str) -> Any:
         return self._known_intent(key, self.data[key])
 
     def order(self, key: str) -> tuple[tuple[str, ...], ...]:
-        """Intents, or lists of intents that rank equally."""
+        """A list of intents in the order in which they decide; a list in it holds intents that rank equally."""
         value = self.data[key]
         entries = value if isinstance(value, list) else [value]
         ranks = [tuple(each) if isinstance(each, list) else (each,) for each in entries]
-        named = [self._known_intent(key, intent) for equals in ranks for intent in equals]
-        for twice in sorted({each for each in named if each and named.count(each) > 1}):
+        known = [self._known_intent(key, intent) for equals in ranks for intent in equals]
+        for twice in sorted({each for each in known if each and known.count(each) > 1}):
             self.complain(key, _("`{intent}` is listed twice").format(intent=twice))
         return tuple(ranks)
 
     def examples(self, key: str) -> tuple[tuple[str, ...], ...]:
-        """Texts, or lists of texts for a burst of several messages."""
+        """A list of bursts. A burst is a list of texts, one per message; a text alone is a burst of one message."""
         value = self.data[key]
-        bursts = [[each] if isinstance(each, str) else each for each in value] if isinstance(value, list) else [None]
-        if not all(isinstance(burst, list) and all(isinstance(text, str) for text in burst) for burst in bursts):
-            self._must_be(key, _("a list of texts (or of lists of texts, for a burst)"))
-            return ()
-        return tuple(tuple(burst) for burst in bursts if burst is not None)
+        if isinstance(value, list):
+            bursts = [[each] if isinstance(each, str) else each for each in value]
+            if all(isinstance(burst, list) and all(isinstance(text, str) for text in burst) for burst in bursts):
+                return tuple(tuple(burst) for burst in bursts)
+        self._must_be(key, _("a list of texts (or of lists of texts, for a burst)"))
+        return ()
 
-    def when(self, key: str) -> Any:
+    def when(self, key: str) -> When:
+        """The conditions in a table of its own. A problem with one of its keys makes the whole `when` faulty."""
         value = self._of_type(key, dict, _("a {example}").format(example="{ table }"))
         conditions = _Table(value or {}, self._report)
         when = When(**conditions.read(_WHEN_KEYS))
@@ -250,16 +287,17 @@ class _Table:
         return when
 
     def rules(self, key: str) -> None:
-        """Read apart, by `_rules`."""
+        """Only checks that it is a list of tables: `_rules` reads them."""
         value = self.data[key]
         if not isinstance(value, list) or not all(isinstance(each, dict) for each in value):
             self.complain(key, _("rules are written as [[rule]] tables"))
 
-    def _of_type(self, key: str, type_: type, name: str) -> Any:
+    def _of_type(self, key: str, type_: type, allowed: str) -> Any:
+        """The value, or None with a complaint if it is of another type. `allowed` says in words what it must be."""
         value = self.data[key]
         if type(value) is type_:  # not isinstance: a bool is no number
             return value
-        self._must_be(key, name)
+        self._must_be(key, allowed)
         return None
 
     def _must_be(self, key: str, allowed: str) -> None:
@@ -267,6 +305,7 @@ class _Table:
         self.complain(key, sentence.format(key=key, value=self.data[key], allowed=allowed))
 
     def _known_intent(self, key: str, value: object) -> str | None:
+        """The value, or None with a complaint if it is no intent that a rule may give."""
         if isinstance(value, str) and value in _INTENTS:
             return value
         hint = _did_you_mean(str(value), _INTENTS)
@@ -299,7 +338,7 @@ _RULE_KEYS: Final[Mapping[str, _Reader]] = {
     "yes": _Table.examples,
     "no": _Table.examples,
 }
-"""The fields of `Rule`, by how they are read."""
+"""The keys of a [[rule]] table, which are the fields of `Rule`, each with its reader."""
 _WHEN_KEYS: Final[Mapping[str, _Reader]] = {
     **dict.fromkeys(FLAGS, _Table.boolean),
     "types": _Table.texts,
@@ -308,22 +347,25 @@ _WHEN_KEYS: Final[Mapping[str, _Reader]] = {
 
 
 def _rules(tables: Sequence[Mapping[str, Any]], problems: _Problems) -> list[Rule | None]:
-    """The rules of the file in order; None for one with a problem."""
+    """The rules of the file in order; None in place of one with a problem, which is added to `problems`."""
     rules: list[Rule | None] = []
-    named: set[str] = set()
-    for number, table in enumerate(tables, 1):
-        name = table.get("id")
-        name = name if isinstance(name, str) and name else _("number {n}").format(n=number)
-        rule = _Table(table, partial(problems.of_rule, number, name))
-        if name in named:
-            rule.complain("id", _("this id is used twice; each rule has its own"))
-        named.add(name)
-        rules.append(_rule(rule, problems.line_of_rule(number)))
+    used: set[str] = set()
+    for number, data in enumerate(tables, 1):
+        rule_id = data.get("id")
+        name = rule_id if isinstance(rule_id, str) and rule_id else _("number {n}").format(n=number)
+        table = _Table(data, partial(problems.of_rule, number, name))
+        if name in used:
+            table.complain("id", _("this id is used twice; each rule has its own"))
+        used.add(name)
+        rules.append(_rule(table, problems.line_of_rule(number)))
     return rules
 
 
 def _rule(table: _Table, line: int) -> Rule | None:
-    """A rule, or None if there is a problem with it. Relations between keys are checked where both could be read."""
+    """A rule, or None if there is a problem with it.
+
+    Whether its keys fit together is only checked where a faulty or unknown key cannot be what is missing.
+    """
     given = table.read(_RULE_KEYS)
     if "id" not in table.faulty and not given.get("id"):
         table.complain("id", _("every rule has an `id`"))
@@ -332,26 +374,24 @@ def _rule(table: _Table, line: int) -> Rule | None:
             "intent", _("every rule has an `intent`; allowed: {allowed}").format(allowed=", ".join(_INTENTS))
         )
     rule = Rule(**{"id": "", "intent": "", **given}, line=line)
-    unknown = table.faulty - _RULE_KEYS.keys()
-    if not unknown | table.faulty & {"phrases", "regex", "when"} and not _looks_at_something(rule):
+    has_unknown_keys = not table.faulty <= _RULE_KEYS.keys()
+    looks_at_nothing = not (rule.phrases or rule.regex or rule.when != When())
+    if looks_at_nothing and not has_unknown_keys and table.faulty.isdisjoint({"phrases", "regex", "when"}):
         table.complain("id", _("it looks at nothing: give it `phrases`, a `regex` or `when`"))
-    if rule.beside and not rule.whole and not unknown | table.faulty & {"whole"}:
+    if rule.beside and not rule.whole and not has_unknown_keys and "whole" not in table.faulty:
         table.complain("beside", _("`beside` says what may stand beside the phrases of a `whole` rule"))
     if rule.whole and rule.regex:
         table.complain("regex", _("`whole` is about phrases; in a regex write ^ and $"))
     return None if table.faulty else rule
 
 
-def _looks_at_something(rule: Rule) -> bool:
-    return bool(rule.phrases or rule.regex or rule.when != When())
-
-
 def _instead_of(char: str) -> str:
-    """What a regex writes for a character that normalised text has not."""
+    """Advice: what to write in a regex in place of a character that normalised text never has."""
     word = MONEY if char == "$" else next(iter(words_of(char)), "")
     return _("write `{word}`").format(word=word) if word else _("leave it out")
 
 
 def _did_you_mean(word: str, known: Collection[str]) -> str:
+    """A hint in brackets to append to a sentence; empty if no known word is close."""
     close = nearest(word, known)
     return _(" (did you mean `{close}`?)").format(close=close) if close else ""

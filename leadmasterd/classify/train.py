@@ -1,8 +1,9 @@
 """`python -m leadmasterd.classify.train`: learn a model from the packaged examples and frames, and from corrections.
 
-A process of its own, because numpy and scipy are large and the daemon needs none of them. Reads corrections as JSON
+A process of its own, because numpy and scipy are large and the daemon needs none of them. It reads corrections as JSON
 lines {"texts", "intent", "context"}, writes a model file, and prints one JSON object. The new model replaces the old
-one only if it is not worse on corrections that neither has learned from.
+one only if it is not worse on corrections that neither has learned from. `fitting` finds the weights; what is learned
+from, with which weight, how scores become probabilities and which model wins is decided here.
 """
 
 import argparse
@@ -32,37 +33,44 @@ from leadmasterd.errors import CannotUseLine, CannotUseModel
 from leadmasterd.text import _, size, speak
 
 CORRECTION_WEIGHT: Final = 5.0
-"""Examples that a correction counts as: fifty of the shop's own words beat a thousand of somebody else's."""
+"""How many examples a correction counts as: fifty of the shop's own words beat a thousand of somebody else's."""
 FILLED_WEIGHT: Final = 0.5
-"""A filled frame counts as half an example: it has siblings, and nobody wrote it quite like that."""
+"""A filled frame counts as half an example: others are made of the same frame, and nobody wrote it quite like that."""
 LEAST_CORRECTIONS: Final = 10
-"""New ones; fewer are too few to measure by."""
+"""How many new corrections it takes; fewer are too few to compare models by."""
 NEEDED_BYTES: Final = 250_000_000
-"""Of memory, and some to spare."""
+"""The memory that a training takes, and some to spare."""
 _CUSTOMERS: Final = 0.4
 """Added to the scores of what customers want: shops get more of it than the examples, which have some of everything."""
 _FOLDS: Final = 5
+"""Of each cross-validation."""
 _MOST_ODDS: Final = 1.75
 """Six to one, as a logarithm."""
+_TEMPERATURES: Final = tuple(0.3 + 0.05 * n for n in range(60))
+"""Those that are tried."""
 
 
 class CannotTrain(Exception):
-    """Names file and line, and what is wrong."""
+    """A sentence for people: what is wrong, of a line with its file and number."""
 
 
 @dataclass(frozen=True, slots=True)
 class Lesson:
-    """One burst and what it means."""
+    """One burst to learn from: an example, a filled frame or a correction."""
 
     burst: Normalised
     intent: str
     weight: float
+    """How many examples it counts as."""
     signals: Signals | None = None
-    """None: nothing is known of who wrote it."""
+    """None for a filled frame: nobody wrote it."""
 
 
 def lessons_from(lines: Sequence[str], where: str, weight: float) -> list[Lesson]:
-    """Lessons from lines as `rules test` reads them; of several with the same words, the last. Raises CannotTrain."""
+    """Lessons from lines as `rules test` reads them. Bursts without words are skipped. Raises CannotTrain.
+
+    Of several with the same words, the last one counts. `where`: what errors call the file.
+    """
     found: dict[str, Lesson] = {}
     try:
         for case in cases_from(lines, where):
@@ -75,7 +83,7 @@ def lessons_from(lines: Sequence[str], where: str, weight: float) -> list[Lesson
 
 
 def lessons_from_frames(text: str) -> list[Lesson]:
-    """Lessons from filled frames. Raises CannotUseFrames."""
+    """Lessons from the frames in a TOML text, filled. Raises CannotUseFrames."""
     found = {}
     for sentence, intent in sentences(text):
         burst = normalise([sentence])
@@ -86,32 +94,42 @@ def lessons_from_frames(text: str) -> list[Lesson]:
 def document_of(
     lessons: Sequence[Lesson], made: str, filled: Sequence[Lesson] = (), heat: float | None = None
 ) -> dict[str, Any]:
-    """The model as it is written to a file. Calibrated on `lessons` alone, since filled frames have siblings."""
-    document = _calibrated([*filled, *_in_order(lessons)], heat or _temperature(lessons, filled))
+    """The document of a model, as `write` takes it.
+
+    `made`: in words, what it is made of. `filled`: lessons from filled frames. The model is calibrated on `lessons`
+    alone: to a filled frame, others made of the same frame would give away its intent. `heat`: the temperature if it is
+    known; else it takes a cross-validation.
+    """
+    temperature = heat or _temperature(lessons, filled)
+    document = _calibrated([*filled, *_in_order(lessons)], temperature)
     document["made"] = made
-    document["learned"] = sorted(_hash(lesson) for lesson in lessons if lesson.weight != 1.0)
+    document["learned"] = sorted(_hash(lesson) for lesson in lessons if lesson.weight != 1.0)  # corrections
     content = json.dumps(document, sort_keys=True).encode()
     document["version"] = hashlib.sha256(content).hexdigest()[:12]
     return document
 
 
 def _in_order(lessons: Sequence[Lesson]) -> list[Lesson]:
-    """Independent of the order they come in: the same lessons make the same model."""
+    """The lessons in an order that depends on nothing but their words: the same lessons make the same model."""
     return sorted(lessons, key=lambda lesson: hashlib.sha256(lesson.burst.text.encode()).digest())
 
 
 def _temperature(lessons: Sequence[Lesson], filled: Sequence[Lesson]) -> float:
-    """By cross-validation: each fold as seen by a model that learned from all others."""
-    order = _in_order(lessons)
-    unseen: list[tuple[Lesson, Model]] = []
+    """What to divide the scores of a model of these lessons by: see `_best_temperature`.
+
+    By cross-validation: each lesson is scored by a model that has learned from the others and from filled frames.
+    """
+    ordered = _in_order(lessons)
+    held_out: list[tuple[Lesson, Model]] = []
     for fold in range(_FOLDS):
-        model = Model(_fitted([*filled, *(lesson for n, lesson in enumerate(order) if n % _FOLDS != fold)]))
-        unseen += [(lesson, model) for lesson in order[fold::_FOLDS]]
-    return _best_temperature(unseen)
+        others = [lesson for number, lesson in enumerate(ordered) if number % _FOLDS != fold]
+        model = Model(_fitted([*filled, *others]))
+        held_out += [(lesson, model) for lesson in ordered[fold::_FOLDS]]
+    return _best_temperature(held_out)
 
 
 def _calibrated(lessons: Sequence[Lesson], heat: float) -> dict[str, Any]:
-    """A model as it is put in force."""
+    """A fitted document whose scores are divided by the temperature, and raised for what customers want."""
     document = _fitted(lessons)
     document["step"] /= heat
     document["bias"] = [
@@ -122,73 +140,83 @@ def _calibrated(lessons: Sequence[Lesson], heat: float) -> dict[str, Any]:
 
 
 def _fitted(lessons: Sequence[Lesson]) -> dict[str, Any]:
-    """A model without calibration."""
+    """A model's document as it is fitted: not calibrated, and without a version."""
     from leadmasterd.classify.fitting import fitted  # with numpy and scipy
 
     bursts, intents = [lesson.burst for lesson in lessons], [lesson.intent for lesson in lessons]
-    named = {"format": FORMAT, "v": FORMAT_VERSION, "version": "", "made": "", "learned": []}
-    return {**named, **fitted(bursts, intents, _importance(lessons)), "odds": _odds(lessons)}
+    head = {"format": FORMAT, "v": FORMAT_VERSION, "version": "", "made": "", "learned": []}
+    return {**head, **fitted(bursts, intents, _importance(lessons)), "odds": _odds(lessons)}
 
 
 def _odds(lessons: Sequence[Lesson]) -> dict[str, dict[str, float]]:
-    """How much likelier an intent is made by each signal: its share with the signal over that of all other intents.
+    """By signal and intent, what the signal adds to the intent's score: a logarithm of odds, at most `_MOST_ODDS`.
 
-    What is learned from words alone stays as it is, so whoever is not saved is read as before. At most `_MOST_ODDS`:
-    few examples of what customers want say who is saved.
+    It is how much more often bursts of that intent have the signal than bursts of the others. The limit is because few
+    examples of what customers want say who is saved. Bursts without the signal are classified by their words alone.
     """
     known = [(lesson.intent, lesson.signals) for lesson in lessons if lesson.signals]
+    present = {intent for intent, _signals in known}
 
     def share(signal: str, intents: Iterable[str]) -> float:
-        told = [bool(getattr(signals, signal)) for intent, signals in known if intent in intents]
-        return (sum(told) + 1) / (len(told) + 2)
+        """The share of the bursts of these intents that have the signal; never 0 nor 1."""
+        has_signal = [bool(getattr(signals, signal)) for intent, signals in known if intent in intents]
+        return (sum(has_signal) + 1) / (len(has_signal) + 2)
 
-    present = {intent for intent, _signals in known}
-    return {
-        signal: {
-            intent: round(min(_MOST_ODDS, math.log(share(signal, {intent}) / share(signal, present - {intent}))), 2)
-            for intent in intents
-            if intent in present
-        }
-        for signal, intents in INTENTS_BY_SIGNAL.items()
-    }
+    odds: dict[str, dict[str, float]] = {}
+    for signal, intents in INTENTS_BY_SIGNAL.items():
+        odds[signal] = {}
+        for intent in intents:
+            if intent in present:
+                ratio = share(signal, {intent}) / share(signal, present - {intent})
+                odds[signal][intent] = round(min(_MOST_ODDS, math.log(ratio)), 2)
+    return odds
 
 
 def _guessed(model: Model, lesson: Lesson) -> str:
+    """The intent that the model guesses for the lesson's burst, however sure it is."""
     return model.guess(lesson.burst, lesson.signals or Signals()).intent
 
 
 def _importance(lessons: Sequence[Lesson]) -> list[float]:
-    """Rare intents count a little more than their number, and customers' intents double: missing one costs most."""
-    number = Counter(lesson.intent for lesson in lessons)
-    usual = len(lessons) / len(number)
+    """How much each lesson counts in fitting, from its weight.
+
+    Lessons of rare intents count more, by the square root of how rare they are, and those of customers double: to miss
+    a customer costs most.
+    """
+    counts = Counter(lesson.intent for lesson in lessons)
+    average = len(lessons) / len(counts)
     return [
         lesson.weight
-        * math.sqrt(usual / number[lesson.intent])
+        * math.sqrt(average / counts[lesson.intent])
         * (2.0 if GROUP_OF[lesson.intent] in OF_CUSTOMERS else 1.0)
         for lesson in lessons
     ]
 
 
-def _best_temperature(unseen: Sequence[tuple[Lesson, Model]]) -> float:
-    """What to divide scores by so that a confidence of 0.8 is right four times in five."""
+def _best_temperature(held_out: Sequence[tuple[Lesson, Model]]) -> float:
+    """What to divide scores by so that a confidence of 0.8 is right four times in five (temperature scaling).
+
+    `held_out`: lessons, each with a model that has not learned from it.
+    """
     scored = [
         (model.logits(features(lesson.burst)), model.intents.index(lesson.intent))
-        for lesson, model in unseen
+        for lesson, model in held_out
         if lesson.intent in model.intents
     ]
 
-    def surprise(heat: float) -> float:
+    def log_loss(heat: float) -> float:
+        """How improbable the right intents are at this temperature."""
         total = 0.0
         for logits, right in scored:
             top = max(logits)
             total -= (logits[right] - top) / heat - math.log(sum(math.exp((each - top) / heat) for each in logits))
         return total
 
-    return min((0.3 + 0.05 * n for n in range(60)), key=surprise)
+    return min(_TEMPERATURES, key=log_loss)
 
 
 def _hash(lesson: Lesson) -> str:
-    """Tells a learned correction from a new one without keeping its words."""
+    """Identifies a correction without keeping its words, to tell whether a model has learned from it."""
     return hashlib.sha256(f"{lesson.intent} {lesson.burst.text}".encode()).hexdigest()[:8]
 
 
@@ -198,39 +226,42 @@ def _hash(lesson: Lesson) -> str:
 def train(
     examples: Sequence[Lesson], corrections: Sequence[Lesson], current: Model, filled: Sequence[Lesson] = ()
 ) -> tuple[Training, dict[str, Any] | None]:
-    """The outcome, and the new model's document, or None if the current one stays.
+    """The outcome, and the new model's document, or None if the current model stays.
 
-    They compete on the corrections that the current model has not learned from; the new one by cross-validation.
+    The two compete by how many intents they guess right, of the corrections that the current model has not learned
+    from. The new one is trained several times for that, each time without the corrections that it then guesses.
+    `filled`: lessons from filled frames.
     """
-    new = _new(corrections, current)
-    outcome = _too_few(corrections, current)
-    if outcome:
-        return outcome, None
+    too_few = _too_few(corrections, current)
+    if too_few:
+        return too_few, None
+    new = _not_learned(corrections, current)
     known = [lesson for lesson in corrections if _hash(lesson) in current.learned]
-    before = sum(_guessed(current, lesson) == lesson.intent for lesson in new)
+    right_before = sum(_guessed(current, lesson) == lesson.intent for lesson in new)
     heat = _temperature([*examples, *corrections], filled)
-    after = 0
+    right_after = 0
     for fold in range(_FOLDS):
         learned = [lesson for number, lesson in enumerate(new) if number % _FOLDS != fold]
         model = Model(_calibrated([*filled, *examples, *known, *learned], heat))
-        after += sum(_guessed(model, lesson) == lesson.intent for lesson in new[fold::_FOLDS])
+        right_after += sum(_guessed(model, lesson) == lesson.intent for lesson in new[fold::_FOLDS])
     document = None
-    if after >= before:
+    if right_after >= right_before:
         made = f"{_made(examples, filled)}, {len(corrections)} corrections"
         document = document_of([*examples, *corrections], made, filled, heat)
-    return {
+    outcome: Training = {
         "result": "replaced" if document else "kept",
         "corrections": len(corrections),
         "new": len(new),
         "version": document["version"] if document else current.version,
-        "right_before": before,
-        "right_after": after,
-    }, document
+        "right_before": right_before,
+        "right_after": right_after,
+    }
+    return outcome, document
 
 
 def _too_few(corrections: Sequence[Lesson], current: Model) -> Training | None:
-    """The outcome if there are too few new corrections to measure by, else None."""
-    new = len(_new(corrections, current))
+    """The outcome if there are too few new corrections to compare models by, else None."""
+    new = len(_not_learned(corrections, current))
     if new >= LEAST_CORRECTIONS:
         return None
     return {
@@ -242,17 +273,22 @@ def _too_few(corrections: Sequence[Lesson], current: Model) -> Training | None:
     }
 
 
-def _new(corrections: Sequence[Lesson], current: Model) -> list[Lesson]:
+def _not_learned(corrections: Sequence[Lesson], current: Model) -> list[Lesson]:
     """The corrections that the current model has not learned from, in an order that depends on nothing else."""
     return sorted((lesson for lesson in corrections if _hash(lesson) not in current.learned), key=_hash)
 
 
 def _made(examples: Sequence[Lesson], filled: Sequence[Lesson]) -> str:
+    """What a model is made of, in words, for `made` of its document."""
     return f"{len(examples)} examples, {len(filled)} filled frames"
 
 
 def write(document: Mapping[str, Any], file: Path, mode: int = 0o600) -> None:
-    """Write the file atomically. Private to the folder's owner, also when root writes: it holds customers' words."""
+    """Write a model's file atomically. Raises OSError.
+
+    It holds customers' words, so by default only its owner may read it. If root writes it, its owner becomes that of
+    the folder.
+    """
     content = gzip.compress(json.dumps(document, sort_keys=True, separators=(",", ":")).encode(), 9, mtime=0)
     temporary = file.with_name(f".{file.name}.{os.getpid()}")
     descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, mode)
@@ -301,13 +337,18 @@ def main(words: Sequence[str] | None = None) -> int:
 
 
 def _packaged_lessons() -> tuple[list[Lesson], list[Lesson]]:
-    """Examples, and filled frames."""
+    """The lessons that are packaged: from examples, and from filled frames."""
     examples = (PACKAGED / EXAMPLES).read_text(encoding="utf-8")
     frames = (PACKAGED / FRAMES).read_text(encoding="utf-8")
     return lessons_from(examples.split("\n"), EXAMPLES, 1.0), lessons_from_frames(frames)
 
 
 def _learn(corrections: str | None, file: Path | None, source: str | None) -> TrainingRecord:
+    """Train with corrections, and replace the model in `file` unless the new one is worse. Returns the outcome.
+
+    `corrections`: a file of JSON lines, `-` for stdin; `source`: what errors call it. Raises CannotTrain if an argument
+    is missing, a line is wrong, memory is short or another training runs.
+    """
     if corrections is None or file is None:
         raise CannotTrain(_("cannot learn: give --corrections and --model"))
     text = sys.stdin.read() if corrections == "-" else Path(corrections).read_text(encoding="utf-8")
@@ -329,7 +370,7 @@ def _learn(corrections: str | None, file: Path | None, source: str | None) -> Tr
 
 
 def _check_memory() -> None:
-    """Better no new model than the kernel's choice of what to kill. Raises CannotTrain."""
+    """Raises CannotTrain if memory is short: else the kernel would have to kill some process."""
     free = psutil.virtual_memory().available
     if free < NEEDED_BYTES:
         raise CannotTrain(
@@ -339,15 +380,18 @@ def _check_memory() -> None:
         )
 
 
-def _die_first() -> None:
-    """Where memory ends all the same, the kernel kills this process before the daemon and the browser."""
+def _be_killed_first() -> None:
+    """If memory runs out all the same, let the kernel kill this process before the daemon and the browser."""
     with suppress(OSError):
         Path("/proc/self/oom_score_adj").write_text("1000")
 
 
 @contextmanager
 def _alone(folder: Path) -> Iterator[None]:
-    """One training at a time, or the model that another one writes would never be competed with. Raises CannotTrain."""
+    """Hold a lock on the model's folder, so that one training runs at a time. Raises CannotTrain if another runs.
+
+    Of two at once, the one that ends last would replace a model that it never competed with.
+    """
     if not folder.exists():  # nothing was corrected, and nothing will be written
         yield
         return
@@ -364,5 +408,5 @@ def _alone(folder: Path) -> Iterator[None]:
 
 
 if __name__ == "__main__":
-    _die_first()
+    _be_killed_first()
     sys.exit(main())
