@@ -250,6 +250,7 @@ def test_signals_alone_can_decide() -> None:
         When(ad_referral=False, has_media=True),
         When(types=("order",)),
         When(only_types=("a", "b")),
+        When(types=("b",), only_types=("a", "b")),
     ],
 )
 def test_an_example_is_tried_where_its_rule_applies(when: When) -> None:

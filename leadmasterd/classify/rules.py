@@ -59,7 +59,8 @@ class When:
     def example(self) -> Signals:
         """Signals of a burst of one message that meet all conditions, to try a rule's examples with."""
         flags = {name: bool(getattr(self, name)) for name in FLAGS}
-        allowed = self.only_types or self.types or ("chat",)
+        in_both = tuple(each for each in self.types if each in self.only_types)
+        allowed = in_both or self.only_types or self.types or ("chat",)
         return Signals(**flags, types=allowed[:1])
 
 
