@@ -346,7 +346,6 @@ NOT_FOR_THE_CATALOGUE: Final = {
     "journal.py": "goes to the log",
     "leads/fold.py": "a table for docs/leads.md",
     "leads/public_holidays.py": "a name of the library; a broken installation",
-    "leads/timeline.py": "a version of a history",
     "outbound/cli.py": "examples that are typed",
     "outbound/database.py": "what a secret is for",
     "outbound/decision.py": "a defect",

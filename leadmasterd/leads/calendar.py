@@ -6,8 +6,8 @@ is real seconds, and never more of them than passed.
 
 A date's openings are its override, else none on a public holiday, else those of its weekday.
 
-Open stretches are computed once per UTC day and kept. All but the two days a year with a clock change have one UTC
-offset.
+Inside, an instant is whole microseconds since 1970 UTC, and a UTC day is its number since then. The open spans of a UTC
+day are computed once and kept.
 """
 
 import re
@@ -23,18 +23,24 @@ from leadmasterd.leads.public_holidays import holidays_in
 from leadmasterd.text import _, nearest
 
 Openings = tuple[tuple[int, int], ...]
-"""Of one date, in order, not overlapping: minutes after midnight on the wall clock, from 0 to 1440."""
+"""When a shop opens and closes on one date, in order and not overlapping: pairs of minutes after midnight on the wall
+clock, 0 to 1440. Empty: closed."""
 
 WEEKDAYS: Final = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 LOOK_AHEAD_DAYS: Final = 2 * 366
+"""How far `due` and `opens` search."""
 
 _DAY: Final = 86400
-_ADDED_DAYS: Final = 8
+"""Seconds."""
+_BLOCK_DAYS: Final = 8
+"""Days whose open time is added up and kept together."""
 _TOTALS_KEPT: Final = 1_024
 _PROBE: Final = 6 * 3600
+"""Seconds between two looks at the UTC offset; see `_stretches_of_one_offset`."""
 _MICRO: Final = 1_000_000
+"""Microseconds of a second."""
 _MILLI: Final = 1_000
-"""Microseconds of a second and of a millisecond."""
+"""Microseconds of a millisecond."""
 _TIME: Final = re.compile(r"([01][0-9]|2[0-3]):[0-5][0-9]|24:00")
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _EPOCH_ORDINAL: Final = date(1970, 1, 1).toordinal()
@@ -43,13 +49,15 @@ _MICROSECOND: Final = timedelta(microseconds=1)
 
 @dataclass(frozen=True, slots=True)
 class _OpenSpans:
-    """One UTC day: open stretches, in order, not overlapping, and their sum. Microseconds, the former since 1970."""
+    """When the shop is open within one UTC day."""
 
     spans: tuple[tuple[int, int], ...]
+    """From when until when: pairs of instants, in order, not overlapping."""
     total: int
+    """Microseconds open in the whole day."""
 
     def within(self, start: int, end: int) -> int:
-        """Microseconds open between two instants."""
+        """Microseconds open between two instants. They need not be within the day."""
         total = 0
         for opens, closes in self.spans:
             begins, ends = max(start, opens), min(end, closes)
@@ -60,23 +68,26 @@ class _OpenSpans:
 
 @dataclass(frozen=True, slots=True)
 class BusinessCalendar:
-    """When a business is open. Instants are aware datetimes and returned in UTC; lengths are seconds.
+    """When a business is open. Instants are aware datetimes, and returned in UTC; lengths are seconds.
 
-    `weekly` has seven entries, Monday first. `country` is "" (no holidays), `AR` or `AR-B`; its library is loaded when
-    a date needs it. Raises ValueError for an unknown zone at once, for an unknown country when it is needed.
+    Raises ValueError for an unknown time zone at once, and for an unknown country when a date needs its holidays.
     """
 
     weekly: tuple[Openings, ...]
+    """Seven entries, Monday first."""
     overrides: Mapping[date, Openings] = field(hash=False)
     timezone: str
+    """The IANA zone of the wall clock."""
     country: str = ""
+    """Whose public holidays count: `AR`, `AR-B`, or empty for none."""
     holidays: Mapping[int, frozenset[date]] = field(default_factory=dict, repr=False, compare=False)
-    """By year, where they are known already: the library is not loaded for these."""
+    """Holidays by year, where the caller knows them: the library need not be loaded for these."""
     _days: dict[int, _OpenSpans] = field(default_factory=dict, init=False, repr=False, compare=False)
-    _added: dict[int, int] = field(default_factory=dict, init=False, repr=False, compare=False)
-    """Microseconds open in `_ADDED_DAYS` days, by the first of them."""
+    """Cache by UTC day."""
+    _blocks: dict[int, int] = field(default_factory=dict, init=False, repr=False, compare=False)
+    """Cache: microseconds open in `_BLOCK_DAYS` UTC days, by the first of them."""
     _totals: dict[tuple[int, int], int] = field(default_factory=dict, init=False, repr=False, compare=False)
-    """Microseconds open between two days: of a few pairs, since many customers wait from one day to another."""
+    """Cache: microseconds open between two UTC days. It is small: many customers wait from the same day to the same."""
 
     def __post_init__(self) -> None:
         known_timezone(self.timezone)
@@ -91,27 +102,30 @@ class BusinessCalendar:
         *,
         holidays: Mapping[int, frozenset[date]] = MappingProxyType({}),
     ) -> Self:
-        """From settings: `{"mon": [["09:00", "13:00"]]}` and `{"2026-12-31": []}`. A weekday not named is closed.
+        """A calendar from settings: `hours` as `{"mon": [["09:00", "13:00"]]}`, `overrides` as `{"2026-12-31": []}`.
 
-        Raises ValueError; its text completes "must be".
+        A weekday that is not in `hours` is closed. Raises ValueError; its text completes "must be".
         """
-        named = {known_weekday(day): openings(value) for day, value in hours.items()}
-        dates = {date.fromisoformat(known_date(day)): openings(value) for day, value in overrides.items()}
-        return cls(tuple(named.get(day, ()) for day in WEEKDAYS), dates, timezone, country, holidays=holidays)
+        by_weekday = {known_weekday(day): openings(value) for day, value in hours.items()}
+        by_date = {date.fromisoformat(known_date(day)): openings(value) for day, value in overrides.items()}
+        weekly = tuple(by_weekday.get(day, ()) for day in WEEKDAYS)
+        return cls(weekly, by_date, timezone, country, holidays=holidays)
 
     def openings_on(self, day: date) -> Openings:
-        """The override, else closed on a holiday, else the weekday's."""
+        """The openings of a date: its override, else none on a public holiday, else those of its weekday."""
         override = self.overrides.get(day)
         if override is not None:
             return override
         usual = self.weekly[day.weekday()]
         if not usual or not self.country:
             return usual
-        known = self.holidays.get(day.year)
-        return () if day in (holidays_in(self.country, day.year) if known is None else known) else usual
+        holidays = self.holidays.get(day.year)
+        if holidays is None:
+            holidays = holidays_in(self.country, day.year)
+        return () if day in holidays else usual
 
     def is_open(self, at: datetime) -> bool:
-        """An opening includes its first instant and not its last."""
+        """Whether the business is open. An opening includes its first instant, and not its last."""
         instant = _instant(at)
         return any(opens <= instant < closes for opens, closes in self._day(_utc_day(instant)).spans)
 
@@ -120,78 +134,88 @@ class BusinessCalendar:
         return self._seconds_within(_instant(start), _instant(end))
 
     def business_seconds_ms(self, start: int, end: int) -> float:
-        """The same of milliseconds since 1970."""
+        """Open seconds between two instants in milliseconds since 1970: quicker than `business_seconds`."""
         return self._seconds_within(start * _MILLI, end * _MILLI)
 
-    def _seconds_within(self, first_instant: int, last_instant: int) -> float:
-        if last_instant <= first_instant:
+    def _seconds_within(self, start: int, end: int) -> float:
+        """Open seconds between two instants; 0 when `end` is not after `start`."""
+        if end <= start:
             return 0.0
-        first, last = _utc_day(first_instant), _utc_day(last_instant)
+        first, last = _utc_day(start), _utc_day(end)
         if first == last:
-            return self._day(first).within(first_instant, last_instant) / _MICRO
+            return self._day(first).within(start, end) / _MICRO
         between = self._totals.get((first, last))
         if between is None:
             if len(self._totals) >= _TOTALS_KEPT:
                 self._totals.clear()
             between = self._totals[first, last] = self._total(first + 1, last)
-        edges = self._day(first).within(first_instant, last_instant) + self._day(last).within(
-            first_instant, last_instant
-        )
-        return (between + edges) / _MICRO
+        on_first_day = self._day(first).within(start, end)
+        on_last_day = self._day(last).within(start, end)
+        return (on_first_day + between + on_last_day) / _MICRO
 
     def due(self, start: datetime, seconds: float) -> datetime | None:
         """The first instant at which this many open seconds have passed since `start`; `start` itself for 0 or less.
 
-        None if the two years from `start` have fewer.
+        None if there are fewer within `LOOK_AHEAD_DAYS`.
         """
         due = self._due(_instant(start), seconds)
         return None if due is None else _datetime(due)
 
     def due_ms(self, start: int, seconds: float) -> int | None:
-        """The same in milliseconds since 1970; what is left of one is cut off."""
+        """As `due`, but with instants in milliseconds since 1970, rounded down."""
         due = self._due(start * _MILLI, seconds)
         return None if due is None else due // _MILLI
 
-    def _due(self, instant: int, seconds: float) -> int | None:
+    def _due(self, start: int, seconds: float) -> int | None:
+        """As `due`, but with instants in microseconds."""
         left = round(seconds * _MICRO)
         if left <= 0:
-            return instant
-        for opens, closes in self._ahead(instant):
-            begins = max(opens, instant)
+            return start
+        for opens, closes in self._spans_from(start):
+            begins = max(opens, start)
             if left <= closes - begins:
                 return begins + left
             left -= closes - begins
         return None
 
     def opens(self, at: datetime) -> datetime | None:
-        """The first instant from `at` on at which the business is open; None if it is not for two years."""
+        """The first instant from `at` on at which the business is open; None if there is none in `LOOK_AHEAD_DAYS`."""
         instant = _instant(at)
-        return next((_datetime(max(opens, instant)) for opens, _closes in self._ahead(instant)), None)
+        first = next(self._spans_from(instant), None)
+        if first is None:
+            return None
+        opens, _closes = first
+        return _datetime(max(opens, instant))
 
-    def _ahead(self, instant: int) -> Iterator[tuple[int, int]]:
-        """Open stretches of two years that end after the instant."""
+    def _spans_from(self, instant: int) -> Iterator[tuple[int, int]]:
+        """The open spans of the next `LOOK_AHEAD_DAYS`, in order; the first may have begun before the instant."""
         today = _utc_day(instant)
         for day in range(today, today + LOOK_AHEAD_DAYS + 1):
-            for span in self._day(day).spans:
-                if span[1] > instant:
-                    yield span
+            for opens, closes in self._day(day).spans:
+                if closes > instant:
+                    yield opens, closes
 
     def _total(self, day: int, end: int) -> int:
-        """Microseconds open in the UTC days from `day` to before `end`: people wait for weeks, so weeks are kept."""
+        """Microseconds open in the UTC days from `day` to before `end`.
+
+        People wait for weeks, so the sums of whole blocks of days are kept.
+        """
         total = 0
         while day < end:
-            following = day + _ADDED_DAYS
-            if day % _ADDED_DAYS or following > end:
+            next_block = day + _BLOCK_DAYS
+            is_whole_block = day % _BLOCK_DAYS == 0 and next_block <= end
+            if not is_whole_block:
                 total += self._day(day).total
                 day += 1
                 continue
-            if day not in self._added:
-                self._added[day] = sum(self._day(each).total for each in range(day, following))
-            total += self._added[day]
-            day = following
+            if day not in self._blocks:
+                self._blocks[day] = sum(self._day(each).total for each in range(day, next_block))
+            total += self._blocks[day]
+            day = next_block
         return total
 
     def _day(self, day: int) -> _OpenSpans:
+        """When the shop is open within a UTC day, from the cache if it is there."""
         found = self._days.get(day)
         if found is None:
             spans = tuple((opens * _MICRO, closes * _MICRO) for opens, closes in self._open_in(day))
@@ -199,52 +223,66 @@ class BusinessCalendar:
         return found
 
     def _open_in(self, day: int) -> list[tuple[int, int]]:
-        """Of one UTC day, in seconds since 1970."""
+        """The open spans of a UTC day, in seconds since 1970.
+
+        They are the openings of each local date that the day touches, cut to the day. Where the clock changes, each UTC
+        offset has spans of its own.
+        """
         found: list[tuple[int, int]] = []
-        for start, end, offset in _without_jump(ZoneInfo(self.timezone), day * _DAY):
-            for local_day in range((start + offset) // _DAY, (end - 1 + offset) // _DAY + 1):
-                midnight = local_day * _DAY - offset
-                for first, last in self.openings_on(date.fromordinal(_EPOCH_ORDINAL + local_day)):
-                    opens, closes = max(start, midnight + first * 60), min(end, midnight + last * 60)
+        for start, end, offset in _stretches_of_one_offset(ZoneInfo(self.timezone), day * _DAY):
+            first_date, last_date = (start + offset) // _DAY, (end - 1 + offset) // _DAY
+            for local_date in range(first_date, last_date + 1):
+                midnight = local_date * _DAY - offset
+                for from_minute, to_minute in self.openings_on(date.fromordinal(_EPOCH_ORDINAL + local_date)):
+                    opens = max(start, midnight + from_minute * 60)
+                    closes = min(end, midnight + to_minute * 60)
                     if opens < closes:
                         found.append((opens, closes))
         return found
 
 
 def openings(value: object) -> Openings:
-    """`[["09:00", "13:00"], ["16:00", "20:00"]]` as minutes, in order; `[]` is closed. "24:00" may end an opening.
+    """The openings of one date from a setting: `[["09:00", "13:00"], ["16:00", "20:00"]]`, or `[]` for closed.
 
-    An opening over midnight has to be written as two, until "24:00" and from "00:00" on the next day, so that a mistake
-    ("20:00" to "08:00") is refused. Raises ValueError; its text completes "must be".
+    "24:00" may end an opening. One across midnight has to be written as two, until "24:00" and from "00:00" on the next
+    day, so that a mistake ("20:00" to "08:00") is refused. Raises ValueError; its text completes "must be".
     """
     if not isinstance(value, list | tuple):
         raise _no_openings(_("{value!r} is not a list").format(value=value))
     found = []
-    for each in value:
-        if not isinstance(each, list | tuple) or len(each) != 2:
-            raise _no_openings(_("{value!r} is not a pair of times").format(value=each))
-        for time in each:
-            if not isinstance(time, str) or not _TIME.fullmatch(time):
-                raise _no_openings(
-                    _("{value!r} is not a time of day from 00:00 to 24:00 in five characters").format(value=time)
-                )
-        start, end = (int(time[:2]) * 60 + int(time[3:]) for time in each)
-        if start >= end:
+    for pair in value:
+        if not isinstance(pair, list | tuple) or len(pair) != 2:
+            raise _no_openings(_("{value!r} is not a pair of times").format(value=pair))
+        begin, end = pair
+        from_minute, to_minute = _minute(begin), _minute(end)
+        if from_minute >= to_minute:
             raise _no_openings(
                 _(
                     "from {begin} to {end} ends before it begins; across midnight write one until 24:00 and one from "
                     "00:00 on the next day"
-                ).format(begin=each[0], end=each[1])
+                ).format(begin=begin, end=end)
             )
-        found.append((start, end))
+        found.append((from_minute, to_minute))
     found.sort()
-    for (_begin, end), (start, _end) in pairwise(found):
-        if start < end:
-            raise _no_openings(_("{at} is in two of them").format(at=f"{start // 60:02}:{start % 60:02}"))
+    for (_begin, closes), (opens_next, _end) in pairwise(found):
+        if opens_next < closes:
+            at = f"{opens_next // 60:02}:{opens_next % 60:02}"
+            raise _no_openings(_("{at} is in two of them").format(at=at))
     return tuple(found)
 
 
+def _minute(time: object) -> int:
+    """The minute of the day of "HH:MM", 0 to 1440. Raises ValueError as `openings`."""
+    if not isinstance(time, str) or not _TIME.fullmatch(time):
+        raise _no_openings(
+            _("{value!r} is not a time of day from 00:00 to 24:00 in five characters").format(value=time)
+        )
+    hours, minutes = time.split(":")
+    return int(hours) * 60 + int(minutes)
+
+
 def _no_openings(why: str) -> ValueError:
+    """The error for a setting that is not openings; its text completes "must be"."""
     return ValueError(
         _("openings such as {example}, or [] for closed ({why})").format(
             example='[["09:00", "13:00"], ["16:00", "20:00"]]', why=why
@@ -253,14 +291,14 @@ def _no_openings(why: str) -> ValueError:
 
 
 def known_weekday(name: str) -> str:
-    """One of WEEKDAYS, or ValueError; its text completes "must be"."""
+    """The name itself, one of `WEEKDAYS`. Raises ValueError for another; its text completes "must be"."""
     if name not in WEEKDAYS:
         raise ValueError(_("one of {known}").format(known=", ".join(WEEKDAYS)))
     return name
 
 
 def known_date(text: str) -> str:
-    """A date such as 2026-12-24, or ValueError; its text completes "must be"."""
+    """The text itself, a date such as 2026-12-24. Raises ValueError for another; its text completes "must be"."""
     try:
         if date.fromisoformat(text).isoformat() == text:  # not 20261224, nor a week
             return text
@@ -270,7 +308,7 @@ def known_date(text: str) -> str:
 
 
 def known_timezone(name: str) -> str:
-    """An IANA zone, or ValueError; its text completes "must be"."""
+    """The name itself, of an IANA zone. Raises ValueError for another; its text completes "must be"."""
     try:
         ZoneInfo(name)
     except (KeyError, ValueError, OSError):  # KeyError: no such zone; the others: a folder, a path outside
@@ -281,38 +319,46 @@ def known_timezone(name: str) -> str:
     return name
 
 
-def _without_jump(zone: ZoneInfo, start: int) -> Iterator[tuple[int, int, int]]:
-    """A UTC day as stretches of one offset: from, to, seconds by which the wall clock is ahead of UTC.
+def _stretches_of_one_offset(zone: ZoneInfo, start: int) -> Iterator[tuple[int, int, int]]:
+    """A UTC day, split where the clock changes: for each stretch from when until when, and the UTC offset.
 
-    No zone changes its clock twice within `_PROBE` seconds, so between two equal offsets there is no change.
+    All in seconds, instants since 1970. `start`: when the day begins. No zone changes its clock twice within `_PROBE`
+    seconds, so between two equal offsets there is no change.
     """
     begins, offset = start, _offset(zone, start)
     for probe in range(start + _PROBE, start + _DAY + 1, _PROBE):
-        after = _offset(zone, probe)
-        if after != offset:
-            low, high = probe - _PROBE, probe  # the jump is in (low, high]
+        offset_at_probe = _offset(zone, probe)
+        if offset_at_probe != offset:
+            low, high = probe - _PROBE, probe  # the clock changes after `low`, and at `high` or before it
             while high - low > 1:
                 middle = (low + high) // 2
-                low, high = (middle, high) if _offset(zone, middle) == offset else (low, middle)
+                if _offset(zone, middle) == offset:
+                    low = middle
+                else:
+                    high = middle
             yield begins, high, offset
-            begins, offset = high, after
+            begins, offset = high, offset_at_probe
     if begins < start + _DAY:
         yield begins, start + _DAY, offset
 
 
 def _offset(zone: ZoneInfo, instant: int) -> int:
+    """Seconds by which the wall clock is ahead of UTC at an instant, in seconds since 1970."""
     ahead = datetime.fromtimestamp(instant, zone).utcoffset()
     assert ahead is not None
     return int(ahead.total_seconds())
 
 
 def _instant(at: datetime) -> int:
+    """Microseconds since 1970."""
     return (at - _EPOCH) // _MICROSECOND
 
 
 def _datetime(instant: int) -> datetime:
+    """In UTC, from microseconds since 1970."""
     return _EPOCH + timedelta(microseconds=instant)
 
 
 def _utc_day(instant: int) -> int:
+    """The number of the UTC day since 1970, from microseconds."""
     return instant // (_DAY * _MICRO)

@@ -1,4 +1,4 @@
-"""One contact's history, folded into leads, waiting cycles and follow-ups. Pure: the same history, the same rows.
+"""Derives leads, waiting cycles and follow-ups from one contact's history, step by step (a fold). Pure.
 
 The theory. A contact has at most one open lead. Inbound bursts open it, reopen it or add to it; a person's answer makes
 it `contacted`; only people take it further and close it. Independently, a conversation waits or not: a burst
@@ -6,10 +6,11 @@ or a missed call starts a waiting cycle; an answer, a reaction of ours, the clos
 that it needs no answer ends it. The two are separate on purpose: a conversation without a lead waits all the same, and
 no learned label silences it.
 
-What is later than a change is recomputed whenever anything of the contact changes, because messages may be captured
-late and out of order; the state at a moment (`leads.state`) stands for all before it. Nothing here looks at a clock:
-what depends on the time of asking (overdue, stale) is left to `queries`.
-docs/leads.md shows the rules to people; its table is `OPENING`.
+The same history gives the same rows. When anything of a contact changes, the history from there on is folded again,
+because messages may be captured late and out of order; the state at an earlier moment (`leads.state`) stands for all
+before it. Nothing here looks at a clock: what depends on when it is asked for (overdue, stale) is left to `queries`.
+
+docs/leads.md shows the rules to people; its table is `OPENING`. All times are milliseconds since 1970.
 """
 
 import re
@@ -29,13 +30,15 @@ DAY_MS: Final = 86_400_000
 QUOTE_DAYS: Final = (1, 3, 7, 14)
 """Days after an unanswered quote on which to follow up; not more often."""
 OF_THE_SALE_MS: Final = 2 * DAY_MS
-"""So long after `won`, talk of how to pay, fetch or get there belongs to that sale."""
+"""For so long after `won`, what customers say about paying, fetching or getting there belongs to that sale."""
 _OF_THE_SALE: Final = frozenset({"payment", "delivery", "business_info", "appointment", "callback"})
+"""The intents of such words."""
 _ANOTHER: Final = re.compile(
     r"\b(?:otr[oa]s?(?! (?:d[ií]as?|semanas?|horas?|horarios?|momentos?))|tambi[eé]n|adem[aá]s)\b", re.IGNORECASE
 )
-"""An appointment spoken of with these words is one more, not the one to fetch what was bought."""
+"""With one of these words, an appointment is a new one and not the one to fetch what was bought."""
 _WORDS_ONLY: Final = frozenset({"chat", "sticker"})
+"""Types of messages in which an "ok" hides nothing else."""
 _CATEGORY_STRENGTH: Final[Mapping[Group, int]] = {
     "commercial": 5,
     "after_sale": 4,
@@ -76,11 +79,12 @@ OPENING: Final[Mapping[LastLead, Mapping[Enquiry, Literal["new", "unsorted", "re
 
 @dataclass(frozen=True, slots=True)
 class BurstLabel:
-    """What a burst was labelled as. `before`: the intents of its texts before each of its edits."""
+    """What a burst was labelled as."""
 
     intent: str
     method: Method
     before: frozenset[str] = frozenset()
+    """The intents of its texts as they were before each edit."""
 
     @property
     def group(self) -> Group:
@@ -88,18 +92,19 @@ class BurstLabel:
 
     @property
     def reasoned(self) -> bool:
-        """By a person, or by a rule that gives its reason. Only such a label may silence."""
+        """Whether a person gave it, or a rule, which has a reason. Only then may it say that nobody must answer."""
         return self.method in ("person", "rule")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Change:
-    """One line of a lead's record."""
+    """One change of a lead, a row of its history."""
 
     at: int
     kind: Literal["opened", "stage", "new_topic", "reopened", "proposed", "merged"]
     before: str | None = None
     after: str | None
+    """Of a stage, what it was and what it is; of a topic or a proposal, the intent."""
     reason: Reason
     actor: str = SYSTEM
     message_id: int | None = None
@@ -107,72 +112,82 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class Former:
-    """A lead that was over before the fold began: only its number is known, and nothing can change it any more."""
+    """A lead from before the fold began that nothing can change any more: only its number is known."""
 
     lead_id: int
 
 
 @dataclass(slots=True, kw_only=True, eq=False)
 class Lead:
-    """One commercial enquiry. Times in milliseconds; `opened_at` is that of its first message.
-
-    `lead_id`: of one that was there before the fold began; its `changes` are its opening and those since then.
-    """
+    """One commercial enquiry, a row of `leads`."""
 
     conversation: int
     opened_at: int
+    """The time of its first message, or of the decision that opened it."""
     opened_by: int | None
+    """The message that opened it."""
     stage: str
     stage_at: int
     intent: str = UNKNOWN
+    """What it was first about."""
     source: Literal["message", "ad", "person"]
     previous: "Lead | Former | None" = None
+    """The lead that was closed last when this one opened."""
     topics: list[str] = field(default_factory=list)
+    """The commercial intents of its bursts, each once, in order."""
     closed_at: int | None = None
     reopened: int = 0
+    """How often."""
     proposed: str | None = None
+    """The intent of words that seem to end it: a person should say how it ended."""
     first_response_at: int | None = None
     last_message_at: int
     merged_into: "Lead | None" = None
     changes: list[Change] = field(default_factory=list)
+    """In order. Of a lead from before the fold began: its opening, and those since the fold began."""
     lead_id: int | None = None
+    """The number of a lead from before the fold began; None: it gets one when it is written."""
 
 
 EndOfWaiting = Literal["reply", "call", "reaction", "closed", "dismissed"]
 Asked = tuple[int, int | None]
-"""What asks for an answer: when, and which message; None for a missed call."""
+"""Something that asks for an answer: its time, and its message; None for a missed call."""
 
 
 @dataclass(slots=True, kw_only=True, eq=False)
 class Waiting:
-    """A waiting cycle: from the customer's first words without an answer to what ended it. `asked`: in order."""
+    """A waiting cycle, a row of `waiting_cycles`: from a customer's first words without an answer to what ended it."""
 
     conversation: int
     kind: Literal["first", "next"]
+    """`first` until anybody on our side ever answered this customer."""
     started_at: int
     message_id: int | None
+    """The message that started it; None for a missed call."""
     lead: Lead | Former | None
     asked: list[Asked]
+    """All that asks for an answer, in order. Of a resumed cycle only what came since then."""
     ended_at: int | None = None
     ended_by: EndOfWaiting | None = None
 
 
 @dataclass(slots=True, kw_only=True, eq=False)
 class FollowUp:
-    """Something for a person to do."""
+    """Something for a person to do, a row of `follow_ups`."""
 
     conversation: int
     lead: Lead | Former | None = None
     kind: Literal["quote_silent", "after_sale"]
     planned_at: int
     number: int = 1
+    """Its place in a series about one quote, from 1."""
     state: Literal["planned", "done", "cancelled"] = "planned"
     ended_at: int | None = None
     ended_by: str | None = None
 
     @property
     def due_at(self) -> int:
-        """When it is due, or at the next opening after that."""
+        """When it is due. If the shop is closed then, people see it as due at the next opening."""
         return follow_up_due(self.kind, self.planned_at, self.number)
 
     def end(self, state: Literal["done", "cancelled"], at: int, by: str) -> None:
@@ -180,13 +195,15 @@ class FollowUp:
 
 
 def follow_up_due(kind: str, planned_at: int, number: int) -> int:
-    """When a follow-up is due that was planned then (ms): of a series about a quote, each some days later."""
-    return planned_at + (QUOTE_DAYS[number - 1] * DAY_MS if kind == "quote_silent" else 0)
+    """When a follow-up is due: some days after its quote by its `number` (`QUOTE_DAYS`), else when it was planned."""
+    if kind == "quote_silent":
+        return planned_at + QUOTE_DAYS[number - 1] * DAY_MS
+    return planned_at
 
 
 @dataclass(frozen=True, slots=True)
 class Category:
-    """What a conversation is about, and by whose label."""
+    """What a conversation is about, and how the label was given that says so."""
 
     group: Group
     by: Method
@@ -194,17 +211,19 @@ class Category:
 
 @dataclass(slots=True)
 class Folded:
-    """Everything derived from a contact's history."""
+    """What is derived from a contact's history."""
 
     leads: list[Lead] = field(default_factory=list)
     waiting: list[Waiting] = field(default_factory=list)
     follow_ups: list[FollowUp] = field(default_factory=list)
     categories: dict[int, Category] = field(default_factory=dict)
+    """By conversation."""
 
 
 class Fold:
-    """A contact's history, folded step by step. `people`: conversation -> whose it was before any person merged
-    contacts. `threads`: conversation -> which WhatsApp thread it is part of.
+    """Folds a contact's history: `take` each step in order, then read `result`.
+
+    A contact may be several persons until somebody merges them; each has a `PersonFold`.
     """
 
     def __init__(
@@ -215,9 +234,15 @@ class Fold:
         *,
         reopen_ms: int,
     ) -> None:
+        """A fold of a history from its beginning; `state.resume` makes it go on from a later moment.
+
+        `people`: by conversation, the person whose it was before anybody merged contacts. `threads`: by conversation,
+        the WhatsApp thread that it is part of. `reopen_ms`: for so long after it was lost, a lead is opened again;
+        later a new one opens.
+        """
         self.result = Folded()
         self.persons: dict[int, PersonFold] = {}
-        """Two that a person has merged share one."""
+        """By person; those that somebody merged share one."""
         self.wrote: set[int] = set()
         """The persons who have written."""
         self._label_of = label_of
@@ -226,23 +251,24 @@ class Fold:
         self._reopen_ms = reopen_ms
 
     def add_person(self) -> "PersonFold":
-        """Somebody of whom nothing is known yet."""
+        """A new person fold that adds to `result`; the caller enters it in `persons`."""
         return PersonFold(self.result, self._threads, self._reopen_ms)
 
-    def _of(self, person: int) -> "PersonFold":
+    def _fold_of(self, person: int) -> "PersonFold":
+        """The fold of a person, a new one if there is none yet."""
         if person not in self.persons:
             self.persons[person] = self.add_person()
         return self.persons[person]
 
     def take(self, step: Step) -> None:
-        """The next step (`timeline.steps`)."""
+        """Fold the next step of the history (`timeline.steps`) into `result`."""
         if isinstance(step, Merged):
-            kept, merged = self._of(step.kept), self._of(step.merged)
+            kept, merged = self._fold_of(step.kept), self._fold_of(step.merged)
             if kept is not merged:
                 kept.merge(merged, step)
                 self.persons |= {person: kept for person, each in self.persons.items() if each is merged}
             return
-        person = self._of(self._people[step.conversation])
+        person = self._fold_of(self._people[step.conversation])
         match step:
             case Burst():
                 self.wrote.add(self._people[step.conversation])
@@ -261,31 +287,33 @@ class Fold:
                 assert_never(step)
 
     def let_go(self) -> tuple[list[Waiting], list[FollowUp]]:
-        """The waits and follow-ups that nothing can change any more. From now on they are in no result.
+        """Take the waiting cycles and follow-ups that nothing can change any more out of `result`, and return them.
 
-        Only at a boundary: of what a running wait was asked before it, nothing is asked for again (`leads.state`).
+        Only at a boundary (`timeline.Boundary`). Running cycles also forget what they were asked, which nothing after
+        the boundary needs (`leads.state`).
         """
-        running: set[Waiting] = set()
+        changing_waits: set[Waiting] = set()
         planned: set[FollowUp] = set()
         for person in self.persons.values():
-            running.update(person.waiting.values(), person.ended_by_closing.values())
+            changing_waits.update(person.waiting.values(), person.ended_by_closing.values())
             planned.update(each for each in person.planned if each.state == "planned")
-        for wait in running:
+        for wait in changing_waits:
             wait.asked = []
-        over = [each for each in self.result.waiting if each not in running]
+        over = [each for each in self.result.waiting if each not in changing_waits]
         done = [each for each in self.result.follow_ups if each not in planned]
-        self.result.waiting = [each for each in self.result.waiting if each in running]
+        self.result.waiting = [each for each in self.result.waiting if each in changing_waits]
         self.result.follow_ups = [each for each in self.result.follow_ups if each in planned]
         return over, done
 
 
 class PersonFold:
-    """The state of the fold for one person. `result` is shared by all persons of the history.
+    """The state of the fold for one person, and what each kind of step does to it.
 
     What is public is the state that a checkpoint keeps (`leads.state`).
     """
 
     def __init__(self, result: Folded, threads: Mapping[int, int], reopen_ms: int) -> None:
+        """`result`: shared by all persons of the history. `threads`, `reopen_ms`: as for `Fold`."""
         self.result = result
         self._threads = threads
         self._reopen_ms = reopen_ms
@@ -293,27 +321,31 @@ class PersonFold:
         self.closed: Lead | None = None
         """The lead that was closed last, unless it is open again."""
         self.has_answered = False
-        """Whether anybody on our side ever answered; until then they are a stranger, unless saved."""
+        """Whether anybody on our side ever answered. Until then they are a stranger, unless in the address book."""
         self.last_words: tuple[int, int] | None = None
         """When their last burst began, and its first message."""
         self.planned: list[FollowUp] = []
+        """Follow-ups, among them some that ended lately; `_still_planned` removes these."""
         self.waiting: dict[int, Waiting] = {}
-        """Conversation -> its running cycle."""
+        """By conversation, its running cycle."""
         self.ended_by_closing: dict[int, Waiting] = {}
-        """Conversation -> the cycle that a closing ended, without an answer since."""
+        """By conversation, the cycle that the closing of a lead ended, if nobody has answered since."""
         self.muted: dict[int, BurstLabel] = {}
-        """Conversation -> a person's label as noise: it holds for what follows, until another label by a person."""
+        """By conversation, the label as noise that a person gave a burst.
+
+        It holds for the bursts that follow, until a person labels one otherwise.
+        """
 
     # ------------------------------------------------------------------ the customer
 
     def inbound(self, burst: Burst, label: BurstLabel) -> None:
-        """Open, reopen or add to a lead; start a waiting cycle."""
+        """The customer wrote: open, reopen or add to a lead, and start a waiting cycle if somebody must answer."""
         conversation, at = burst.conversation, burst.at
         if label.method == "person":
             self.muted.pop(conversation, None)
             if label.group == "noise":
                 self.muted[conversation] = label
-        label = self.muted.get(conversation, label)
+        label = self.muted.get(conversation, label)  # a muted conversation is noise, whatever its words
         self.last_words = (at, burst.first_message_id)
         self._categorise(conversation, label)
         self._cancel_quotes(at, "opt_out" if label.intent == "opt_out" else "inbound")
@@ -332,23 +364,31 @@ class PersonFold:
                 self._plan_after_sale(conversation, at)
 
     def _enquiry(self, burst: Burst, label: BurstLabel) -> Enquiry:
-        intents = {label.intent, *label.before}  # an edit never un-opens a lead
+        """How the burst counts when it may open a lead.
+
+        Shortly after a sale, its commercial intents that belong to the sale do not count.
+        """
+        intents = {label.intent, *label.before}  # what was written counts, though an edit took it back
         if self._follows_a_sale(burst.at):
-            another = any(_ANOTHER.search(text) for text in burst.texts)
-            intents -= _OF_THE_SALE - {"appointment"} if another else _OF_THE_SALE
+            names_another = any(_ANOTHER.search(text) for text in burst.texts)
+            intents -= _OF_THE_SALE - {"appointment"} if names_another else _OF_THE_SALE
         groups = {GROUP_OF[intent] for intent in intents}
         if burst.shares and label.method != "person":
             groups.add("unknown")
-        if burst.conversation not in self.muted and (burst.ad or "commercial" in groups):
+        is_muted = burst.conversation in self.muted
+        if not is_muted and (burst.ad or "commercial" in groups):
             return Enquiry.COMMERCIAL
-        stranger = not self.has_answered and not burst.saved
-        return Enquiry.UNCLEAR if stranger and not groups.isdisjoint(("courtesy", "unknown")) else Enquiry.NONE
+        is_stranger = not self.has_answered and not burst.saved
+        is_unclear = "courtesy" in groups or "unknown" in groups
+        return Enquiry.UNCLEAR if is_stranger and is_unclear else Enquiry.NONE
 
     def _follows_a_sale(self, at: int) -> bool:
+        """Whether no lead is open, and the last one was won at most `OF_THE_SALE_MS` ago."""
         sale = self.closed
         return self.open is None and sale is not None and sale.stage == "won" and at - sale.stage_at <= OF_THE_SALE_MS
 
     def _last_lead(self, at: int) -> LastLead:
+        """What the last lead was, for a burst at this time that finds none open."""
         closed = self.closed
         if closed is None:
             return LastLead.NONE
@@ -359,6 +399,7 @@ class PersonFold:
         return LastLead.LOST_LATELY if at - closed.stage_at <= self._reopen_ms else LastLead.LOST_LONG_AGO
 
     def _open_for(self, burst: Burst, label: BurstLabel, enquiry: Enquiry) -> None:
+        """Open a lead for a burst that finds none open, or reopen the last one, or do nothing: as `OPENING` says."""
         last_lead = self._last_lead(burst.at)
         opening = OPENING[last_lead][enquiry]
         if opening is None:
@@ -378,6 +419,7 @@ class PersonFold:
             self._add_topic(lead, burst, label)
 
     def _add_to(self, lead: Lead, burst: Burst, label: BurstLabel, *, commercial: bool) -> None:
+        """Add a burst to the open lead: a topic, or words that seem to end it. An unsorted lead may become `new`."""
         if commercial:
             if lead.stage == "unsorted":
                 reason = Reason("commercial", {"intent": label.intent})
@@ -398,6 +440,7 @@ class PersonFold:
 
     @staticmethod
     def _add_topic(lead: Lead, burst: Burst, label: BurstLabel) -> None:
+        """Add the burst's commercial intent to the lead's topics, if it is new. The first one is the lead's intent."""
         if label.group != "commercial" or label.intent in lead.topics:
             return
         if lead.topics:
@@ -415,18 +458,25 @@ class PersonFold:
         lead.topics.append(label.intent)
 
     def _needs_answer(self, burst: Burst, label: BurstLabel) -> bool:
+        """Whether somebody must answer. In doubt yes: only a person or a rule may say that it is noise or the end.
+
+        What a customer shares (`SHARED_TYPES`) needs one unless a person says otherwise. An "ok" needs none if it is
+        only words, and if we have ever answered or the lead is closed.
+        """
         if burst.shares and label.method != "person":
             return True
-        if label.group in ("closing", "noise") and label.reasoned:
+        if not label.reasoned:
+            return True
+        if label.group in ("closing", "noise"):
             return False
-        if label.intent != "acknowledgement" or not label.reasoned:
+        if label.intent != "acknowledgement":
             return True
         only_words = all(message.type in _WORDS_ONLY for message in burst.messages)
-        conversation_over = self.has_answered or (self.open is None and self.closed is not None)
-        return not (only_words and conversation_over)
+        lead_is_closed = self.open is None and self.closed is not None
+        return not (only_words and (self.has_answered or lead_is_closed))
 
     def called(self, call: Called) -> None:
-        """Answered: an answer. Missed: waiting starts. Outgoing and not taken: nothing changes."""
+        """An answered call is an answer. A missed call of theirs starts waiting; one of ours changes nothing."""
         if not call.outgoing:
             self._cancel_quotes(call.at, "call")
         if call.answered:
@@ -435,7 +485,7 @@ class PersonFold:
             self._wait(call.conversation, [(call.at, None)])
 
     def _wait(self, conversation: int, asked: list[Asked]) -> None:
-        """Start a waiting cycle, or add to the one that runs."""
+        """Start a waiting cycle for what was asked, at least one, or add it to the cycle that runs."""
         if conversation in self.waiting:
             self.waiting[conversation].asked += asked
             return
@@ -453,7 +503,7 @@ class PersonFold:
     # ------------------------------------------------------------------ the operator
 
     def answered(self, at: int, conversation: int, how: Literal["reply", "call"]) -> None:
-        """Somebody on our side answered, in words."""
+        """Somebody on our side wrote or spoke: waiting ends, an open lead is `contacted`, due follow-ups are done."""
         self.has_answered = True
         self.stop_waiting(conversation, at, how)
         lead = self.open or self.closed
@@ -469,7 +519,10 @@ class PersonFold:
                 follow_up.end("done", at, how)
 
     def stop_waiting(self, conversation: int, at: int, by: EndOfWaiting) -> None:
-        """End the waiting here, and in the same WhatsApp thread under other spellings of the phone."""
+        """End the waiting in this conversation and in others of its thread, which are the same phone spelled otherwise.
+
+        Cycles in the thread that a closing had ended are not restored any more.
+        """
         thread = self._threads[conversation]
         self.ended_by_closing = {
             each: waiting for each, waiting in self.ended_by_closing.items() if self._threads[each] != thread
@@ -481,12 +534,13 @@ class PersonFold:
                 self.ended_by_closing[each] = waiting
 
     def _waiting_in(self, thread: int) -> list[int]:
+        """The conversations of a thread that wait."""
         return [each for each in self.waiting if self._threads[each] == thread]
 
     def dismissed(self, dismissal: Dismissed) -> None:
-        """End the waiting in this thread, but of what the person had not seen a new cycle starts.
+        """End the waiting in this thread. What the person had not seen when they dismissed it starts a new cycle.
 
-        A message may be captured after the decision and have been sent before it: nobody has said that it needs none.
+        For a message may be captured after the decision although it was sent before it.
         """
         for each in self._waiting_in(self._threads[dismissal.conversation]):
             waiting = self.waiting[each]
@@ -494,11 +548,15 @@ class PersonFold:
                 continue
             del self.waiting[each]
             waiting.ended_at, waiting.ended_by = dismissal.at, "dismissed"
-            if unseen := [asked for asked in waiting.asked if asked[0] > dismissal.seen]:
+            unseen = [(at, message_id) for at, message_id in waiting.asked if at > dismissal.seen]
+            if unseen:
                 self._wait(each, unseen)
 
     def decided(self, decision: Decided) -> None:
-        """A person moved the open lead, or else the last one; if there is none, an open stage opens one."""
+        """A person moved the open lead to another stage, or else the last one; if there is none, they opened one.
+
+        A closed stage opens no lead.
+        """
         if decision.stage in CLOSED:
             self._close(decision)
             return
@@ -518,36 +576,41 @@ class PersonFold:
             self._plan_quotes(decision.conversation, lead, at)
 
     def _close(self, decision: Decided) -> None:
-        lead = self.open
-        discarded, ended = decision.stage == "junk", False
-        # Without any lead, the conversation itself is closed; and of what is discarded, nothing is left to do.
-        if lead is not None or self.closed is None or discarded:
+        """A person gave the open lead a closed stage, or else the last one; without any, they closed the conversation.
+
+        Waiting ends, except where only the stage of a closed lead is corrected. `junk` always ends waiting, and cancels
+        every follow-up: nothing is left to do.
+        """
+        at, stage, actor = decision.at, decision.stage, decision.actor
+        is_junk = stage == "junk"
+        is_correction = self.open is None and self.closed is not None
+        has_ended_something = False
+        if is_junk or not is_correction:
             for conversation in list(self.waiting):
-                ended = True
-                self.stop_waiting(conversation, decision.at, "closed")
-        if discarded:
+                has_ended_something = True
+                self.stop_waiting(conversation, at, "closed")
+        if is_junk:
             for follow_up in self._still_planned():
-                ended = True
-                follow_up.end("cancelled", decision.at, "closed")
-        if lead is not None:
-            lead.closed_at = decision.at
-            lead.proposed = None
-            self.open, self.closed = None, lead
-            self._cancel_quotes(decision.at, "closed")
-        else:
-            lead = self.closed
-        if lead is not None and lead.stage != decision.stage:
-            self._move(lead, at=decision.at, stage=decision.stage, reason=Reason("decided"), actor=decision.actor)
-        elif lead is not None and ended:  # junk already: what it ended this time is on record
-            change = Change(
-                at=decision.at, kind="stage", after=decision.stage, reason=Reason("decided"), actor=decision.actor
-            )
-            lead.changes.append(change)
+                has_ended_something = True
+                follow_up.end("cancelled", at, "closed")
+        if self.open is not None:
+            self.open.closed_at = at
+            self.open.proposed = None
+            self.closed = self.open
+            self.open = None
+            self._cancel_quotes(at, "closed")
+        lead = self.closed
+        if lead is None:
+            return
+        if lead.stage != stage:
+            self._move(lead, at=at, stage=stage, reason=Reason("decided"), actor=actor)
+        elif has_ended_something:  # `junk` once more: its record says when this was ended
+            lead.changes.append(Change(at=at, kind="stage", after=stage, reason=Reason("decided"), actor=actor))
 
     def _restore_waiting(self) -> None:
-        """Reopened by a person: it was closed by mistake, so the cycles that the closing ended go on.
+        """Let the cycles go on that a closing ended: a person has reopened the lead, so it was closed by mistake.
 
-        A cycle that started since then in the same conversation is part of the restored one.
+        A cycle that started since then in the same conversation becomes part of the restored one.
         """
         absorbed = {self.waiting[each] for each in self.ended_by_closing if each in self.waiting}
         for waiting in absorbed:
@@ -562,6 +625,7 @@ class PersonFold:
     # ------------------------------------------------------------------ leads
 
     def _start(self, burst: Burst, label: BurstLabel, stage: str, reason: Reason) -> None:
+        """Open a new lead for a burst."""
         lead = Lead(
             conversation=burst.conversation,
             opened_at=burst.at,
@@ -574,9 +638,10 @@ class PersonFold:
             topics=[label.intent] if label.group == "commercial" else [],
             last_message_at=burst.at,
         )
-        self._opened(lead, reason, SYSTEM)
+        self._add_lead(lead, reason, SYSTEM)
 
     def _start_by_hand(self, decision: Decided) -> Lead:
+        """Open a new lead because a person said so. It is opened by the customer's last words, if there are any."""
         lead = Lead(
             conversation=decision.conversation,
             opened_at=decision.at,
@@ -586,10 +651,11 @@ class PersonFold:
             source="person",
             last_message_at=decision.at,
         )
-        self._opened(lead, Reason("decided"), decision.actor)
+        self._add_lead(lead, Reason("decided"), decision.actor)
         return lead
 
-    def _opened(self, lead: Lead, reason: Reason, actor: str) -> None:
+    def _add_lead(self, lead: Lead, reason: Reason, actor: str) -> None:
+        """Note why a new lead opened, add it to the result, and make it the open one."""
         lead.changes.append(
             Change(
                 at=lead.opened_at,
@@ -604,6 +670,7 @@ class PersonFold:
         self._set_open(lead)
 
     def _reopen(self, lead: Lead, *, at: int, stage: str, reason: Reason, actor: str, message_id: int | None) -> None:
+        """Make a closed lead the open one again, in this stage. `message_id`: the message that did it, if one did."""
         lead.changes.append(
             Change(
                 at=at,
@@ -621,7 +688,7 @@ class PersonFold:
         self._set_open(lead)
 
     def _set_open(self, lead: Lead) -> None:
-        """Running cycles belong to this lead: those of an earlier one ended when it was closed."""
+        """Make a lead the open one. All running cycles belong to it: those of an earlier lead ended with it."""
         self.open = lead
         for waiting in self.waiting.values():
             waiting.lead = lead
@@ -630,6 +697,7 @@ class PersonFold:
     def _move(
         lead: Lead, *, at: int, stage: str, reason: Reason, actor: str = SYSTEM, message_id: int | None = None
     ) -> None:
+        """Give a lead another stage, and note why. `message_id`: the message that did it, if one did."""
         lead.changes.append(
             Change(
                 at=at, kind="stage", before=lead.stage, after=stage, reason=reason, actor=actor, message_id=message_id
@@ -640,7 +708,10 @@ class PersonFold:
     # ------------------------------------------------------------------ two contacts become one
 
     def merge(self, other: "PersonFold", merged: Merged) -> None:
-        """Take in the other person. Of two open leads the older stays open, the other ends as `merged`."""
+        """Add the other person's state to this one's; theirs is not used any more.
+
+        Of two open leads the older stays open, and the other ends as `merged`.
+        """
         self.has_answered |= other.has_answered
         self.waiting |= other.waiting
         self.ended_by_closing |= other.ended_by_closing
@@ -657,6 +728,7 @@ class PersonFold:
             self._set_open(open_leads[0])
 
     def _end_as_merged(self, lead: Lead, into: Lead, merged: Merged) -> None:
+        """Close a lead because it turned out to be the same enquiry as another one; its follow-ups are cancelled."""
         lead.changes.append(
             Change(
                 at=merged.at,
@@ -677,6 +749,7 @@ class PersonFold:
     # ------------------------------------------------------------------ follow-ups and categories
 
     def _plan_quotes(self, conversation: int, lead: Lead, at: int) -> None:
+        """Plan the whole series of follow-ups on a quote. Whatever the customer or we do next cancels or ends them."""
         for number in range(1, len(QUOTE_DAYS) + 1):
             self._plan(
                 FollowUp(
@@ -689,7 +762,7 @@ class PersonFold:
             )
 
     def _plan_after_sale(self, conversation: int, at: int) -> None:
-        """At most one task per conversation at a time."""
+        """Plan to look after a customer's after-sale question; one such follow-up per conversation at a time."""
         if not any(each.kind == "after_sale" and each.conversation == conversation for each in self._still_planned()):
             self._plan(FollowUp(conversation=conversation, kind="after_sale", planned_at=at))
 
@@ -698,20 +771,28 @@ class PersonFold:
         self.planned.append(follow_up)
 
     def _still_planned(self) -> list[FollowUp]:
+        """The planned follow-ups; those that have ended are dropped from `planned`."""
         self.planned = [follow_up for follow_up in self.planned if follow_up.state == "planned"]
         return self.planned
 
     def _cancel_quotes(self, at: int, by: str) -> None:
-        for follow_up in self._still_planned() if self.planned else ():
+        """Cancel all follow-ups on quotes. `by`: a code that says what made them needless."""
+        if not self.planned:  # as for most messages
+            return
+        for follow_up in self._still_planned():
             if follow_up.kind == "quote_silent":
                 follow_up.end("cancelled", at, by)
 
     def _categorise(self, conversation: int, label: BurstLabel) -> None:
-        """The stronger group wins, of equals the later one; a manual label wins over all, until the next manual one."""
-        now = self.result.categories.get(conversation)
+        """Set what a conversation is about, unless what is known weighs more.
+
+        A person's label weighs most, and of two the later one; else the stronger group, and of equals the later one.
+        """
+        known = self.result.categories.get(conversation)
+        by_person = label.method == "person"
         if (
-            now is None
-            or label.method == "person"
-            or (now.by != "person" and _CATEGORY_STRENGTH[label.group] >= _CATEGORY_STRENGTH[now.group])
+            known is None
+            or by_person
+            or (known.by != "person" and _CATEGORY_STRENGTH[label.group] >= _CATEGORY_STRENGTH[known.group])
         ):
             self.result.categories[conversation] = Category(label.group, label.method)

@@ -1,7 +1,7 @@
 """Public holidays of a country, or of one of its regions, from the `holidays` library.
 
-The library has one file per country, but its package imports all 250 when one is asked for (0.109: 60 ms and 7 MB more
-than one file). So one file is loaded by its path, when it is needed. A country whose file imports another's (Åland that
+The library has one file per country, but its package imports all 250 when one is needed (0.109: 60 ms and 7 MB more
+than one file). So the file of the country is loaded by its path. One that imports that of another country (Åland that
 of Finland) still loads them all.
 """
 
@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from holidays import HolidayBase
 
 _OPTIONAL: Final = {"AR": frozenset({"Jueves Santo", "Feriado con fines turísticos"})}
-"""Public days of the library on which every employer decides, and most shops open, by their names in Spanish.
+"""By country, public holidays of the library that are left out, by their names in Spanish: on these days employers may
+open, and most shops do.
 
 Argentina's are *días no laborables* (Ley 20.744, art. 167): Holy Thursday (Ley 27.399) and since 2024 the bridge days
 (Resolución 164/2025 for 2026). Carnival in Brazil and Uruguay, and Uruguay's Good Friday, are such days too; the
@@ -26,63 +27,73 @@ library's public days do not contain them.
 
 
 def known_country(code: str) -> str:
-    """`AR`, or `AR-B` for a region, as the library spells it; any case is accepted.
+    """The code of a country or region as the library spells it: `AR`, or `AR-B`. Any case is accepted.
 
     Raises ValueError for an unknown one; its text completes "must be".
     """
-    country, _dash, part = code.partition("-")
-    countries = _files()
-    if country.upper() not in countries:
+    typed_country, dash, typed_region = code.partition("-")
+    country = typed_country.upper()
+    if country not in _files():
         raise ValueError(_("a country's two letters such as AR, or with a region such as AR-B (or empty: no holidays)"))
-    if not part and not code.endswith("-"):
-        return country.upper()
-    parts = {each.upper(): each for each in _country(country.upper()).subdivisions}
-    if part.upper() not in parts:
+    if not dash:
+        return country
+    regions = {each.upper(): each for each in _country(country).subdivisions}
+    region = regions.get(typed_region.upper())
+    if region is None:
         raise ValueError(
             _("{country} alone or with a region: {regions}").format(
-                country=country.upper(), regions=_regions(country.upper(), part)
+                country=country, regions=_known_regions(country, typed_region)
             )
         )
-    return f"{country.upper()}-{parts[part.upper()]}"
+    return f"{country}-{region}"
 
 
-def _regions(country: str, typed: str) -> str:
-    """Every region by code and name, and the one that was most likely meant: people type names, and initials."""
-    found = _country(country)
-    names: dict[str, str] = {}
-    for name, part in found.subdivisions_aliases.items():
-        names.setdefault(part, name)
-    if not found.subdivisions:
+def _known_regions(country: str, typed: str) -> str:
+    """A list of the country's regions for an error, and the one that was probably meant by what was typed.
+
+    People type a region's name or its initials in place of its code.
+    """
+    library = _country(country)
+    if not library.subdivisions:
         return _("no regions are known")
-    spellings = {each: each for each in found.subdivisions}
-    for part, name in names.items():
-        spellings |= {unaccented(name): part, "".join(filter(str.isupper, name)): part}
-    close = nearest(unaccented(typed), spellings) if typed else None
+    names: dict[str, str] = {}
+    for name, region in library.subdivisions_aliases.items():
+        names.setdefault(region, name)
+    region_by_spelling = {each: each for each in library.subdivisions}
+    for region, name in names.items():
+        initials = "".join(filter(str.isupper, name))
+        region_by_spelling |= {unaccented(name): region, initials: region}
     hint = ""
+    close = nearest(unaccented(typed), region_by_spelling) if typed else None
     if close:
-        part = spellings[close]
-        likely = ", ".join([f"{country}-{part}", *([names[part]] if part in names else [])])
+        region = region_by_spelling[close]
+        code = f"{country}-{region}"
+        likely = f"{code}, {names[region]}" if region in names else code
         hint = _(" (did you mean {close}?)").format(close=likely)
-    known = ", ".join(f"{country}-{each}{f' ({names[each]})' if each in names else ''}" for each in found.subdivisions)
-    return f"{known}{hint}"
+    known = []
+    for region in library.subdivisions:
+        code = f"{country}-{region}"
+        known.append(f"{code} ({names[region]})" if region in names else code)
+    return ", ".join(known) + hint
 
 
 @cache
 def holidays_in(country: str, year: int) -> frozenset[date]:
     """Every day of that year on which the law closes shops, as far as it was known when the library was released.
 
-    Without half days, those for some people only (banks, religions), and those on which every employer decides for
-    himself. Raises ValueError as `known_country`.
+    Left out are half days, holidays of some people only (banks, religions), and days on which employers may open.
+    `country` is what `known_country` accepts; raises ValueError as it does.
     """
-    code, _dash, part = known_country(country).partition("-")
-    # The names are in the language of the process's LANG unless one is given.
-    days = _country(code)(subdiv=part or None, years=year, expand=False, language="es")
+    code, _dash, region = known_country(country).partition("-")
+    # Without `language` the names would be in that of the process's LANG.
+    days = _country(code)(subdiv=region or None, years=year, expand=False, language="es")
     optional = _OPTIONAL.get(code, frozenset())
     return frozenset(day for day in days if not optional.issuperset(days.get_list(day)))
 
 
 @cache
 def _country(code: str) -> type["HolidayBase"]:
+    """The library's class for the country with these two letters, loaded from its file alone."""
     file, name = _files()[code]
     spec = importlib.util.spec_from_file_location(f"{__name__}.{file.stem}", file)
     if spec is None or spec.loader is None:
@@ -95,11 +106,14 @@ def _country(code: str) -> type["HolidayBase"]:
 
 @cache
 def _files() -> dict[str, tuple[Path, str]]:
-    """Two letters -> the country's file and the name of its class."""
+    """By a country's two letters, its file in the library and the name of its class there."""
     import holidays
     from holidays.registry import COUNTRIES
 
     folder = Path(holidays.__file__).parent / "countries"
-    return {
-        code: (folder / f"{file}.py", names[0]) for file, names in COUNTRIES.items() for code in names if len(code) == 2
-    }
+    found: dict[str, tuple[Path, str]] = {}
+    for file, (class_name, *codes) in COUNTRIES.items():
+        for code in codes:
+            if len(code) == 2:
+                found[code] = (folder / f"{file}.py", class_name)
+    return found

@@ -1,10 +1,11 @@
-"""The state of a fold at a boundary of its history, as plain values, and a fold that goes on from it. Pure.
+"""The state of a fold at a boundary of its history, as JSON values, and how to resume a fold from it. Pure.
 
-Only what can still change is in it: open leads and those closed last, running waits, planned follow-ups. All else is
-in the tables already. Of what a running wait was asked before the boundary only the first is kept, because a dismissal
-says nothing of what came before it (`projection.checkpoints`).
+Only what can still change is in it: open leads and those closed last, running waiting cycles, planned follow-ups. All
+else is in the tables already. Of the messages that a running cycle asks about only the first is kept: a dismissal after
+the boundary says nothing of messages before it (`projection.checkpoints`).
 
-The numbers of leads are known when their rows have been written: so a state is taken first, and numbered then.
+Leads have numbers (`leads.lead_id`) only once their rows are written. So a state is first taken with a place in a list
+for each lead, and the list gets the numbers later.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -15,39 +16,53 @@ from leadmasterd.leads.timeline import Burst
 from leadmasterd.reasons import Reason
 
 State = dict[str, Any]
-"""JSON."""
+"""A JSON object:
+
+- `leads`: the numbers of all leads that the state refers to. Elsewhere a lead is its place in this list.
+- `changing`: the leads that may still change: open ones, and those closed last.
+- `waits`: the waiting cycles that run or may be restored. Elsewhere a cycle is its place in this list.
+- `folds`: the person folds. Elsewhere a person fold is its place in this list.
+- `persons`: pairs of a person's id and a place in `folds`; persons that were merged share one.
+- `wrote`: the ids of the persons who have written.
+- `categories`: conversation, group, and by whose label.
+"""
 
 
-class Taken:
-    """A state whose leads have no numbers yet."""
+class UnnumberedState:
+    """The state of a fold at one moment, copied. Its leads may have no numbers yet: `numbered` gives them."""
 
     def __init__(self, fold: Fold) -> None:
         self._leads: dict[Lead | Former, int] = {}
-        """Those that are referred to, by their place in the list."""
-        persons = {id(each): each for each in fold.persons.values()}
-        places = {each: place for place, each in enumerate(persons)}
-        changing = dict.fromkeys(lead for each in persons.values() for lead in (each.open, each.closed) if lead)
-        waits = dict.fromkeys(
-            wait for each in persons.values() for wait in (*each.waiting.values(), *each.ended_by_closing.values())
-        )
+        """The leads that the state refers to, each with its place in `leads`."""
+        person_folds = list({id(each): each for each in fold.persons.values()}.values())  # each once
+        place_of_fold = {id(each): place for place, each in enumerate(person_folds)}
+        changing: dict[Lead, None] = {}
+        waits: dict[Waiting, None] = {}
+        for each in person_folds:
+            changing.update(dict.fromkeys(lead for lead in (each.open, each.closed) if lead))
+            waits.update(dict.fromkeys([*each.waiting.values(), *each.ended_by_closing.values()]))
         self._waits = {wait: place for place, wait in enumerate(waits)}
         self._state: State = {
             "changing": [[self._place(lead), *self._lead(lead)] for lead in changing],
             "waits": [self._wait(wait) for wait in waits],
-            "folds": [self._person(each) for each in persons.values()],
-            "persons": [[person, places[id(each)]] for person, each in fold.persons.items()],
+            "folds": [self._person_fold(each) for each in person_folds],
+            "persons": [[person, place_of_fold[id(each)]] for person, each in fold.persons.items()],
             "wrote": sorted(fold.wrote),
-            "categories": [[where, each.group, each.by] for where, each in fold.result.categories.items()],
+            "categories": [
+                [conversation, each.group, each.by] for conversation, each in fold.result.categories.items()
+            ],
         }
 
     def numbered(self, number_of: Callable[[Lead | Former], int]) -> State:
-        """The state, with the numbers that the tables have given to leads."""
+        """The state as JSON, once every lead that it refers to has a number."""
         return {**self._state, "leads": [number_of(lead) for lead in self._leads]}
 
     def _place(self, lead: Lead | Former | None) -> int | None:
+        """The lead's place in `leads`; a lead that is not in it yet is added."""
         return None if lead is None else self._leads.setdefault(lead, len(self._leads))
 
     def _lead(self, lead: Lead) -> list[object]:
+        """The fields of a lead, in the order in which `_resume_leads` takes them."""
         return [
             lead.conversation, lead.opened_at, lead.opened_by, lead.stage, lead.stage_at, lead.intent, lead.source,
             self._place(lead.previous), list(lead.topics), lead.closed_at, lead.reopened, lead.proposed,
@@ -56,7 +71,7 @@ class Taken:
 
     @staticmethod
     def _opening(lead: Lead) -> list[object] | None:
-        """The line of its record that says why it opened: its reason may still be asked for."""
+        """The change that opened the lead, which may still be asked why; None if it is not among its changes."""
         if not lead.changes or lead.changes[0].kind != "opened":
             return None
         change = lead.changes[0]
@@ -70,12 +85,14 @@ class Taken:
         ]
 
     def _wait(self, wait: Waiting) -> list[object]:
+        """The fields of a waiting cycle, in the order in which `resume` takes them."""
         return [
             wait.conversation, wait.kind, wait.started_at, wait.message_id, self._place(wait.lead), wait.ended_at,
             wait.ended_by,
         ]  # fmt: skip
 
-    def _person(self, person: PersonFold) -> list[object]:
+    def _person_fold(self, person: PersonFold) -> list[object]:
+        """The state of one person, in the order in which `_resumed_person` takes it."""
         return [
             self._place(person.open),
             self._place(person.closed),
@@ -88,18 +105,50 @@ class Taken:
             ],
             [self._waits[wait] for wait in person.waiting.values()],
             [self._waits[wait] for wait in person.ended_by_closing.values()],
-            [[where, label.intent, label.method, sorted(label.before)] for where, label in person.muted.items()],
+            [
+                [conversation, label.intent, label.method, sorted(label.before)]
+                for conversation, label in person.muted.items()
+            ],
         ]
 
 
 def resume(fold: Fold, state: State) -> None:
-    """Let a new fold go on from a state. Raises KeyError, TypeError, ValueError or IndexError for what is none."""
-    numbers = [int(number) for number in state["leads"]]
+    """Bring a new fold into a state, so that it goes on from there.
+
+    Raises KeyError, TypeError, ValueError or IndexError if it is not a state; the fold is of no use then.
+    """
+    leads = _resume_leads(fold, state)
+    waits = [
+        Waiting(
+            conversation=conversation,
+            kind=kind,
+            started_at=started_at,
+            message_id=message_id,
+            lead=None if lead is None else leads[lead],
+            asked=[],
+            ended_at=ended_at,
+            ended_by=ended_by,
+        )
+        for conversation, kind, started_at, message_id, lead, ended_at, ended_by in state["waits"]
+    ]
+    fold.result.waiting += waits
+    person_folds = [_resumed_person(fold, columns, leads, waits) for columns in state["folds"]]
+    fold.persons |= {person: person_folds[place] for person, place in state["persons"]}
+    fold.wrote |= set(state["wrote"])
+    fold.result.categories |= {conversation: Category(group, by) for conversation, group, by in state["categories"]}
+
+
+def _resume_leads(fold: Fold, state: State) -> list[Lead | Former]:
+    """The leads of a state, in the order of its `leads`. Those that may still change are added to the fold's result.
+
+    Of the others only the number is known.
+    """
+    numbers = numbers_in(state)
     leads: list[Lead | Former] = [Former(number) for number in numbers]
-    previous: list[tuple[Lead, int | None]] = []
+    previous_places: list[tuple[Lead, int | None]] = []
     for place, *columns in state["changing"]:
         (
-            conversation, opened_at, opened_by, stage, stage_at, intent, source, before, topics, closed_at, reopened,
+            conversation, opened_at, opened_by, stage, stage_at, intent, source, previous, topics, closed_at, reopened,
             proposed, first_response_at, last_message_at, opening,
         ) = columns  # fmt: skip
         lead = leads[place] = Lead(
@@ -119,40 +168,18 @@ def resume(fold: Fold, state: State) -> None:
             changes=_changes(opening),
             lead_id=numbers[place],
         )
-        previous.append((lead, before))
+        previous_places.append((lead, previous))
         fold.result.leads.append(lead)
-
-    def at(place: int | None) -> Lead | Former | None:
-        return None if place is None else leads[place]
-
-    for lead, before in previous:
-        lead.previous = at(before)
-
-    waits = [
-        Waiting(
-            conversation=conversation,
-            kind=kind,
-            started_at=started_at,
-            message_id=message_id,
-            lead=at(lead),
-            asked=[],
-            ended_at=ended_at,
-            ended_by=ended_by,
-        )
-        for conversation, kind, started_at, message_id, lead, ended_at, ended_by in state["waits"]
-    ]
-    fold.result.waiting += waits
-    persons = [_person(fold, columns, leads, waits) for columns in state["folds"]]
-    fold.persons |= {person: persons[place] for person, place in state["persons"]}
-    fold.wrote |= set(state["wrote"])
-    fold.result.categories |= {where: Category(group, by) for where, group, by in state["categories"]}
+    for lead, previous in previous_places:  # now that all leads are there
+        lead.previous = None if previous is None else leads[previous]
+    return leads
 
 
 def is_state(state: Any) -> bool:
-    """Whether a fold can go on from it: what is in a file may be of another build."""
+    """Whether a fold can be resumed from it. What is in a database may have been written by another build."""
 
     def label_of(burst: Burst) -> BurstLabel:
-        raise AssertionError(burst)
+        raise AssertionError(burst)  # nothing is folded
 
     try:
         resume(Fold(label_of, {}, {}, reopen_ms=0), state)
@@ -162,6 +189,7 @@ def is_state(state: Any) -> bool:
 
 
 def _changes(opening: Sequence[Any] | None) -> list[Change]:
+    """The changes to begin a resumed lead's record with: its opening as `_opening` gave it, or none."""
     if opening is None:
         return []
     at, after, code, values, actor, message_id = opening
@@ -169,7 +197,8 @@ def _changes(opening: Sequence[Any] | None) -> list[Change]:
     return [Change(at=at, kind="opened", after=after, reason=reason, actor=actor, message_id=message_id)]
 
 
-def _person(fold: Fold, columns: Iterable[Any], leads: list[Lead | Former], waits: list[Waiting]) -> PersonFold:
+def _resumed_person(fold: Fold, columns: Iterable[Any], leads: list[Lead | Former], waits: list[Waiting]) -> PersonFold:
+    """A person fold with its state. Its planned follow-ups are added to the fold's result. Raises as `resume`."""
     opened, closed, answered, last_words, planned, waiting, ended, muted = columns
     person = fold.add_person()
     person.open = None if opened is None else _changing(leads[opened])
@@ -189,7 +218,9 @@ def _person(fold: Fold, columns: Iterable[Any], leads: list[Lead | Former], wait
     fold.result.follow_ups += person.planned
     person.waiting = _by_conversation(waits[place] for place in waiting)
     person.ended_by_closing = _by_conversation(waits[place] for place in ended)
-    person.muted = {where: BurstLabel(intent, method, frozenset(before)) for where, intent, method, before in muted}
+    person.muted = {
+        conversation: BurstLabel(intent, method, frozenset(before)) for conversation, intent, method, before in muted
+    }
     return person
 
 
@@ -198,11 +229,12 @@ def _by_conversation(waits: Iterable[Waiting]) -> dict[int, Waiting]:
 
 
 def _changing(lead: Lead | Former) -> Lead:
+    """A lead that is not merely a number. Raises TypeError for one that is."""
     if not isinstance(lead, Lead):
         raise TypeError(f"lead {lead.lead_id} cannot change any more")
     return lead
 
 
 def numbers_in(state: Mapping[str, Any]) -> list[int]:
-    """The leads that a state refers to."""
+    """The numbers of all leads that a state refers to."""
     return [int(number) for number in state["leads"]]

@@ -1,6 +1,6 @@
-"""Touchpoints in the text of messages: a link, or the text that a campaign's button wrote. Pure.
+"""Finds in a message's text how its sender arrived: by a link they send, or by a campaign whose button wrote the text.
 
-Ads are not searched for in text: WhatsApp reports them itself.
+Pure. Ads are not looked for in text: WhatsApp reports them itself.
 """
 
 import re
@@ -14,7 +14,7 @@ from leadmasterd.text import _, unaccented
 
 _LINK: Final = re.compile(r"https?://[^\s<>\"]{1,2000}", re.IGNORECASE)
 _AFTER_A_LINK: Final = ".,;:!?)]}'*_~"
-"""Belongs to the sentence or is WhatsApp's markup, and is no part of the link."""
+"""Signs after a link that are no part of it: they belong to the sentence, or are WhatsApp's markup."""
 _UTM: Final = "utm_"
 _LOOKED_AT: Final = 4_000
 """Characters of a message that are searched: a button writes less, and links come early."""
@@ -22,14 +22,15 @@ _LOOKED_AT: Final = 4_000
 
 @dataclass(frozen=True, slots=True)
 class Campaign:
-    """Its name, and the unaccented words that mark those who came by it."""
+    """A campaign from the settings: a link or QR code that opens WhatsApp with a text in it, ready to send."""
 
     name: str
     words: str
+    """That text as `plain` makes it: a message with these words came by the campaign."""
 
     @classmethod
     def of(cls, name: str, text: str) -> "Campaign":
-        """Raises ValueError for a text without any letter or digit."""
+        """A campaign with this text. Raises ValueError for a text without any letter or digit."""
         words = plain(text)
         if not words:
             raise ValueError(_("a text with words to recognise customers by ({text!r} has none)").format(text=text))
@@ -38,22 +39,29 @@ class Campaign:
 
 @dataclass(frozen=True, slots=True)
 class Touchpoint:
-    """One trace of where a message's sender came from. `source_id`: the campaign's name, if it has one."""
+    """One trace of where a message's sender came from."""
 
     kind: Literal["link", "campaign"]
     source_id: str | None = None
+    """The name of the campaign; for a link its `utm_campaign`, if it has one."""
     source_url: str | None = None
     raw: Mapping[str, str] = field(default_factory=dict)
+    """What was found: the link's `utm_` parameters, or the campaign's words."""
 
 
 def plain(text: str) -> str:
     """Lower case, without accents and punctuation, single spaces between words: how words are compared here."""
-    return " ".join("".join(char if char.isalnum() else " " for char in unaccented(text[:_LOOKED_AT])).split())
+    letters_and_digits = [char if char.isalnum() else " " for char in unaccented(text[:_LOOKED_AT])]
+    return " ".join("".join(letters_and_digits).split())
 
 
 def touchpoints_of(message: Inbound, campaigns: Sequence[Campaign]) -> list[Touchpoint]:
-    """At most one of a kind: the first link, the campaign with the longest text. Edits do not count."""
-    text = (message.earlier[0] if message.earlier else message.text)[:_LOOKED_AT]
+    """The touchpoints in a message's text as it was first sent: at most one of each kind.
+
+    Of several links the first one counts, of several campaigns the one with the longest text.
+    """
+    first_text = message.earlier[0] if message.earlier else message.text
+    text = first_text[:_LOOKED_AT]
     found = []
     if "://" in text and (match := _LINK.search(text)):
         url = match.group().rstrip(_AFTER_A_LINK)
@@ -61,15 +69,15 @@ def touchpoints_of(message: Inbound, campaigns: Sequence[Campaign]) -> list[Touc
         found.append(Touchpoint("link", parameters.get("utm_campaign"), url, parameters))
     if campaigns:
         words = f" {plain(text)} "
-        named = [each for each in campaigns if f" {each.words} " in words]
-        if named:
-            campaign = max(named, key=lambda each: len(each.words))
+        matching = [each for each in campaigns if f" {each.words} " in words]
+        if matching:
+            campaign = max(matching, key=lambda each: len(each.words))
             found.append(Touchpoint("campaign", campaign.name, raw={"words": campaign.words}))
     return found
 
 
 def _utm_parameters(url: str) -> dict[str, str]:
-    """None if it is not a URL after all."""
+    """The `utm_` parameters of a link that have a value, by name in lower case. Empty if it is not a URL after all."""
     try:
         query = parse_qsl(urlsplit(url).query, max_num_fields=100)
     except ValueError:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 from leadmasterd.leads.fold import DAY_MS, Fold
-from leadmasterd.leads.state import Taken, resume
+from leadmasterd.leads.state import UnnumberedState, resume
 from leadmasterd.leads.timeline import Heard, Reading
 from leadmasterd.projection.auto_replies import Marked, mark_auto_replies
 from leadmasterd.projection.checkpoints import Checkpoint, Checkpoints, spaced
@@ -35,7 +35,7 @@ class _NewCheckpoint(NamedTuple):
 
     at: int
     position: int
-    state: Taken
+    state: UnnumberedState
     heard: dict[int, Heard]
 
 
@@ -121,7 +121,7 @@ class Folding:
                 _NewCheckpoint(
                     at=boundary.at,
                     position=self._position + boundary.events,
-                    state=Taken(self._fold),
+                    state=UnnumberedState(self._fold),
                     heard=marked.heard(boundary.at),
                 )
             )
