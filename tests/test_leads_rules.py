@@ -655,6 +655,14 @@ def test_whoever_wrote_again_before_the_mistake_was_taken_back_waits_since_the_f
     assert cycles(books) == [("first", iso("17 10:00"), None, None)]
 
 
+def test_whoever_waited_under_two_spellings_and_was_closed_by_mistake_waits_again(books: Books) -> None:
+    """Closing ends both waits of the one thread, and both continue."""
+    one, other = Customer("5491155550001@c.us"), Customer("541155550001@c.us")
+    books.tell([one.says("17 10:00", "price"), other.says("17 10:30", "order"), one.decided("17 11:00", "won")])
+    books.tell([one.decided("17 11:01", "new")])
+    assert cycles(books) == [("first", iso("17 10:00"), None, None), ("first", iso("17 10:30"), None, None)]
+
+
 @pytest.mark.parametrize("answer", ["words", "reaction", "stage"])
 def test_whoever_was_answered_since_closing_does_not_wait_again(books: Books, ana: Customer, answer: str) -> None:
     """An answer, a reaction, or a stage that implies contact each count."""

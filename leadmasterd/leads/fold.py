@@ -24,7 +24,7 @@ from leadmasterd.leads.stages import CLOSED
 from leadmasterd.leads.timeline import Answered, Burst, Called, Decided, Dismissed, Merged, Reacted, Step
 from leadmasterd.reasons import SYSTEM, Reason
 
-FOLD_VERSION: Final = 10
+FOLD_VERSION: Final = 11
 """Raise it when the same history gives other leads (a test notices): the daemon then rebuilds them all at start."""
 DAY_MS: Final = 86_400_000
 QUOTE_DAYS: Final = (1, 3, 7, 14)
@@ -586,9 +586,9 @@ class PersonFold:
         is_correction = self.open is None and self.closed is not None
         has_ended_something = False
         if is_junk or not is_correction:
-            for conversation in list(self.waiting):
-                has_ended_something = True
-                self.stop_waiting(conversation, at, "closed")
+            has_ended_something = bool(self.waiting)
+            while self.waiting:  # each time all of one thread, once: a second stop would forget what to restore
+                self.stop_waiting(next(iter(self.waiting)), at, "closed")
         if is_junk:
             for follow_up in self._still_planned():
                 has_ended_something = True
