@@ -1,6 +1,7 @@
-"""`python -m leadmasterd.web JSON`: `leadmasterd web` becomes this, once it has checked the settings.
+"""`python -m leadmasterd.web JSON`: the process that serves the page.
 
-A process of its own, because what checks the settings takes 13 MB and is not needed to show pages.
+`leadmasterd web` checks the settings and then replaces itself with this program (`execve`), because the code that
+checks settings takes 13 MB and is not needed to show pages. JSON is what it read: `cli.cmd_web` writes it.
 """
 
 import json
@@ -16,25 +17,25 @@ from leadmasterd.text import speak
 from leadmasterd.web.place import Place
 
 _NICE: Final = 5
-"""Lower than the daemon's: on a busy machine capture comes first. Only decisions are not niced."""
+"""Added to the process's nice value: on a busy machine capture comes first. Threads that decide keep the normal one."""
 
 
 def main() -> int:
-    """The exit code."""
-    given: dict[str, Any] = json.loads(sys.argv[1])
+    """Serve the page until it is told to stop. Returns the exit code: 0, or that of the error that was logged."""
+    options: dict[str, Any] = json.loads(sys.argv[1])
     set_up_logging()
     os.umask(0o077)
-    speak(given["language"])
+    speak(options["language"])
     try:
         from leadmasterd.web.forms import begin_deciding
 
-        begin_deciding()
-        os.nice(_NICE)  # of this thread, and of those that it starts from now on
+        begin_deciding()  # before `nice`: these threads keep the priority of now
+        os.nice(_NICE)  # on Linux: of this thread, and of those that it starts from now on
         from leadmasterd.web.server import serve
 
-        place = Place(given["host"], given["port"], tuple(given["proxies"]), tuple(given["names"]))
-        paths = find_paths(given["config"])
-        serve(paths, place, given["language"], idle=given["idle"])
+        place = Place(options["host"], options["port"], tuple(options["proxies"]), tuple(options["names"]))
+        paths = find_paths(options["config"])
+        serve(paths, place, options["language"], idle=options["idle"])
     except LeadmasterdError as error:
         logging.getLogger("leadmasterd.web").error("%s", error)  # noqa: TRY400
         return error.exit_code

@@ -1,7 +1,7 @@
 """Who gets in: links that work once, and the sessions that they open.
 
-Kept in `web.json` beside the database, which commands and the page write under a lock of its own. Of links and cookies
-it holds only the hashes: each has 256 bits of chance, so that no salt and no slow hash is needed.
+Both are kept in `web.json` beside the database. The page and the `web` commands write it, under a lock of its own. Of
+links and cookies it holds only the hashes: each secret has 256 random bits, so no salt and no slow hash is needed.
 """
 
 import fcntl
@@ -27,12 +27,12 @@ COOKIE: Final = "leadmasterd"
 LINK_MINUTES: Final = 10
 SESSION_DAYS: Final = 30
 _SEEN_EVERY: Final = timedelta(minutes=1)
-"""How exact "last seen" is: each visit would write the file otherwise."""
+"""How exact `seen_at` is: otherwise each request would write the file."""
 
 
 @dataclass(frozen=True, slots=True)
 class Link:
-    """A link that was not used yet. `name`: what its session will be called."""
+    """A login link that was not used yet. `name`: what its session will be called. `until`: ISO, UTC."""
 
     hash: str
     name: str
@@ -41,7 +41,7 @@ class Link:
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """Somebody's browser. Times are ISO, UTC."""
+    """A browser that was let in. `hash`: of its cookie. Times are ISO, UTC."""
 
     id: int
     hash: str
@@ -53,6 +53,8 @@ class Session:
 
 @dataclass(frozen=True, slots=True)
 class _Book:
+    """The content of `web.json`. `next_id`: of the next session; ids are never used again."""
+
     next_id: int = 1
     links: tuple[Link, ...] = ()
     sessions: tuple[Session, ...] = ()
@@ -60,19 +62,19 @@ class _Book:
 
 @dataclass(slots=True)
 class Access:
-    """The file of links and sessions. Every method raises CannotUseState for one that is damaged, and OSError."""
+    """Makes links, and lets browsers in and out. Every method raises CannotUseState for a damaged file, and OSError."""
 
     paths: Paths
-    _known: tuple[tuple[int, int, int] | None, _Book] = field(default=(None, _Book()), init=False)
-    """What was read last, and as which file: together, for threads read at once."""
+    _cached: tuple[tuple[int, int, int] | None, _Book] = field(default=(None, _Book()), init=False)
+    """The time, inode and size of the file that was read last, and what it held. One value, since threads share it."""
 
     @property
     def file(self) -> Path:
-        """Where it is."""
+        """`web.json`."""
         return self.paths.state_dir / "web.json"
 
     def make_link(self, name: str) -> str:
-        """The secret of a new link, which works once within LINK_MINUTES."""
+        """Make a link, and return its secret. It works once, within LINK_MINUTES. `name`: who will be let in by it."""
         token = secrets.token_urlsafe(32)
         until = times.iso(datetime.now(UTC) + timedelta(minutes=LINK_MINUTES))
         with self._changing() as book:
@@ -80,10 +82,14 @@ class Access:
         return token
 
     def enter(self, token: str) -> str | None:
-        """Use a link up: the secret of a new session, for its cookie. None for what is no link, or no longer one."""
-        cookie, now = secrets.token_urlsafe(32), datetime.now(UTC)
+        """Use a link up and begin a session. Returns the session's secret, for its cookie.
+
+        None if the link does not exist, was used before or has expired.
+        """
+        cookie = secrets.token_urlsafe(32)
+        now = datetime.now(UTC)
         with self._changing() as book:
-            used = _found(book.links, token)
+            used = _by_secret(book.links, token)
             if used is None:
                 return None
             until = times.iso(now + timedelta(days=SESSION_DAYS))
@@ -95,28 +101,32 @@ class Access:
                 seen_at=times.iso(now),
                 until=until,
             )
-            links = tuple(link for link in book.links if link is not used)
-            self._write(_Book(book.next_id + 1, links, (*book.sessions, session)))
+            unused = tuple(link for link in book.links if link is not used)
+            self._write(_Book(book.next_id + 1, unused, (*book.sessions, session)))
         return cookie
 
-    def session(self, cookie: str) -> Session | None:
-        """Whose cookie it is; None once it has ended. Notes that it was seen, unless another is writing just now."""
-        found = _found(self._read().sessions, cookie)
+    def admit(self, cookie: str) -> Session | None:
+        """The session of this cookie; None if there is none, or it has ended.
+
+        Updates the session's `seen_at`, unless the file can't be written or another process is writing it just now.
+        """
+        found = _by_secret(self._read().sessions, cookie)
         now = datetime.now(UTC)
         if found is None or found.until <= times.iso(now):
             return None
         if found.seen_at < times.iso(now - _SEEN_EVERY):
             with suppress(OSError), self._changing(wait=False) as book:
                 seen = replace(found, seen_at=times.iso(now))
-                self._write(replace(book, sessions=tuple(seen if s.id == seen.id else s for s in book.sessions)))
+                sessions = tuple(seen if each.id == seen.id else each for each in book.sessions)
+                self._write(replace(book, sessions=sessions))
         return found
 
     def sessions(self) -> list[Session]:
-        """Those that get in now, the oldest first."""
-        return list(_alive(self._read()).sessions)
+        """All sessions that have not ended, the oldest first."""
+        return list(_without_expired(self._read()).sessions)
 
     def revoke(self, ids: Collection[int] | None) -> list[Session]:
-        """End these sessions, or all of them and all links for None. Returns those that it ended."""
+        """End the sessions with these ids, and return them. With None: all sessions, and all unused links too."""
         with self._changing() as book:
             ended = [session for session in book.sessions if ids is None or session.id in ids]
             kept = tuple(session for session in book.sessions if session not in ended)
@@ -125,40 +135,46 @@ class Access:
 
     @contextmanager
     def _changing(self, *, wait: bool = True) -> Iterator[_Book]:
-        """What there is, without what has ended, while nobody else changes it. Raises BlockingIOError if not `wait`."""
+        """Lock the file for a change, and yield what it holds, without what has expired. The caller writes the change.
+
+        With `wait=False` raises BlockingIOError when another process holds the lock, instead of waiting for it.
+        """
         self.paths.state_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
         lock = self.file.with_suffix(".lock")
         fd = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
             give_away(lock, self.paths)
             fcntl.flock(fd, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
-            self._forget()  # two changes may leave the same size and time
-            yield _alive(self._read())
+            self._drop_cache()  # two changes may leave the same size and time
+            yield _without_expired(self._read())
         finally:
             os.close(fd)
 
     def _write(self, book: _Book) -> None:
+        """Replace the file, which belongs to the owner of the state directory whoever writes it (root too)."""
         write_private(self.file, json.dumps({"v": 1, **asdict(book)}, ensure_ascii=False, indent=1).encode() + b"\n")
         give_away(self.file, self.paths)
-        self._forget()
+        self._drop_cache()
 
-    def _forget(self) -> None:
-        self._known = None, _Book()
+    def _drop_cache(self) -> None:
+        self._cached = (None, _Book())
 
     def _read(self) -> _Book:
+        """What the file holds, parsed again only when it has changed; an empty `_Book` while there is no file."""
         try:
             stat = self.file.stat()
         except FileNotFoundError:
             return _Book()
-        read_as = stat.st_mtime_ns, stat.st_ino, stat.st_size
-        known_as, book = self._known
-        if read_as != known_as:
-            book = _book_of(self.file)
-            self._known = read_as, book
+        version = (stat.st_mtime_ns, stat.st_ino, stat.st_size)
+        cached_version, book = self._cached
+        if version != cached_version:
+            book = _parsed(self.file)
+            self._cached = (version, book)
         return book
 
 
-def _book_of(file: Path) -> _Book:
+def _parsed(file: Path) -> _Book:
+    """The content of `web.json`. Raises CannotUseState, with what to do, if it is not as we write it."""
     try:
         data: dict[str, Any] = json.loads(file.read_bytes())
         links = tuple(_checked(Link(**link)) for link in data["links"])
@@ -172,15 +188,16 @@ def _book_of(file: Path) -> _Book:
 
 
 def _checked(kept: "_Kept") -> "_Kept":
-    """What is read is used in comparisons, which take no other types. Raises TypeError and ValueError."""
+    """The same value, if its fields have their types: else comparisons fail later. Raises TypeError and ValueError."""
     bytes.fromhex(kept.hash)
     for name, value in asdict(kept).items():
-        if not isinstance(value, int if name == "id" else str):
+        expected = int if name == "id" else str
+        if not isinstance(value, expected):
             raise TypeError(name)
     return kept
 
 
-def _alive(book: _Book) -> _Book:
+def _without_expired(book: _Book) -> _Book:
     now = times.iso(datetime.now(UTC))
     return replace(
         book,
@@ -196,16 +213,17 @@ def _hash(token: str) -> str:
 _Kept = TypeVar("_Kept", Link, Session)
 
 
-def _found(each: Collection[_Kept], token: str) -> _Kept | None:
+def _by_secret(kept: Collection[_Kept], token: str) -> _Kept | None:
+    """The link or session whose secret this is; None if there is none. Compares in constant time."""
     wanted = _hash(token)
-    return next((one for one in each if hmac.compare_digest(one.hash, wanted)), None)
+    return next((each for each in kept if hmac.compare_digest(each.hash, wanted)), None)
 
 
 def form_token(cookie: str) -> str:
-    """What a form of this session has to bring along, so that no other site can post one."""
+    """The CSRF token that each form of a session contains, so that no other site can post one. `cookie`: its secret."""
     return sha256(b"form:" + cookie.encode("utf-8", "replace")).hexdigest()
 
 
 def is_form_token(token: str, cookie: str) -> bool:
-    """Whether a form is this session's own."""
+    """Whether this is the CSRF token of the session with this cookie. Compares in constant time."""
     return hmac.compare_digest(token.encode("utf-8", "replace"), form_token(cookie).encode())

@@ -1,4 +1,7 @@
-"""Where the page is really served, for `web link`: a file that counts while the page's process holds a lock on it."""
+"""The URL at which the page is served now, for `web link`: `web.address`, which holds while its process locks it.
+
+The settings alone do not tell: the port may be typed, or any that is free.
+"""
 
 import fcntl
 import os
@@ -10,9 +13,9 @@ from leadmasterd.state.files import give_away, lock_unless_held
 
 
 def keep(paths: Paths, url: str) -> int | None:
-    """Write it down until the process ends. Returns the file's descriptor; None if another page of this state is first.
+    """Write the URL to the file and keep it locked until the process ends. Raises OSError.
 
-    Raises OSError.
+    Returns the descriptor, whose close ends the lock; None, and nothing is written, if another process holds it.
     """
     fd = os.open(_file(paths), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     give_away(fd, paths)
@@ -25,11 +28,11 @@ def keep(paths: Paths, url: str) -> int | None:
 
 
 def kept(paths: Paths) -> str | None:
-    """The URL; None if no page is served, or this user may not know."""
+    """The URL; None if no page is served, or this user may not read the file."""
     with suppress(OSError), closing(_file(paths).open(encoding="utf-8")) as file:
         try:
             fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        except BlockingIOError:
+        except BlockingIOError:  # locked: the process that wrote it is running
             return file.read().strip() or None
     return None
 

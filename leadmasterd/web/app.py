@@ -1,4 +1,4 @@
-"""The application: all pages, and what becomes of errors."""
+"""The ASGI application: all pages behind the guard, and the page that is shown for each kind of error."""
 
 import logging
 from collections.abc import AsyncIterator
@@ -32,7 +32,7 @@ from leadmasterd.web.pages import (
     week,
 )
 from leadmasterd.web.render import STATIC, problem, refusal_of
-from leadmasterd.web.site import Site
+from leadmasterd.web.site import Site, site_of
 
 ROUTES: Final[list[BaseRoute]] = [
     *waiting.ROUTES,
@@ -50,11 +50,11 @@ ROUTES: Final[list[BaseRoute]] = [
     Mount("/static", StaticFiles(directory=STATIC)),
 ]
 _THREADS: Final = 12
-"""Pages that are made at the same time. Forty, as anyio has it, would each keep memory of their own."""
+"""Pages that are made at the same time. anyio's default is 40, and each thread would keep memory of its own."""
 
 
 def make_app(site: Site) -> ASGIApp:
-    """Everything, behind the guard."""
+    """The application to serve. While it runs, `site.watch` looks for changes to tell open pages of."""
 
     @asynccontextmanager
     async def lifespan(_app: Starlette) -> AsyncIterator[None]:
@@ -66,18 +66,19 @@ def make_app(site: Site) -> ASGIApp:
         routes=ROUTES,
         lifespan=lifespan,
         exception_handlers={
-            HTTPException: _not_so,
+            HTTPException: _refused,
             FileNotFoundError: _nothing_captured,
-            PermissionError: _may_not,
-            LeadmasterdError: _cannot,
-            OSError: _cannot,
+            PermissionError: _not_readable,
+            LeadmasterdError: _unavailable,
+            OSError: _unavailable,
             Exception: _defect,
         },
     )
     return Guard(app, site)
 
 
-def _not_so(request: Request, error: Exception) -> Response:
+def _refused(request: Request, error: Exception) -> Response:
+    """The page for an HTTPException, with its status, headers and words; for 404 and 405 Starlette's are replaced."""
     assert isinstance(error, HTTPException)
     own_words = {404: _("There is no such page."), 405: _("This page can't be used in that way.")}
     answer = problem(request, error.status_code, own_words.get(error.status_code, error.detail))
@@ -86,7 +87,9 @@ def _not_so(request: Request, error: Exception) -> Response:
 
 
 def _nothing_captured(request: Request, error: Exception) -> Response:
-    if error.args[:1] != (request.scope["leadmasterd.site"].paths.database,):
+    """The page while there is no database yet, which is no failure. Any other missing file is one: raised again."""
+    missing = error.args[0] if error.args else None
+    if missing != site_of(request).paths.database:
         raise error
     return problem(
         request,
@@ -96,7 +99,8 @@ def _nothing_captured(request: Request, error: Exception) -> Response:
     )
 
 
-def _may_not(request: Request, error: Exception) -> Response:
+def _not_readable(request: Request, error: Exception) -> Response:
+    """The page for files that the user of this process may not read."""
     assert isinstance(error, PermissionError)
     return problem(
         request,
@@ -106,15 +110,17 @@ def _may_not(request: Request, error: Exception) -> Response:
     )
 
 
-def _cannot(request: Request, error: Exception) -> Response:
+def _unavailable(request: Request, error: Exception) -> Response:
+    """The page for errors that are foreseen, as of a locked or damaged database; says whether it may pass by itself."""
     assert isinstance(error, LeadmasterdError | OSError)
-    busy = isinstance(error, DatabaseBusy | CannotUseState | OSError)
+    may_pass = isinstance(error, DatabaseBusy | CannotUseState | OSError)
     logging.getLogger("leadmasterd.web").warning("%s %s: %s", request.method, request.url.path, error)
-    what = _("That is not possible now.") if busy else _("That can't be shown.")
+    what = _("That is not possible now.") if may_pass else _("That can't be shown.")
     return problem(request, 503, what, refusal_of(error))
 
 
 def _defect(request: Request, _error: Exception) -> Response:
+    """The page for an error that nobody foresaw. Starlette raises it again afterwards, so that it is logged."""
     return problem(
         request,
         500,

@@ -1,4 +1,4 @@
-"""The path of a conversation's page, below which stands what is decided about it."""
+"""The path of a conversation's page, and the URL converter that it needs. Decisions about it are posted below it."""
 
 from typing import Final
 
@@ -6,7 +6,7 @@ from starlette.convertors import Convertor, register_url_convertor
 
 
 class _Chat(Convertor[int]):
-    """A conversation's number, as the database can have it: any longer one is no page."""
+    """A conversation's id in a path: a number that SQLite can hold. A longer one matches no page, so it is a 404."""
 
     regex = "[0-9]{1,18}"
 

@@ -1,7 +1,7 @@
-"""Connections that ask nothing, or not all of it: however many are opened, the page can still be asked for.
+"""Limits connections without a complete request, so that however many are opened, the page still answers.
 
-Uvicorn waits for a first request for ever, and for the rest of one that has begun; 1,000 such connections would take
-all files that a process may have open.
+Uvicorn waits without limit for the first request of a connection, and for the rest of one that has begun; 1,000 such
+connections would use up all file descriptors of the process.
 """
 
 import asyncio
@@ -10,42 +10,44 @@ from typing import ClassVar, Final
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 MOST_SILENT: Final = 200
-"""A browser has at most six, for the five seconds that they are kept after an answer."""
+"""Connections that are not being answered, above which the oldest is closed. A browser has at most six of them, for the
+five seconds that a connection is kept after an answer."""
 
 
 class PageConnection(H11Protocol):
-    """One connection. While it is not being answered it may have to give way to newer ones."""
+    """One connection. While no request of it is being answered, it may be closed in favour of newer ones."""
 
     _silent: ClassVar[dict["PageConnection", None]] = {}
-    """All of the process that are not being answered, the oldest first."""
+    """All connections of the process that are not being answered, the oldest first. A dict as an ordered set."""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] # as uvicorn has it
-        """It has asked nothing yet."""
+        """Count it as silent: it has asked nothing yet."""
         super().connection_made(transport)
-        self._sort()
+        self._update_silent()
 
     def data_received(self, data: bytes) -> None:
-        """Perhaps a whole request."""
+        """Count it no longer, if the request is complete now."""
         super().data_received(data)
-        self._sort()
+        self._update_silent()
 
     def on_response_complete(self) -> None:
-        """It may ask again."""
+        """Count it again: it is kept for the next request."""
         super().on_response_complete()
-        self._sort()
+        self._update_silent()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """It counts no longer."""
+        """Count it no longer."""
         self._silent.pop(self, None)
         super().connection_lost(exc)
 
     @property
-    def _is_answered(self) -> bool:
-        """Whether it has asked the whole, a form with all of its fields, and the answer is not."""
+    def _is_being_answered(self) -> bool:
+        """Whether its request has arrived whole, with the body, and the answer is not complete."""
         return self.cycle is not None and not self.cycle.more_body and not self.cycle.response_complete
 
-    def _sort(self) -> None:
-        if self.transport.is_closing() or self._is_answered:
+    def _update_silent(self) -> None:
+        """Add this connection to the silent ones or remove it. If they are too many, the oldest is closed at once."""
+        if self.transport.is_closing() or self._is_being_answered:
             self._silent.pop(self, None)
             return
         self._silent.setdefault(self)

@@ -1,41 +1,44 @@
-"""Counts what is tried in vain, so that nobody can try for long."""
+"""Rate limit of failed logins: counts wrong links and cookies by IP address, so that nobody can go on guessing."""
 
 import time
 from collections import deque
 from typing import Final
 
 MOST: Final = 20
-"""Links and cookies that are none, from one address within WAIT. Then nothing is tried for it any more."""
+"""Wrong links and cookies from one address within WAIT, after which it gets nothing but a refusal."""
 WAIT: Final = 600.0
 """Seconds."""
 MOST_ADDRESSES: Final = 1000
-"""That are kept, the latest: with IPv6 anybody has as many as they like."""
+"""Addresses that are kept, so that memory does not grow: with IPv6 anybody has as many as they like."""
 
 
 class Failures:
-    """By address, in memory."""
+    """The times of failures by address, in memory: a restart forgets them."""
 
     def __init__(self) -> None:
-        self._at: dict[str, deque[float]] = {}
+        self._times: dict[str, deque[float]] = {}
+        """On the monotonic clock, oldest first."""
 
     def note(self, address: str) -> None:
-        """One more."""
-        if len(self._at) >= MOST_ADDRESSES and address not in self._at:
-            self._at = {each: at for each, at in self._at.items() if _recent(at)}
-            while len(self._at) >= MOST_ADDRESSES:
-                del self._at[next(iter(self._at))]
-        self._at.setdefault(address, deque(maxlen=MOST)).append(time.monotonic())
+        """Count one more failure of this address. When there is no room, the addresses kept for longest go first."""
+        if len(self._times) >= MOST_ADDRESSES and address not in self._times:
+            self._times = {each: failed for each, failed in self._times.items() if _without_old(failed)}
+            while len(self._times) >= MOST_ADDRESSES:
+                oldest = next(iter(self._times))
+                del self._times[oldest]
+        self._times.setdefault(address, deque(maxlen=MOST)).append(time.monotonic())
 
     def __len__(self) -> int:
         """How many addresses are kept."""
-        return len(self._at)
+        return len(self._times)
 
     def are_too_many(self, address: str) -> bool:
         """Whether this address has to wait."""
-        return len(_recent(self._at.get(address, deque()))) >= MOST
+        return len(_without_old(self._times.get(address, deque()))) >= MOST
 
 
-def _recent(at: deque[float]) -> deque[float]:
-    while at and time.monotonic() - at[0] > WAIT:
-        at.popleft()
-    return at
+def _without_old(failed: deque[float]) -> deque[float]:
+    """The same deque, from which the times before WAIT seconds ago were removed."""
+    while failed and time.monotonic() - failed[0] > WAIT:
+        failed.popleft()
+    return failed

@@ -1,4 +1,8 @@
-"""What people decide on a page: forms that are posted, checked, and answered by going back to the page."""
+"""Forms that are posted: routes for them, reading and checking their fields, and the notice on the next page.
+
+After each form the browser is sent back to a page. What a form does is up to the pages: they give a function to
+`decision` or `posted`.
+"""
 
 import asyncio
 from collections.abc import Callable, Mapping
@@ -19,25 +23,26 @@ from leadmasterd.text import _
 from leadmasterd.web.access import COOKIE, is_form_token
 from leadmasterd.web.site import session_of, site_of
 
-if TYPE_CHECKING:  # with what it imports it takes 30 MB
+if TYPE_CHECKING:  # with all that it imports it takes 30 MB
     from leadmasterd.actions.unit_of_work import LeadEditor
 
 MOST_BYTES: Final = 16 * 1024
 LONGEST: Final = 20.0
-"""Seconds that a form may take to arrive: while one does, the process can't leave."""
+"""Seconds that a form may take to arrive: until then the process can't end."""
 _MOST_FIELDS: Final = 100
 LONGEST_LOCK: Final = 15
 """Seconds that a decision waits for the write lock: people press again when a page says nothing for longer."""
 _AT_ONCE: Final = 3
 _deciding: Final = ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="decide")
-"""Threads of their own: while the database is locked each decision waits, and pages must go on."""
+"""Its own threads: decisions wait while the database is locked, and must not take the threads that make pages."""
 
 Form = Mapping[str, str]
+"""The fields of a posted form."""
 
 
 @dataclass(frozen=True, slots=True)
 class Undo:
-    """The form that takes a decision back."""
+    """The form that takes a decision back: where it is posted, and its hidden fields."""
 
     path: str
     values: Mapping[str, str] = field(default_factory=dict)
@@ -45,7 +50,7 @@ class Undo:
 
 @dataclass(frozen=True, slots=True)
 class Done:
-    """What is told once on the next page. `refused`: that nothing was done, and why."""
+    """What came of a form, to be shown once on the next page. `refused`: nothing was done, and `text` says why."""
 
     text: str
     undo: Undo | None = None
@@ -53,17 +58,18 @@ class Done:
 
 
 def begin_deciding() -> None:
-    """Start the threads that decide. They keep the priority that the caller has now, whatever it gets later.
+    """Start all threads that decide. They keep the priority that the caller has now, even if it lowers its own later.
 
-    Whoever holds the database's lock must not stand back: on a busy machine the daemon would wait as long.
+    A thread that holds the database's write lock must not have a low priority: the daemon would wait for it.
     """
-    all_there = Barrier(_AT_ONCE)
-    for begun in [_deciding.submit(all_there.wait) for _number in range(_AT_ONCE)]:
-        begun.result()
+    all_started = Barrier(_AT_ONCE)  # a pool starts a thread only when no other is idle, so each has to stay busy
+    started = [_deciding.submit(all_started.wait) for _number in range(_AT_ONCE)]
+    for each in started:
+        each.result()
 
 
 def decision(path: str, act: "Callable[[Request, Form, LeadEditor], Done]") -> Route:
-    """A POST that changes leads, on behalf of the session's name; `act` runs in a thread."""
+    """The route of a POST that changes leads. `act` runs in a thread, and what it does is recorded as the session's."""
 
     def decide(request: Request, form: Form) -> Done:
         from leadmasterd.actions.unit_of_work import Patience, open_editor
@@ -78,7 +84,10 @@ def decision(path: str, act: "Callable[[Request, Form, LeadEditor], Done]") -> R
 
 
 def posted(path: str, act: Callable[[Request, Form], Done]) -> Route:
-    """Any other POST. A refusal is told on the page that one comes back to."""
+    """The route of any POST but the login. `act` runs in a thread; when it raises Refused, the next page says why.
+
+    Only forms of the session's own pages are taken (CSRF token). The answer is a redirect to the page of the form.
+    """
 
     async def endpoint(request: Request) -> Response:
         form = await read_form(request)
@@ -96,8 +105,12 @@ def posted(path: str, act: Callable[[Request, Form], Done]) -> Route:
 
 
 async def read_form(request: Request) -> Form:
-    """The fields of a form; of equal names the last counts. Raises HTTPException for no, too large or late a form."""
-    if request.headers.get("content-type", "").partition(";")[0].strip() != "application/x-www-form-urlencoded":
+    """The fields of the posted form; of equal names the last counts.
+
+    Raises HTTPException if the body is no form, is too large, or takes too long to arrive.
+    """
+    content_type = request.headers.get("content-type", "").partition(";")[0].strip()
+    if content_type != "application/x-www-form-urlencoded":
         raise HTTPException(415, _("This is not a form of this page."))
     body = bytearray()
     try:
@@ -120,13 +133,14 @@ async def read_form(request: Request) -> Form:
 
 
 def number_in(form: Form, field: str) -> int | None:
-    """None for what is no number: a form of ours always has one."""
+    """A field as a number that SQLite can hold; None if it is missing or none."""
     text = form.get(field, "")
-    return int(text) if text.isascii() and text.isdigit() and len(text) < 19 else None
+    is_number = text.isascii() and text.isdigit() and len(text) < 19
+    return int(text) if is_number else None
 
 
 def needed_number(form: Form, field: str) -> int:
-    """Raises Refused for what is no number."""
+    """A field as a number. Raises Refused if it is missing or none, which no form of ours has."""
     number = number_in(form, field)
     if number is None:
         raise Refused(_("This form is incomplete. Load the page again and repeat it."))
@@ -134,6 +148,6 @@ def needed_number(form: Form, field: str) -> int:
 
 
 def local_path(back: str) -> str:
-    """Where to go on: a path of ours, and never another site."""
-    is_ours = back.startswith("/") and back[1:2] not in ("/", "\\") and back.isprintable()
-    return back if is_ours else "/"
+    """Where to redirect to: `back` if it is a path here, else `/`. Never another site, as `//example.com` would be."""
+    is_local = back.startswith("/") and back[1:2] not in ("/", "\\") and back.isprintable()
+    return back if is_local else "/"

@@ -1,6 +1,7 @@
-"""What stands before every page: by what name it was asked, by whom, from where; and the headers of every answer.
+"""ASGI middleware before every page: refuses whoever may not ask, and sets the security headers of every answer.
 
-Refuses before any page is looked for, so that a page can't forget to.
+It checks the host name, TLS, the method, the origin of a POST and the session's cookie. It does so before any page is
+looked for, so that no page can forget to.
 """
 
 from collections.abc import MutableMapping
@@ -35,14 +36,14 @@ _HEADERS: Final = {
 
 
 class Guard:
-    """ASGI middleware, outside of everything else."""
+    """The outermost ASGI application. It puts the `Site` and the session into each request's scope."""
 
     def __init__(self, app: ASGIApp, site: Site) -> None:
         self._app = app
         self._site = site
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer, or let the pages answer."""
+        """Answer with a refusal, or let the pages answer; either way with our headers."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
@@ -55,17 +56,20 @@ class Guard:
                 headers = MutableHeaders(scope=message)
                 headers.update(_HEADERS)
                 headers["Cache-Control"] = "no-cache" if scope["path"].startswith("/static/") else "no-store"
-                if scope.get("leadmasterd.forget"):
+                if scope.get("leadmasterd.delete_cookie"):
                     headers.append("Set-Cookie", f"{COOKIE}=; Path=/; Max-Age=0; HttpOnly; SameSite=Strict")
             await send(message)
 
-        answer = self._refusal(request)
+        answer: ASGIApp = self._refusal(request) or self._app
         with self._site.visits.one():
-            await (answer or self._app)(scope, receive, send_guarded)
+            await answer(scope, receive, send_guarded)
 
     def _refusal(self, request: Request) -> Response | None:
-        """The answer for who may not ask this; None for who may."""
-        if not self._site.place.is_known(_name_of(request.headers.get("host", ""))):
+        """The answer for whoever may not see this page; None for those who may.
+
+        Puts the session, or None, into the request's scope. A cookie of no session counts as a failure of the address.
+        """
+        if not self._site.place.is_known(_host_name(request.headers.get("host", ""))):
             return problem(
                 request,
                 421,
@@ -86,7 +90,7 @@ class Guard:
         address = address_of(request)
         try:
             cookie = request.cookies.get(COOKIE)
-            session = self._site.access.session(cookie) if cookie else None
+            session = self._site.access.admit(cookie) if cookie else None
         except (LeadmasterdError, OSError) as error:
             return problem(request, 503, _("Nobody can be let in now."), refusal_of(error))
         request.scope["leadmasterd.session"] = session
@@ -94,69 +98,74 @@ class Guard:
             return None
         if cookie:
             self._site.failures.note(address)
-            request.scope["leadmasterd.forget"] = True
+            request.scope["leadmasterd.delete_cookie"] = True
         if self._site.failures.are_too_many(address):
             return too_many(request)
         return locked_out(request)
 
     def _is_private(self, request: Request) -> bool:
-        """Whether nobody on the way can read along. Beyond this machine the proxy has to say that it speaks TLS."""
+        """Whether nobody on the way can read along: the page is served on loopback, or a proxy says that it has TLS."""
         if is_loopback(self._site.place.host):
             return True
         return bool(request.scope.get("leadmasterd.proxied")) and request.url.scheme == "https"
 
 
 def is_public(path: str) -> bool:
-    """What is there for people who are not let in yet."""
+    """Whether browsers that are not let in get this path: the login, and styles and scripts."""
     return path == "/login" or path.startswith("/static/")
 
 
 def believe_proxy(scope: MutableMapping[str, Any], proxies: tuple[str, ...]) -> None:
-    """Take a named proxy's word for who asks, and by which scheme."""
+    """Change the request's scope to what a trusted proxy says: the client's address, and http or https.
+
+    `proxies`: addresses of the proxies in the settings. A request from anywhere else is left as it is.
+    """
     client = scope.get("client")
     if client is None or client[0] not in proxies:
         return
     headers = Headers(scope=scope)
     # A client may send the header too: what the proxy itself adds stands last.
-    if who := _last(headers, "x-forwarded-for"):
+    who = _last(headers, "x-forwarded-for")
+    if who:
         scope["client"] = (who, 0)
-    if (scheme := _last(headers, "x-forwarded-proto")) in ("http", "https"):
+    scheme = _last(headers, "x-forwarded-proto")
+    if scheme in ("http", "https"):
         scope["scheme"] = scheme
         scope["leadmasterd.proxied"] = True
 
 
 def _last(headers: Headers, name: str) -> str:
-    """Of values in one line or in several (HAProxy adds a line of its own)."""
+    """The last value of a header, whether in one line with commas or in several (HAProxy adds its own); "" if none."""
     return ",".join(headers.getlist(name)).rpartition(",")[2].strip()
 
 
 def is_from_here(request: Request) -> bool:
-    """Whether one of our own pages posted it, by what the browser says of that and no page can.
+    """Whether one of our own pages posted this form, by a header that the browser sets and no page can.
 
-    Safari before 16.4 sends no Sec-Fetch-Site, so there the origin tells.
+    That is Sec-Fetch-Site; Safari before 16.4 does not send it, so there Origin is compared with our own address.
     """
-    site = request.headers.get("sec-fetch-site")
-    if site is not None:
-        return site == "same-origin"
+    fetch_site = request.headers.get("sec-fetch-site")
+    if fetch_site is not None:
+        return fetch_site == "same-origin"
     ours = f"{request.url.scheme}://{request.headers.get('host', '')}"
     return request.headers.get("origin", "").lower() == ours.lower()
 
 
 def address_of(request: HTTPConnection) -> str:
-    """From where it was asked."""
+    """The client's IP address, behind a proxy that of its client; empty if it is not known."""
     return request.client.host if request.client else ""
 
 
 def is_still_let_in(request: HTTPConnection) -> bool:
-    """Whether the session of a long answer goes on."""
+    """Whether the session of an answer that lasts (a stream of events) has not ended; False if that can't be read."""
     try:
-        return site_of(request).access.session(request.cookies.get(COOKIE, "")) is not None
+        return site_of(request).access.admit(request.cookies.get(COOKIE, "")) is not None
     except (LeadmasterdError, OSError):
         return False
 
 
 def cookie_of(request: HTTPConnection, secret: str) -> dict[str, Any]:
-    """The cookie of a session, as `Response.set_cookie` takes it."""
+    """Keyword arguments of `Response.set_cookie` for a session's cookie. `secret`: as `Access.enter` returns it."""
     return {
         "key": COOKIE,
         "value": secret,
@@ -168,22 +177,26 @@ def cookie_of(request: HTTPConnection, secret: str) -> dict[str, Any]:
 
 
 def locked_out(request: Request) -> Response:
-    """For a browser that nobody let in.
+    """The page for a browser that is not let in, with status 401.
 
-    A strict cookie does not come along when a link elsewhere is followed, so such a visit is repeated from our page.
+    A strict cookie is not sent when a link on another site is followed, so this may be a browser that is let in. The
+    page then reloads itself once, which sends the cookie.
     """
-    again = request.method == "GET" and request.headers.get("sec-fetch-site") not in (None, "same-origin", "none")
-    return render(request, "locked.html", status=401, again=again and not request.scope.get("leadmasterd.forget"))
+    from_elsewhere = request.headers.get("sec-fetch-site") not in (None, "same-origin", "none")
+    had_no_cookie = not request.scope.get("leadmasterd.delete_cookie")
+    again = request.method == "GET" and from_elsewhere and had_no_cookie
+    return render(request, "locked.html", status=401, again=again)
 
 
 def too_many(request: Request) -> Response:
-    """For an address that has to wait."""
+    """The page for an address that has tried too often and has to wait, with status 429."""
     answer = problem(request, 429, _("That was tried too often. Wait ten minutes."))
     answer.headers["Retry-After"] = str(round(WAIT))
     return answer
 
 
-def _name_of(host: str) -> str:
+def _host_name(host: str) -> str:
+    """The name in a Host header, without the port; "" if it can't be parsed."""
     try:
         return (urlsplit(f"//{host}").hostname or "").rstrip(".")
     except ValueError:

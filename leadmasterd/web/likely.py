@@ -1,4 +1,4 @@
-"""The labels and stages that are pressed most: they stand open on a page, before the list of all."""
+"""The few labels and stages that are chosen most: a page shows buttons for them, before the list of all."""
 
 from collections.abc import Mapping
 from typing import Final
@@ -8,10 +8,10 @@ from leadmasterd.classify.reasons import intent_name
 from leadmasterd.sentences import stage_name
 
 Choice = tuple[str, str]
-"""What is stored, and its name."""
+"""The stored code, and its name for people."""
 _LABELS: Final = ("price", "personal", "availability")
 _MOST_LABELS: Final = 2
-_NEXT: Final[Mapping[str | None, tuple[str, ...]]] = {
+_NEXT: Final[Mapping[str | None, tuple[str, ...]]] = {  # by the current stage; None: no lead
     None: ("new", "junk"),
     "unsorted": ("new", "junk"),
     "new": ("quoted", "won"),
@@ -22,11 +22,14 @@ _NEXT: Final[Mapping[str | None, tuple[str, ...]]] = {
 
 
 def labels(intent: str | None, guess: str | None = None) -> list[Choice]:
-    """What they may want instead of `intent`. `guess`: what the model was not sure of."""
-    known = dict.fromkeys(each for each in (guess, *_LABELS) if each not in (None, UNKNOWN, intent))
-    return [(each, intent_name(each)) for each in known if each][:_MOST_LABELS]
+    """Labels to offer instead of `intent`, the present one: at most two, without repeats.
+
+    `guess`: what the model thought of but was not sure of; it comes first. None: no label yet, or no guess.
+    """
+    candidates = dict.fromkeys(each for each in (guess, *_LABELS) if each and each not in (UNKNOWN, intent))
+    return [(each, intent_name(each)) for each in candidates][:_MOST_LABELS]
 
 
 def stages(current: str | None) -> list[Choice]:
-    """What usually follows. A lead that is closed is opened again."""
+    """The stages that usually follow `current`; None: there is no lead. A closed lead is opened again as contacted."""
     return [(each, stage_name(each)) for each in _NEXT.get(current, ("contacted",))]

@@ -1,4 +1,4 @@
-"""Where the page is served, and which proxies and names are believed."""
+"""`Place`: the address at which the page is served, and which proxies and host names are trusted."""
 
 import ipaddress
 from collections.abc import Iterable
@@ -13,7 +13,11 @@ _LOCAL_NAMES: Final = ("localhost", "127.0.0.1", "::1")
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """`host`: an address or `localhost`; `port` 0: any that is free; `names`: host names beside this machine's."""
+    """Where the page is served.
+
+    `host`: an IP address or `localhost`. `port`: 0 for any that is free. `proxies`: addresses whose X-Forwarded headers
+    are believed. `names`: host names by which browsers reach it, besides those of this machine.
+    """
 
     host: str
     port: int
@@ -22,7 +26,7 @@ class Place:
 
     @classmethod
     def of(cls, host: str, port: int, *, proxies: Iterable[str], names: Iterable[str]) -> Self:
-        """As typed or set. Raises CannotUseSettings for a host that is no address."""
+        """From the command line or the settings. Raises CannotUseSettings for a host that is not an IP address."""
         try:
             is_loopback(host)
         except ValueError as error:
@@ -34,7 +38,10 @@ class Place:
         return cls(host, port, tuple(proxies), tuple(names))
 
     def check(self) -> None:
-        """Refuse what would send cookies and customers' words over a network in the clear. Raises CannotUseSettings."""
+        """Raise CannotUseSettings if cookies and customers' words would cross a network unencrypted.
+
+        That is so where others than this machine reach the page and no proxy with TLS is named.
+        """
         if not is_loopback(self.host) and not self.proxies:
             raise CannotUseSettings(
                 _(
@@ -44,24 +51,29 @@ class Place:
             )
 
     def is_known(self, name: str) -> bool:
-        """Whether a browser may call this server so. Any other name may be a trick (DNS rebinding)."""
-        return name in _LOCAL_NAMES or name in self.names or (name == self.host and not is_any(self.host))
+        """Whether `name`, from a Host header, is one of this server's. Another may be an attack (DNS rebinding)."""
+        is_own_address = name == self.host and not is_any(self.host)
+        return name in _LOCAL_NAMES or name in self.names or is_own_address
 
     def url(self) -> str:
-        """By which a person reaches it: through the proxy if there is one with a name."""
+        """The URL for people: of the proxy, if there is one and the settings name a host; else `own_url`."""
         return f"https://{self.names[0]}/" if self.proxies and self.names else self.own_url()
 
     def own_url(self) -> str:
-        """Where it is served itself."""
-        host = "127.0.0.1" if is_any(self.host) else f"[{self.host}]" if ":" in self.host else self.host
+        """The URL of this process itself, without a proxy."""
+        host = self.host
+        if is_any(host):
+            host = "127.0.0.1"
+        elif ":" in host:  # an IPv6 address
+            host = f"[{host}]"
         return f"http://{host}:{self.port}/"
 
 
 def is_loopback(host: str) -> bool:
-    """Whether only this machine reaches it."""
+    """Whether only this machine reaches it. Raises ValueError for what is neither an IP address nor `localhost`."""
     return host == "localhost" or ipaddress.ip_address(host).is_loopback
 
 
 def is_any(host: str) -> bool:
-    """Whether it stands for all addresses of this machine."""
+    """Whether this address stands for all addresses of the machine (0.0.0.0 or ::). Raises ValueError as above."""
     return host != "localhost" and ipaddress.ip_address(host).is_unspecified

@@ -1,4 +1,4 @@
-"""Templates: the environment, its filters, and `render`."""
+"""Fills the templates: `render` for a page or a part of it, `problem` for a page that says what went wrong."""
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -25,7 +25,7 @@ STATIC: Final = Path(__file__).parent / "static"
 
 
 def menu() -> list[tuple[str, str]]:
-    """Path and label, in their order."""
+    """The links on top of every page: path and label, in their order."""
     return [
         ("/", _("Waiting")),
         ("/board", _("Board")),
@@ -36,7 +36,10 @@ def menu() -> list[tuple[str, str]]:
 
 
 def render(request: Request, template: str, *, status: int = 200, **values: Any) -> HTMLResponse:
-    """A page, or a fragment of one, with what all of them need beside `values`."""
+    """Fill a template of a page, or of a fragment of one, with `values` and with what every template may use.
+
+    The template removes the session's notices when it shows them, so each is shown once.
+    """
     site = site_of(request)
     session = session_of(request)
     common = {
@@ -56,25 +59,25 @@ def render(request: Request, template: str, *, status: int = 200, **values: Any)
 
 
 def problem(request: Request, status: int, what: str, why: str = "") -> HTMLResponse:
-    """A calm page for what is not to be had. `what`: one sentence; `why`: more about it."""
+    """A page that says what can't be shown or done. `what`: one sentence; `why`: more about it, or empty."""
     return render(request, "problem.html", status=status, what=what, why=why, missing=status == 404)
 
 
 def refusal_of(error: LeadmasterdError | OSError) -> str:
-    """Why something is not to be had, in our words where the system refuses it."""
+    """A sentence on what failed and why, with the file's path for an error of the system."""
     if isinstance(error, LeadmasterdError):
         return str(error)
     return _("cannot use {path}: {why}").format(path=error.filename or "?", why=causes.of_system(error))
 
 
 def back_to(request: Request) -> str:
-    """The page that a form stands on, to come back to: a fragment's is the page that it belongs to."""
+    """The path of this page, to which its forms come back. A fragment's forms come back to the page around it."""
     query = [(key, value) for key, value in request.query_params.multi_items() if key != "fragment"]
     return request.url.path + (f"?{urlencode(query)}" if query else "")
 
 
 def health_line(site: Site) -> str:
-    """What is wrong with the daemon, in one sentence; empty while it listens."""
+    """Why the daemon does not listen now, in one sentence; empty while it listens."""
     status = site.status()
     if not site.running():
         return _("Not listening: leadmasterd is not running. What was captured until then is shown.")
@@ -89,7 +92,7 @@ def health_line(site: Site) -> str:
 
 @cache
 def environment() -> Environment:
-    """Everything is escaped, and a name that no page gives is an error."""
+    """The Jinja environment, made once. Everything is escaped, and a name that no page gives is an error."""
     made = Environment(
         loader=FileSystemLoader(TEMPLATES),
         autoescape=True,
@@ -116,6 +119,7 @@ def environment() -> Environment:
 
 
 def _clock(context: Context | Mapping[str, Any]) -> Clock:
+    """The clock that `render` gave to the template."""
     found = context["clock"]
     assert isinstance(found, Clock)
     return found
@@ -123,31 +127,32 @@ def _clock(context: Context | Mapping[str, Any]) -> Clock:
 
 @pass_context
 def _ago(context: Context, at: str) -> str:
-    """`5 min ago`, of a stored time."""
+    """`5 min ago`. `at`: a stored time, ISO."""
     return _("{length} ago").format(length=clock.length(_clock(context).seconds_since(at)))
 
 
 @pass_context
 def _when(context: Context, at: str) -> Markup:
-    """A stored time: `14:03` today, else with its day."""
+    """A `<time>` element that shows `14:03` today, else with the day. `at`: a stored time, ISO."""
     shown = escape(_clock(context).spoken(at))
     return Markup(f'<time datetime="{escape(at)}" title="{_clock(context).exact(at)}">{shown}</time>')
 
 
 def _alert_state(state: str) -> str:
+    """The state of an alert in words. Imported late: few pages show any."""
     from leadmasterd.queries.words import alert_state
 
     return alert_state(state)
 
 
 def _code(sentence: str) -> Markup:
-    """A sentence with what it has in backticks drawn as code."""
-    parts = sentence.split("`")
+    """The sentence, escaped, with what stands in backticks as `<code>`."""
+    parts = sentence.split("`")  # those at odd places stood in backticks
     return Markup("").join(
         Markup("<code>{}</code>").format(part) if place % 2 else part for place, part in enumerate(parts)
     )
 
 
 def _body(written: str | None) -> str:
-    """What somebody wrote, with its lines; `class="body"` shows them."""
+    """What somebody wrote, safe to show, with its line breaks (the style `body` shows them); "" for None."""
     return "\n".join(text.printable(line) for line in (written or "").splitlines())

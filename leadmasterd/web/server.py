@@ -29,24 +29,25 @@ from leadmasterd.web.place import Place
 from leadmasterd.web.site import Site
 
 _FIRST_PASSED_FD: Final = 3
-"""Where systemd puts the socket (sd_listen_fds(3))."""
+"""The file descriptor at which systemd passes the first socket (sd_listen_fds(3))."""
 _BACKLOG: Final = 64
-"""Connections that may wait to be taken. While no file can be opened asyncio logs so many tracebacks each second."""
+"""Connections that may wait to be accepted. When no file descriptor is left, asyncio logs a traceback for each of
+them every second, so there are few."""
 _LAST_ANSWERS: Final = 3
-"""Seconds that answers may still take when the process is to end."""
+"""Seconds that answers which have begun may still take when the process is to end."""
 
 
 def serve(paths: Paths, place: Place, language: Language, *, idle: float | None) -> None:
-    """Until SIGTERM or Ctrl-C, or until nobody has come for `idle` seconds.
+    """Serve the page until SIGTERM or Ctrl-C, or until nobody has come for `idle` seconds (None: however long).
 
-    Raises CannotUseSettings where it can't be served.
+    It listens on the socket that systemd passed, else at `place`. Raises CannotUseSettings where it can't be served.
     """
     listening = _passed_socket() or _listen(place)
     if listening.family != socket.AF_UNIX:
         host, port = listening.getsockname()[:2]
         place = replace(place, host=host, port=port)
         place.check()
-        with suppress(OSError):  # `web link` goes by the settings then
+        with suppress(OSError):  # without the file `web link` takes the address from the settings
             address.keep(paths, place.url())
     site = Site(place, paths, language, access=Access(paths), watch=Watch(paths))
     config = Config(
@@ -71,47 +72,50 @@ def serve(paths: Paths, place: Place, language: Language, *, idle: float | None)
 
 
 class _PageServer(Server):
-    """Ends in good order, and by itself when nobody comes."""
+    """Uvicorn's server, which ends with exit code 0 on a signal, and by itself when nobody comes."""
 
     def __init__(self, config: Config, site: Site, idle: float | None) -> None:
+        """`idle`: seconds without a visit after which it ends; None: never."""
         super().__init__(config)
         self._site = site
         self._idle = idle
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
-        """SIGTERM and Ctrl-C end it with 0; uvicorn's own would raise them again at its end."""
+        """While it serves, SIGTERM and Ctrl-C end it in order. Uvicorn's version raises the signal again at the end."""
 
         def stop(_signal: int, _frame: FrameType | None) -> None:
             self.should_exit = True
 
-        before = {each: signal.signal(each, stop) for each in (signal.SIGINT, signal.SIGTERM)}
+        replaced = {each: signal.signal(each, stop) for each in (signal.SIGINT, signal.SIGTERM)}
         try:
             yield
         finally:
-            for each, handler in before.items():
+            for each, handler in replaced.items():
                 signal.signal(each, handler)
 
     async def on_tick(self, counter: int) -> bool:
-        """Ten times a second: whether to end."""
-        idle = self._idle is not None and self._site.visits.idle_seconds() > self._idle
-        return await super().on_tick(counter) or idle
+        """Whether to end; uvicorn asks ten times a second."""
+        is_unused = self._idle is not None and self._site.visits.idle_seconds() > self._idle
+        return await super().on_tick(counter) or is_unused
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """Streams of events first: they would go on for ever."""
+        """Ends the streams of events first: uvicorn waits for answers to end, and these never would."""
         self._site.watch.close()
         await super().shutdown(sockets)
 
 
 def _passed_socket() -> socket.socket | None:
-    """The socket of leadmasterd-web.socket; None if nobody passed one to this process."""
-    if os.environ.get("LISTEN_PID") != str(os.getpid()) or os.environ.get("LISTEN_FDS") != "1":
+    """The socket that systemd opened for this process (leadmasterd-web.socket); None if it passed none."""
+    is_for_us = os.environ.get("LISTEN_PID") == str(os.getpid())
+    if not is_for_us or os.environ.get("LISTEN_FDS") != "1":
         return None
     os.set_inheritable(_FIRST_PASSED_FD, False)
     return socket.socket(fileno=_FIRST_PASSED_FD)
 
 
 def _listen(place: Place) -> socket.socket:
+    """A listening socket there. Raises CannotUseSettings, with the port that is taken or why else it can't listen."""
     place.check()
     family = socket.AF_INET6 if ":" in place.host else socket.AF_INET
     listening = socket.socket(family, socket.SOCK_STREAM)
@@ -138,14 +142,18 @@ def _listen(place: Place) -> socket.socket:
 
 
 def _log_with_ours() -> None:
-    """Uvicorn's warnings and errors, in the form of our own log."""
+    """Write uvicorn's warnings and errors to our own log's handlers, in their form."""
     log = logging.getLogger("uvicorn")
     log.handlers[:] = logging.getLogger("leadmasterd").handlers
     log.setLevel(logging.WARNING)
     log.propagate = False
-    logging.getLogger("uvicorn.error").addFilter(_is_news)
+    logging.getLogger("uvicorn.error").addFilter(_is_no_cancelled_answer)
 
 
-def _is_news(record: logging.LogRecord) -> bool:
-    """False for the traceback of an answer that was cancelled at the end: that it was has been told."""
-    return not (record.exc_info and isinstance(record.exc_info[1], asyncio.CancelledError))
+def _is_no_cancelled_answer(record: logging.LogRecord) -> bool:
+    """A log filter. False drops the traceback of an answer that was cancelled because the process ends.
+
+    Uvicorn has logged by then, in a line of its own, that it cancels them.
+    """
+    error = record.exc_info[1] if record.exc_info else None
+    return not isinstance(error, asyncio.CancelledError)

@@ -1,4 +1,4 @@
-"""What several open pages of a session ask for at once is made once: a change wakes all of them."""
+"""Answers that the open pages of one session share: a change makes all of them ask at once, and one answer is made."""
 
 import time
 from collections.abc import Callable
@@ -7,37 +7,42 @@ from threading import Lock
 from typing import Final
 
 _LONGEST: Final = 1.0
-"""Seconds that an answer is given again: times that are shown grow old by themselves."""
+"""Seconds for which an answer is given again: the times that it shows grow old."""
 _MOST: Final = 64
 """Answers that are kept."""
 
 
 @dataclass(slots=True)
 class _Answer:
-    """The last one to a question, what was told when it was begun, and when that was."""
+    """The last answer to a question. `version`: as `Shared.get` has it; `made_at`: monotonic, before it was made."""
 
     lock: Lock = field(default_factory=Lock)
-    told: int = -1
-    at: float = 0.0
+    version: int = -1
+    made_at: float = 0.0
     body: bytes = b""
 
 
 @dataclass(slots=True)
 class Shared:
-    """Answers by question. For threads that ask at once: the first makes it, and the others wait for it."""
+    """Caches answers by question. When threads ask for one at once, the first makes it and the others wait for it."""
 
     _lock: Lock = field(default_factory=Lock)
     _answers: dict[object, _Answer] = field(default_factory=dict)
 
-    def get(self, question: object, told: int, make: Callable[[], bytes]) -> bytes:
-        """The answer. `told`: how often changes have been told; what was made before the last of them is made anew."""
+    def get(self, question: object, version: int, make: Callable[[], bytes]) -> bytes:
+        """The cached answer, or a new one by `make` if it is a second old or its version is lower than `version`.
+
+        `version`: how many changes were announced (`Watch.announced`): no answer from before the last one is given.
+        """
         with self._lock:
             answer = self._answers.setdefault(question, _Answer())
             if len(self._answers) > _MOST:
-                del self._answers[next(iter(self._answers))]
+                oldest = next(iter(self._answers))
+                del self._answers[oldest]
         with answer.lock:
             now = time.monotonic()
-            if answer.told < told or now - answer.at >= _LONGEST:
+            if answer.version < version or now - answer.made_at >= _LONGEST:
                 answer.body = make()
-                answer.told, answer.at = told, now
+                answer.version = version
+                answer.made_at = now
             return answer.body

@@ -1,4 +1,4 @@
-"""What every page needs: where things are, reading the database, and how the daemon is."""
+"""`Site`: what every page needs. Paths, settings, a connection to read the database, and the state of the daemon."""
 
 import logging
 import time
@@ -32,30 +32,36 @@ if TYPE_CHECKING:
 
 @dataclass(slots=True)
 class Visits:
-    """Whether anybody is here. `last_at`: when an answer last began or ended, by the monotonic clock."""
+    """Counts the requests that are being answered, so that a process which nobody uses can end.
+
+    `last_at`: when an answer last began or ended, on the monotonic clock.
+    """
 
     last_at: float = field(default_factory=time.monotonic)
-    now: int = 0
+    being_answered: int = 0
 
     @contextmanager
     def one(self) -> Iterator[None]:
-        """For as long as an answer takes; a page's stream of events is one too."""
-        self.now += 1
+        """Counts one request within the block. An open page's stream of events is a request that stays open."""
+        self.being_answered += 1
         self.last_at = time.monotonic()
         try:
             yield
         finally:
-            self.now -= 1
+            self.being_answered -= 1
             self.last_at = time.monotonic()
 
     def idle_seconds(self) -> float:
-        """For how long nobody has been here."""
-        return 0.0 if self.now else time.monotonic() - self.last_at
+        """Seconds since the last answer ended; 0 while one is being given."""
+        return 0.0 if self.being_answered else time.monotonic() - self.last_at
 
 
 @dataclass(frozen=True)
 class Site:
-    """One for each process."""
+    """What the pages share; there is one in the process, and each request carries it (`site_of`).
+
+    Settings are read when they are first needed, and kept until the process ends.
+    """
 
     place: Place
     paths: Paths
@@ -66,18 +72,18 @@ class Site:
     visits: Visits = field(default_factory=Visits)
     shared: Shared = field(default_factory=Shared)
     notices: "dict[int, list[Done]]" = field(default_factory=dict)
-    """What is to be told once, by session."""
+    """What to say at the top of the next page, once, by the session's id."""
 
     @cached_property
     def settings(self) -> "Settings":
-        """All settings, which take 13 MB: only where feeds are shown. Raises CannotUseSettings."""
+        """All settings, with pydantic, which takes 13 MB: only for pages that show feeds. Raises CannotUseSettings."""
         from leadmasterd.settings.model import load
 
         return load(self._file)[0]
 
     @cached_property
     def plain(self) -> "PlainSettings":
-        """What people decide by: checked like all, and without pydantic. Raises CannotUseSettings."""
+        """The settings that a person's decision needs, checked without pydantic. Raises CannotUseSettings."""
         from leadmasterd.settings.plain import read_plain
 
         return read_plain(self._file)[0]
@@ -88,14 +94,15 @@ class Site:
 
     @cached_property
     def leads(self) -> LightLeadsSettings:
-        """What reading needs of the settings."""
+        """The few settings that showing leads needs: time zone, opening hours, target and the like."""
         return read_leads_settings(self.paths)
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:
-        """The database, to read. Raises FileNotFoundError where nothing was captured yet, and LeadmasterdError.
+        """A connection that only reads, closed after the block.
 
-        A damaged row can make anything fail, so whatever fails meanwhile is blamed on the file if that is damaged.
+        Raises FileNotFoundError before anything was captured, and LeadmasterdError. A damaged row can make any code
+        fail, so an unexpected error in the block is replaced by CannotUseDatabase if the file is the cause.
         """
         with closing(open_for_reading(self.paths)) as connection:
             try:
@@ -109,14 +116,14 @@ class Site:
                 raise
 
     def status(self) -> Status | None:
-        """What the daemon last wrote; it may be dead since."""
+        """What the daemon last wrote to `status.json`; it may have died since. None: nothing yet, or not readable."""
         try:
             return cast("Status | None", read_status(self.paths))
         except OSError:
             return None
 
     def running(self) -> bool:
-        """Whether the daemon is."""
+        """Whether the daemon is running; False also where that can't be seen."""
         try:
             return is_running(self.paths)
         except OSError:
@@ -124,10 +131,10 @@ class Site:
 
 
 def site_of(request: HTTPConnection) -> Site:
-    """The process's."""
+    """The `Site`, which the guard puts into every request."""
     return cast(Site, request.scope["leadmasterd.site"])
 
 
 def session_of(request: HTTPConnection) -> Session | None:
-    """Whose browser asks; None on the page that lets people in."""
+    """The session of the browser that asks; None for a browser that is not let in, which sees only public pages."""
     return cast("Session | None", request.scope.get("leadmasterd.session"))

@@ -65,7 +65,7 @@ def test_a_link_lets_in_once(access: Access) -> None:
     secret = access.enter(token)
     assert secret
     assert access.enter(token) is None
-    session = access.session(secret)
+    session = access.admit(secret)
     assert session
     assert (session.id, session.name) == (1, "Ana")
 
@@ -88,7 +88,7 @@ def test_what_is_no_link_lets_nobody_in(access: Access) -> None:
     assert len(hashes) == 2
     for wrong in ("", "x", secret, "é\udcff", *hashes):
         assert access.enter(wrong) is None
-        assert access.session(wrong) is None or wrong == secret
+        assert access.admit(wrong) is None or wrong == secret
 
 
 def test_a_session_ends_after_thirty_days(access: Access) -> None:
@@ -98,11 +98,11 @@ def test_a_session_ends_after_thirty_days(access: Access) -> None:
     [session] = access.sessions()
     assert times.to_ms(session.until) - times.to_ms(session.since) == 30 * 86400 * 1000
     rewritten(access, seen_at=ago(days=2))
-    assert access.session(secret)
+    assert access.admit(secret)
     [session] = access.sessions()
     assert session.seen_at > ago(minutes=1)
     rewritten(access, until=ago(seconds=1))
-    assert access.session(secret) is None
+    assert access.admit(secret) is None
     assert access.sessions() == []
 
 
@@ -122,9 +122,9 @@ def test_a_session_is_seen_by_another_process_at_once(access: Access) -> None:
     page = Access(access.paths)
     secret = access.enter(access.make_link("Ana"))
     assert secret
-    assert page.session(secret)
+    assert page.admit(secret)
     assert [each.name for each in access.revoke([1])] == ["Ana"]
-    assert page.session(secret) is None
+    assert page.admit(secret) is None
 
 
 def test_all_sessions_and_links_end_at_once(access: Access) -> None:
@@ -132,7 +132,7 @@ def test_all_sessions_and_links_end_at_once(access: Access) -> None:
     secrets = [access.enter(access.make_link(name)) for name in ("Ana", "Beto")]
     unused = access.make_link("Carla")
     assert [each.id for each in access.revoke(None)] == [1, 2]
-    assert [access.session(str(each)) for each in secrets] == [None, None]
+    assert [access.admit(str(each)) for each in secrets] == [None, None]
     assert access.enter(unused) is None
     access.enter(access.make_link("Dario"))
     assert [each.id for each in access.sessions()] == [3]
@@ -147,7 +147,7 @@ def test_a_damaged_file_is_told(access: Access) -> None:
     for text in ("", "{", "[]", '{"v": 1}', '{"next_id": 1, "links": [1], "sessions": []}', "[" * 99_999, *wrong):
         access.file.write_text(text)
         with pytest.raises(CannotUseState, match="it is damaged; remove it"):
-            Access(access.paths).session("x")
+            Access(access.paths).admit("x")
 
 
 def test_many_at_once_lose_nothing(access: Access) -> None:
@@ -487,4 +487,4 @@ def test_a_session_is_not_a_hash(access: Access) -> None:
     access.enter(access.make_link("Ana"))
     [session] = access.sessions()
     assert isinstance(session, Session)
-    assert access.session(session.hash) is None
+    assert access.admit(session.hash) is None

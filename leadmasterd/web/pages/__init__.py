@@ -1,1 +1,1 @@
-"""The pages, one file each: `ROUTES`, and what they show."""
+"""The pages, one file each. Each has `ROUTES`, and functions that answer a request; `web.app` puts them together."""

@@ -1,4 +1,8 @@
-"""`/board`: open leads by stage, those that have been in it longest first. `?days=` is when one is stuck."""
+"""`/board`: open leads in a column for each stage, those that have been in it longest first.
+
+In its address, `days` is how long a lead has to be in one stage to be called stuck, `only` which leads are shown, and
+`more` asks for longer columns.
+"""
 
 from datetime import UTC, datetime
 from functools import partial
@@ -18,18 +22,21 @@ from leadmasterd.web.render import render
 from leadmasterd.web.site import site_of
 
 CARDS: Final = 20
-"""In each column; a link shows more."""
+"""Leads in each column; a link shows more."""
 MORE: Final = 200
+"""Leads in each column after that."""
 _MOST_DAYS: Final = 3650
 _NUMBERS: Final = ("leads", "stuck", "unplanned", "silent")
+"""Keys of a column whose sums over all columns are shown."""
 
 
 def show(request: Request) -> Response:
-    """The whole page, or the part of it that changes."""
-    site, asked = site_of(request), request.query_params
-    only = cast(Only, asked["only"]) if asked.get("only") in get_args(Only) else None
-    more = bool(asked.get("more"))
-    days = _days(asked.get("days"), site.leads.stale_days)
+    """The whole page, or with `?fragment` the part of it that changes."""
+    site = site_of(request)
+    query = request.query_params
+    only = cast(Only, query["only"]) if query.get("only") in get_args(Only) else None
+    more = bool(query.get("more"))
+    days = _days(query.get("days"), site.leads.stale_days)
     with site.reading() as connection:
         found = board(
             with_current_deadlines(connection, site.leads, while_pending=False),
@@ -40,7 +47,7 @@ def show(request: Request) -> Response:
         )
     return render(
         request,
-        "_board.html" if "fragment" in asked else "board.html",
+        "_board.html" if "fragment" in query else "board.html",
         board=found,
         only=only,
         more=more,
@@ -53,7 +60,7 @@ def show(request: Request) -> Response:
 
 
 def _choices() -> list[tuple[Only | None, str, str]]:
-    """What can be asked for: the value of `?only=`, the key of its number, and its words."""
+    """The links above the columns: each the value of `only`, the key of its number in a column, and its words."""
     return [
         (None, "leads", _("All open")),
         ("stuck", "stuck", _("Stuck")),
@@ -63,15 +70,17 @@ def _choices() -> list[tuple[Only | None, str, str]]:
 
 
 def _link(shown: dict[str, str | None], **changed: str | None) -> str:
-    """This board with another choice."""
-    return "/board?" + urlencode({key: value for key, value in (shown | changed).items() if value})
+    """The path of this board with other choices. `shown`: the choices of now; None leaves one out."""
+    choices = shown | changed
+    return "/board?" + urlencode({key: value for key, value in choices.items() if value})
 
 
 def _days(text: str | None, usual: int) -> int:
-    """What is no number of days counts as the usual one."""
-    if text and text.isascii() and text.isdigit() and 1 <= int(text[:6]) <= _MOST_DAYS:
-        return int(text[:6])
-    return usual
+    """The number of days in the address; `usual` if it is missing, no number, or out of range."""
+    if not text or not text.isascii() or not text.isdigit():
+        return usual
+    days = int(text[:6])  # no more digits are needed to see that it is out of range
+    return days if 1 <= days <= _MOST_DAYS else usual
 
 
 ROUTES: Final = [Route("/board", show)]

@@ -1,6 +1,7 @@
-"""What is decided about a conversation, on whichever page: label, stage, note, that no answer is needed; and its undo.
+"""Forms that decide about a conversation, on whichever page they stand: label, stage, note, no answer needed; and undo.
 
-Each form says what its page showed, so that pressing twice, or late, does no more than was meant.
+A form contains what its page showed, such as the stage of then. So pressing a button twice, or after somebody else has
+decided, does no more than was meant.
 """
 
 from typing import TYPE_CHECKING, Final
@@ -28,11 +29,13 @@ _LONGEST_NOTE: Final = 2_000
 
 
 def _chat(request: Request) -> int:
+    """The id of the conversation, from the path."""
     number: int = request.path_params["id"]
     return number
 
 
 def _name(request: Request, editor: "LeadEditor") -> str:
+    """The conversation's name, safe to show."""
     return printable(name_of_conversation(editor.connection, _chat(request)))
 
 
@@ -40,6 +43,7 @@ def _name(request: Request, editor: "LeadEditor") -> str:
 
 
 def _label(request: Request, form: Form, editor: "LeadEditor") -> Done:
+    """Label a burst with the form's `intent`: the burst of its `message`, or the one that `actions.labels` chooses."""
     from leadmasterd.actions.labels import label
 
     intent = form.get("intent", "")
@@ -47,13 +51,14 @@ def _label(request: Request, form: Form, editor: "LeadEditor") -> Done:
         raise Refused(_("Choose one of the labels."))
     done = label(editor, _chat(request), intent, message_id=number_in(form, "message"))
     text = _("{who}: labelled {intent}.").format(who=_name(request, editor), intent=intent_name(intent))
-    if done.correction_id is None:
+    if done.correction_id is None:  # it had this label already, so there is nothing to undo
         return Done(text)
     values = {"message": str(done.message_ids[0]), "correction": str(done.correction_id)}
     return Done(text, Undo(f"/chats/{_chat(request)}/label/undo", values))
 
 
 def _undo_label(request: Request, form: Form, editor: "LeadEditor") -> Done:
+    """Undo the form's `correction`, of the burst of its `message`; both are ids."""
     from leadmasterd.actions.labels import undo_label
 
     done = undo_label(
@@ -73,6 +78,10 @@ def _undo_label(request: Request, form: Form, editor: "LeadEditor") -> Done:
 
 
 def _stage(request: Request, form: Form, editor: "LeadEditor") -> Done:
+    """Move the lead to the form's `stage`; `seen` is the stage that the page showed.
+
+    If a colleague has decided something since the page was made, the notice says so.
+    """
     from leadmasterd.actions.stages import move_to_stage
 
     stage = form.get("stage", "")
@@ -91,24 +100,27 @@ def _stage(request: Request, form: Form, editor: "LeadEditor") -> Done:
 
 
 def _colleague(decision: "ColleaguesDecision") -> str:
+    """A sentence on what a colleague decided just before."""
     who = printable(person_name(decision.actor))
     return _("Just before, {who} decided: {what}.").format(who=who, what=decision.in_words())
 
 
 def _undo_stage(request: Request, form: Form, editor: "LeadEditor") -> Done:
+    """Undo the form's `decision` (its id). The notice says which stage the lead has again, if there still is a lead."""
     from leadmasterd.actions.stages import undo_stage
 
     done = undo_stage(editor, _chat(request), decision_id=needed_number(form, "decision"))
-    return Done(
-        _("{who}: {stage} is undone.").format(who=_name(request, editor), stage=stage_name(done.stage))
-        + (" " + _("It is {stage} again.").format(stage=stage_name(done.after.stage)) if done.after else "")
-    )
+    text = _("{who}: {stage} is undone.").format(who=_name(request, editor), stage=stage_name(done.stage))
+    if done.after:
+        text += " " + _("It is {stage} again.").format(stage=stage_name(done.after.stage))
+    return Done(text)
 
 
 # ---------------------------------------------------------------------- notes
 
 
 def _note(request: Request, form: Form, editor: "LeadEditor") -> Done:
+    """Add the form's `text` to the lead. Raises Refused if it is empty or too long."""
     from leadmasterd.actions.notes import add_note
 
     text = form.get("text", "").strip()
@@ -122,6 +134,7 @@ def _note(request: Request, form: Form, editor: "LeadEditor") -> Done:
 
 
 def _undo_note(request: Request, form: Form, editor: "LeadEditor") -> Done:
+    """Withdraw the form's `note` (its id)."""
     from leadmasterd.actions.notes import undo_note
 
     undo_note(editor, _chat(request), note_id=needed_number(form, "note"))
@@ -132,6 +145,7 @@ def _undo_note(request: Request, form: Form, editor: "LeadEditor") -> Done:
 
 
 def _dismiss(request: Request, form: Form, editor: "LeadEditor") -> Done:
+    """Decide that no answer is needed to what they wrote until `seen`, the time of the last message on the page."""
     from leadmasterd.actions.dismissals import dismiss
 
     done = dismiss(editor, _chat(request), seen_at=form.get("seen") or None)
@@ -143,6 +157,7 @@ def _dismiss(request: Request, form: Form, editor: "LeadEditor") -> Done:
 
 
 def _undo_dismissal(request: Request, form: Form, editor: "LeadEditor") -> Done:
+    """Undo the dismissal that was made at the form's `decided` (ISO)."""
     from leadmasterd.actions.dismissals import undo_dismissal
 
     undo_dismissal(editor, _chat(request), decision_at=form.get("decided", ""))

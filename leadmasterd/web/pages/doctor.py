@@ -1,4 +1,4 @@
-"""`/session/doctor`: what is wrong on this machine, looked for when somebody asks."""
+"""`/session/doctor`: checks the machine whenever the page is loaded, and shows what is wrong and how to mend it."""
 
 from typing import Final
 
@@ -11,7 +11,7 @@ from leadmasterd.web.site import site_of
 
 
 def show(request: Request) -> Response:
-    """As `leadmasterd doctor --quick`: no browser is started, and the network is not tried."""
+    """What `leadmasterd doctor --quick` finds: no browser is started, and the network is not tried."""
     from leadmasterd.doctor import check_in_words, examine
 
     file = site_of(request).paths.file

@@ -1,4 +1,4 @@
-"""`/events`: tells an open page what has changed."""
+"""`/events`: the stream by which an open page hears what has changed."""
 
 from typing import Final
 
@@ -11,7 +11,7 @@ from leadmasterd.web.site import site_of
 
 
 async def events(request: Request) -> StreamingResponse:
-    """Server-sent events named `waiting`, `leads` and `session`, without data."""
+    """Server-sent events named `waiting`, `leads` and `session`, without content, while the session lasts."""
     stream = site_of(request).watch.stream(lambda: is_still_let_in(request))
     return StreamingResponse(stream, media_type="text/event-stream", headers={"X-Accel-Buffering": "no"})
 

@@ -1,7 +1,7 @@
-"""`/export.xlsx`, `/export.csv` and `/export.jsonl`: everything as a table, one row a lead or (`?by=`) a conversation.
+"""`/export.xlsx`, `/export.csv` and `/export.jsonl`: a row for each lead, or with `?by=conversation` each conversation.
 
-No connection outlives a page of rows, so a slow or vanished browser holds nothing; and what is there at a time is a
-page, or for a spreadsheet a file without a name.
+Rows are read in pages, each with a connection of its own, so a slow or vanished browser keeps none open. At most one
+page is in memory at a time; a spreadsheet is made in a temporary file.
 """
 
 from collections.abc import Iterator
@@ -29,36 +29,42 @@ _CSV: Final = "text/csv; charset=utf-8"
 _JSON_LINES: Final = "application/x-ndjson"
 _XLSX: Final = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
 _CHUNK: Final = 64 * 1024
+"""Bytes of a spreadsheet that are sent at a time."""
 _one_spreadsheet: Final = CapacityLimiter(1)
-"""Making one takes seconds of a core, and people press twice. Those who wait hold no thread that a page needs."""
+"""Making one takes a core for seconds, and people press twice. Requests that wait for it hold no thread."""
 
 
 def csv(request: Request) -> Response:
-    """As Spanish Excel opens it."""
+    """A CSV file in the form that a Spanish Excel opens."""
     from leadmasterd.export.excel_csv import as_excel_csv
 
-    site, kind = site_of(request), _kind(request)
-    return _streamed(site, kind, as_excel_csv(kind.columns(), _rows(site, kind), site.leads.zone()), _CSV)
+    site = site_of(request)
+    kind = _kind(request)
+    lines = as_excel_csv(kind.columns(), _rows(site, kind), site.leads.zone())
+    return _streamed(lines, media_type=_CSV, headers=_as_file(site, kind, "csv"))
 
 
 def json_lines(request: Request) -> Response:
-    """For programs: the documented keys, one object a line."""
+    """For programs: one JSON object on each line, with the keys of docs/json.md."""
     from leadmasterd.export.programs import as_json_lines
 
-    site, kind = site_of(request), _kind(request)
-    return _streamed(site, kind, as_json_lines(kind.keys, _rows(site, kind)), _JSON_LINES)
+    site = site_of(request)
+    kind = _kind(request)
+    lines = as_json_lines(kind.keys, _rows(site, kind))
+    return _streamed(lines, media_type=_JSON_LINES, headers=_as_file(site, kind, "jsonl"))
 
 
 async def xlsx(request: Request) -> Response:
-    """A spreadsheet, which is complete before its first byte is sent."""
-    site, kind = site_of(request), _kind(request)
+    """A spreadsheet, which is complete before its first byte is sent. One is made at a time."""
+    site = site_of(request)
+    kind = _kind(request)
     file, length = await to_thread.run_sync(_spreadsheet, site, kind, limiter=_one_spreadsheet)
     headers = {**_as_file(site, kind, "xlsx"), "content-length": str(length)}
-    return StreamingResponse(_sent(file), media_type=_XLSX, headers=headers)
+    return StreamingResponse(_chunks(file), media_type=_XLSX, headers=headers)
 
 
 def _spreadsheet(site: Site, kind: Kind) -> tuple[IO[bytes], int]:
-    """The file, at its beginning, and its bytes."""
+    """Write the spreadsheet into a temporary file. Returns it open, at its beginning, and its length in bytes."""
     from leadmasterd.export.workbook import write_workbook
 
     file = TemporaryFile()  # noqa: SIM115 - closed when it has been sent
@@ -81,6 +87,7 @@ def _spreadsheet(site: Site, kind: Kind) -> tuple[IO[bytes], int]:
 
 
 def _kind(request: Request) -> Kind:
+    """What a row stands for, by `?by=`; a lead without it. Raises HTTPException (404) for another word."""
     by = request.query_params.get("by", "lead")
     kind = next((kind for kind in KINDS.values() if kind.name == by), None)
     if kind is None:
@@ -89,37 +96,45 @@ def _kind(request: Request) -> Kind:
 
 
 def _rows(site: Site, kind: Kind) -> Iterator[ExportRow]:
+    """All rows, as they are now; read from the database while they are consumed."""
     as_of = AsOf(datetime.now(UTC), site.leads.stale_days, site.leads.dormant_days)
     yield from chain.from_iterable(pages(kind, partial(_reading, site), as_of))
 
 
 @contextmanager
 def _reading(site: Site) -> Iterator[Connection]:
+    """`Site.reading`, with deadlines by the opening hours that the settings have now."""
     with site.reading() as connection:
         yield with_current_deadlines(connection, site.leads)
 
 
-def _streamed(site: Site, kind: Kind, lines: Iterator[str], media_type: str) -> Response:
-    """A page of rows at a time. The first is read before the answer begins: so that what can't be read is a page."""
-    parts = iter(partial(_joined, lines), b"")
+def _streamed(lines: Iterator[str], *, media_type: str, headers: dict[str, str]) -> Response:
+    """An answer that sends some rows at a time.
+
+    The first are read before the answer begins: if they can't be read, an error page can still be sent instead.
+    """
+    parts = _parts(lines)
     first = next(parts, b"")
-    form = "csv" if media_type == _CSV else "jsonl"
-    return StreamingResponse(chain([first], parts), media_type=media_type, headers=_as_file(site, kind, form))
+    return StreamingResponse(chain([first], parts), media_type=media_type, headers=headers)
 
 
-def _joined(lines: Iterator[str]) -> bytes:
-    return "".join(islice(lines, PAGE)).encode("utf-8", "replace")
+def _parts(lines: Iterator[str]) -> Iterator[bytes]:
+    """The lines in UTF-8, `PAGE` of them in each part."""
+    while part := "".join(islice(lines, PAGE)):
+        yield part.encode("utf-8", "replace")
 
 
-def _sent(file: IO[bytes]) -> Iterator[bytes]:
+def _chunks(file: IO[bytes]) -> Iterator[bytes]:
+    """The rest of the file, which is closed at its end or when the browser leaves."""
     with file:
-        yield from iter(partial(file.read, _CHUNK), b"")
+        while chunk := file.read(_CHUNK):
+            yield chunk
 
 
-def _as_file(site: Site, kind: Kind, form: str) -> dict[str, str]:
-    """`consultas-2026-11-30.xlsx`."""
+def _as_file(site: Site, kind: Kind, extension: str) -> dict[str, str]:
+    """The header that makes the browser save a file, named as in `consultas-2026-11-30.xlsx`."""
     today = datetime.now(UTC).astimezone(site.leads.zone())
-    name = f"{kind.title().lower()}-{today:%Y-%m-%d}.{form}"
+    name = f"{kind.title().lower()}-{today:%Y-%m-%d}.{extension}"
     return {"content-disposition": f'attachment; filename="{name}"'}
 
 

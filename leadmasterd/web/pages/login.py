@@ -1,7 +1,7 @@
-"""`/login`: the page that a link opens, and the one tap that lets a browser in.
+"""`/login`: the page that a link opens, and its button, which lets the browser in.
 
-A tap, because programs that show a preview of a link would use it up; and because a strict cookie goes along only with
-what our own page asks for.
+Following the link is not enough. Programs that show a preview of a link would use it up, and a SameSite=Strict cookie
+is sent only with requests that our own page makes.
 """
 
 from typing import Final
@@ -18,18 +18,23 @@ from leadmasterd.web.site import session_of, site_of
 
 
 async def login(request: Request) -> Response:
-    """GET shows the button; POST uses the link up."""
+    """GET shows the button. POST uses the link up, sets the session's cookie and goes on to the first page.
+
+    A wrong or used link is counted as a failure of the client's address, which has to wait after too many.
+    """
+    inside = session_of(request) is not None
     if request.method != "POST":
         link = request.query_params.get("link", "")
-        return render(request, "login.html", link=link, failed=False, inside=session_of(request) is not None)
-    site, address = site_of(request), address_of(request)
+        return render(request, "login.html", link=link, failed=False, inside=inside)
+    site = site_of(request)
+    address = address_of(request)
     if site.failures.are_too_many(address):
         return too_many(request)
     form = await read_form(request)
     secret = await run_in_threadpool(site.access.enter, form.get("link", ""))
     if secret is None:
         site.failures.note(address)
-        return render(request, "login.html", status=401, link="", failed=True, inside=session_of(request) is not None)
+        return render(request, "login.html", status=401, link="", failed=True, inside=inside)
     answer = RedirectResponse("/", status_code=303)
     answer.set_cookie(**cookie_of(request, secret))
     return answer

@@ -1,4 +1,4 @@
-"""`/search`: every word that was captured, and people by a name or a part of their phone."""
+"""`/search`: messages by the words in them, and people by name or part of their phone."""
 
 from contextlib import suppress
 from typing import Final
@@ -17,11 +17,14 @@ _MOST_TYPED: Final = 200
 
 
 def show(request: Request) -> Response:
-    """The form, and what fits what was typed. `before`: where the page before ended."""
+    """The form, and what was found for `q`: nothing before anything was captured, and only the form while `q` is empty.
+
+    `before`: where the previous page of results ended; without it, or if it is no number, the newest are shown.
+    """
     typed = request.query_params.get("q", "")[:_MOST_TYPED]
     before = None
     with suppress(ValueError):
-        before = int(request.query_params.get("before", "")) % 2**63
+        before = int(request.query_params.get("before", "")) % 2**63  # so that SQLite can hold it
     found: Found | None = None
     if typed.strip():
         site = site_of(request)

@@ -1,4 +1,7 @@
-"""`/session`: whether it listens, and if not, why and what to do; how complete the record is; alerts; browsers."""
+"""`/session`: the state of the daemon, with the code to scan when it needs one, and what a person has to do.
+
+Below it stand the outages of the last days, open alerts, feeds, and the browsers that are let in.
+"""
 
 from datetime import UTC, datetime, timedelta
 from string import digits
@@ -20,11 +23,13 @@ from leadmasterd.web.render import render
 from leadmasterd.web.site import Site, site_of
 
 _DAYS: Final = 7
+"""That the record of outages goes back."""
 _MOST_CHANGES: Final = 30
+"""Changes of the daemon's phase that are listed."""
 
 
 def show(request: Request) -> Response:
-    """The whole page, or the part of it that changes."""
+    """The whole page, or with `?fragment=session-state` the part of it that changes."""
     site = site_of(request)
     if request.query_params.get("fragment") == "session-state":
         return render(request, "_session_state.html", state=state_of(site))
@@ -41,13 +46,21 @@ def show(request: Request) -> Response:
 
 
 def state_of(site: Site) -> dict[str, Any]:
-    """The phase, its reason and what to scan, in words."""
-    status, running = site.status(), site.running()
+    """What the template shows of the daemon: its phase and why, in words; warnings (`notes`); and what to scan.
+
+    `status` is as the daemon last wrote it, and None if it never did; then the words are empty.
+    """
+    status = site.status()
+    running = site.running()
     notes = []
+    scan = None
     if status is not None:
-        if trouble := status["trouble"]:
+        trouble = status["trouble"]
+        if trouble:
             notes.append(health.text(trouble["code"], trouble["detail"]))
         notes += [health.text(code, detail) for code, detail in status["concerns"].items()]
+        if running and status["scan"]:
+            scan = _scan_of(site, status["scan"])
     return {
         "running": running,
         "ready": running and status is not None and status["phase"] == "ready",
@@ -56,12 +69,16 @@ def state_of(site: Site) -> dict[str, Any]:
         "because": sentences.because(status["code"], status.get("values") or {}) if status else "",
         "needs_a_person": status is not None and status["phase"] in sentences.NEEDS_A_PERSON,
         "notes": notes,
-        "scan": _scan_of(site, status["scan"]) if status and running and status["scan"] else None,
+        "scan": scan,
     }
 
 
 def _scan_of(site: Site, scan: Scan) -> dict[str, Any]:
-    """What is to be scanned or typed, and how old it is."""
+    """What the template shows of a QR code to scan or a pairing code to type.
+
+    `qr`: whether there is a picture to show. `version`: a number that differs for each picture, so that none comes from
+    the browser's cache. `drawn_at`: when it was drawn, ISO; None without a picture. `pairing_code`: or empty.
+    """
     try:
         drawn_at = site.paths.qr_picture.stat().st_mtime
     except OSError:
@@ -77,7 +94,7 @@ def _scan_of(site: Site, scan: Scan) -> dict[str, Any]:
 
 
 def _record_of(site: Site) -> history.History | str:
-    """Outages and restarts of the last days; a sentence where they can't be read."""
+    """Outages and restarts of the last days; if they can't be read, a sentence that says why."""
     now = datetime.now(UTC)
     try:
         with site.reading() as connection:
@@ -89,7 +106,10 @@ def _record_of(site: Site) -> history.History | str:
 
 
 def _feeds_of(site: Site) -> list[dict[str, Any]]:
-    """What the daemon last said of each feed, for the settings take memory; `/session/feeds` knows more."""
+    """What the daemon last wrote of each feed, with its state in `words`; empty if it wrote nothing.
+
+    `/session/feeds` shows more, but needs all settings, which take memory.
+    """
     from leadmasterd.queries.words import feed_state
 
     status = site.status()
@@ -98,7 +118,7 @@ def _feeds_of(site: Site) -> list[dict[str, Any]]:
 
 
 def _alerts_of(site: Site) -> Any:
-    """What holds now and was to be told; a sentence where that can't be read."""
+    """The open alerts; if they can't be read, a sentence that says why."""
     from leadmasterd.queries.alert_history import open_alerts
 
     try:
@@ -108,10 +128,11 @@ def _alerts_of(site: Site) -> Any:
 
 
 def picture(request: Request) -> Response:
-    """The code to scan, while there is one."""
+    """The picture of the QR code to scan. Raises HTTPException (404) while there is none."""
     site = site_of(request)
     status = site.status()
-    if status is None or not status["scan"] or "qr" not in status["scan"] or not site.running():
+    has_code = status is not None and status["scan"] and "qr" in status["scan"]
+    if not has_code or not site.running():
         raise HTTPException(404)
     try:
         return Response(site.paths.qr_picture.read_bytes(), media_type="image/png")
@@ -120,7 +141,10 @@ def picture(request: Request) -> Response:
 
 
 def ask_for_code(request: Request, form: Form) -> Done:
-    """A code to type on the phone instead of a QR code to scan."""
+    """Ask the daemon for a pairing code, to type on the phone instead of scanning a QR code.
+
+    Raises Refused if the form's `phone` can't be an international number, or the daemon does not take the request.
+    """
     phone = "".join(each for each in form.get("phone", "") if each in digits)
     if not 7 <= len(phone) <= 15 or phone.startswith("0"):
         raise Refused(_("That is no phone number: write it with the country code, such as 54 9 11 5555 0100."))
@@ -132,16 +156,16 @@ def ask_for_code(request: Request, form: Form) -> Done:
 
 
 def revoke(request: Request, form: Form) -> Done:
-    """Let a browser in no longer."""
-    number = number_in(form, "id")
-    ended = site_of(request).access.revoke([number]) if number is not None else []
+    """End the session of the form's `id`. Raises Refused if there is none any more."""
+    session_id = number_in(form, "id")
+    ended = site_of(request).access.revoke([session_id]) if session_id is not None else []
     if not ended:
         raise Refused(_("That browser is no longer let in."))
     return Done(_("{name} is no longer let in.").format(name=ended[0].name))
 
 
 def line(request: Request) -> Response:
-    """The line on top of every page."""
+    """The line on top of every page, which says that the daemon does not listen; empty while it does."""
     return render(request, "_health.html")
 
 

@@ -1,4 +1,4 @@
-"""`/`: who waits for an answer, the longest first, with what it takes to answer. Changes by itself."""
+"""`/`: who waits for an answer, the longest first, with what they wrote and buttons to decide. Updates by itself."""
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -31,20 +31,23 @@ from leadmasterd.web.site import session_of, site_of
 PAGE: Final = 10
 """Rows on one page."""
 _SOON: Final = 2 / 3
-"""Of the target: from here on it is about to be missed."""
+"""Share of the target after which a row is shown as about to be missed."""
 _LONGEST: Final = 240
-"""Characters of one line of theirs."""
+"""Characters of one line that they wrote."""
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One who waits, in words. `part`: how much of the target is used up; `under`: how to reach them."""
+    """One conversation that waits, in words. Those of strangers are safe to show. Times are ISO."""
 
     conversation: int
     who: str
     under: str
+    """How to reach them, such as a phone; empty if `who` is that already."""
     state: str
+    """The style of the row: `ok`, `soon` or `late`."""
     part: float
+    """How much of the target has passed, in opening hours: from 0 to 1."""
     waited_seconds: float
     due_at: str | None
     overdue: bool
@@ -57,22 +60,31 @@ class Row:
     stages: list[likely.Choice]
     has_lead: bool
     lines: list[str]
+    """What they wrote, the latest few messages."""
     touch: str
     number: str | None
+    """For a wa.me link; None if no phone is known."""
     message_id: int | None
+    """The message with which the wait began; None for a missed call."""
     last_at: str
+    """When they last wrote or called."""
 
 
 def show(request: Request) -> Response:
-    """The page, or the part of it that changes. `from`: how many to skip."""
-    site, session = site_of(request), session_of(request)
+    """The whole page, or with `?fragment` the part of it that changes. `from`: how many rows to skip.
+
+    The open pages of a session ask for the fragment at the same moment, after each change: they share one answer.
+    """
+    site = site_of(request)
+    session = session_of(request)
     if "fragment" not in request.query_params or session is None or not site.watch.open_pages:
-        return _made(request)
-    question = session.id, _skip(request.query_params.get("from", ""))
-    return HTMLResponse(site.shared.get(question, site.watch.told, lambda: bytes(_made(request).body)))
+        return _page(request)
+    question = (session.id, _skip(request.query_params.get("from", "")))
+    return HTMLResponse(site.shared.get(question, site.watch.announced, lambda: bytes(_page(request).body)))
 
 
-def _made(request: Request) -> HTMLResponse:
+def _page(request: Request) -> HTMLResponse:
+    """The answer, made from the database. While some messages are not projected yet, it says how many."""
     site = site_of(request)
     now = datetime.now(UTC)
     skip = _skip(request.query_params.get("from", ""))
@@ -84,6 +96,7 @@ def _made(request: Request) -> HTMLResponse:
         found = waiting(connection, now, limit=PAGE, skip=skip, target_seconds=target, business_seconds=None)
         details = waiting_details(connection, [row["conversation_id"] for row in found])
     rows = [_row(row, details[row["conversation_id"]], target, clock) for row in found]
+    next_skip = skip + len(rows)
     return render(
         request,
         "_waiting.html" if "fragment" in request.query_params else "waiting.html",
@@ -91,26 +104,35 @@ def _made(request: Request) -> HTMLResponse:
         pending=words.pending_note(count["unjudged"]) if count["unjudged"] else "",
         rows=rows,
         skip=skip,
-        more=skip + len(rows) if skip + len(rows) < count["conversations"] else None,
+        more=next_skip if next_skip < count["conversations"] else None,
         label_buttons=label_buttons(),
         stage_buttons=stage_buttons,
     )
 
 
 def _skip(text: str) -> int:
-    """A wrong number is the first page."""
-    return min(int(text), 10**9) if text.isascii() and text.isdigit() and len(text) < 10 else 0
+    """How many rows to skip, by the address; 0, which is the first page, for what is no number or a very large one."""
+    is_number = text.isascii() and text.isdigit() and len(text) < 10
+    return int(text) if is_number else 0
 
 
 def _row(row: WaitingConversation, detail: WaitingDetail, target: float, clock: Clock) -> Row:
+    """A row as the page shows it. `target`: seconds of opening hours within which to answer."""
     who, under = words.person(row)
     classified = detail["classified"]
+    guess = classified["values"].get("guess") if classified else None
     part = row["waited_business_seconds"] / target
+    if row["overdue"]:
+        state = "late"
+    elif part >= _SOON:
+        state = "soon"
+    else:
+        state = "ok"
     return Row(
         conversation=row["conversation_id"],
         who=printable(who),
         under=printable(under),
-        state="late" if row["overdue"] else "soon" if part >= _SOON else "ok",
+        state=state,
         part=1.0 if row["overdue"] else round(part, 3),
         waited_seconds=row["waited_seconds"],
         due_at=row["due_at"],
@@ -120,7 +142,7 @@ def _row(row: WaitingConversation, detail: WaitingDetail, target: float, clock: 
         exactly_why=_exactly_why(detail),
         stage=row["stage"],
         stage_name=stage_name(row["stage"]) if row["stage"] else "",
-        labels=likely.labels(row["intent"], classified["values"].get("guess") if classified else None),
+        labels=likely.labels(row["intent"], guess),
         stages=likely.stages(row["stage"]),
         has_lead=row["lead_id"] is not None,
         lines=[_line(message, clock) for message in detail["words"]],
@@ -132,21 +154,26 @@ def _row(row: WaitingConversation, detail: WaitingDetail, target: float, clock: 
 
 
 def _why(detail: WaitingDetail) -> str:
-    """Why they are taken for what they want: the person who said so, else the classifier's reason."""
-    if labelled := detail["labelled"]:
+    """Why the row says that they want this: the person who labelled it, else the classifier's reason; or empty."""
+    labelled = detail["labelled"]
+    if labelled:
         return _("{who} says so").format(who=printable(person_name(labelled["actor"])))
-    if classified := detail["classified"]:
+    classified = detail["classified"]
+    if classified:
         return plain_why(classified["code"], classified["values"])
     return ""
 
 
 def _exactly_why(detail: WaitingDetail) -> str:
-    """With the rule's id, for who looks after the rules."""
-    classified = None if detail["labelled"] else detail["classified"]
-    return printable(why(classified["code"], classified["values"])) if classified else ""
+    """The classifier's reason with the rule's id, for people who write rules; empty if a person labelled it."""
+    classified = detail["classified"]
+    if detail["labelled"] or not classified:
+        return ""
+    return printable(why(classified["code"], classified["values"]))
 
 
 def _line(message: DetailMessage, clock: Clock) -> str:
+    """A message as one short line, safe to show; marked if it was deleted."""
     text = shortened(line(content_of(message), clock.full), _LONGEST)
     if message["revoked_at"]:
         text = _("[deleted] {text}").format(text=text).rstrip()
@@ -154,36 +181,40 @@ def _line(message: DetailMessage, clock: Clock) -> str:
 
 
 def _touch(detail: WaitingDetail) -> str:
-    """How they came; empty where nothing says so."""
+    """A sentence on how they came to write, such as an ad; empty if it is not known."""
     touch = detail["touch"]
     if touch is None:
         return ""
     name = printable(shortened(touch["headline"] or touch["source_id"] or touch["source_url"] or "?", _LONGEST))
-    said = {
+    sentences = {
         "ad": _("Came by an ad: {name}"),
         "link": _("Came with a link: {name}"),
         "campaign": _("Came by a campaign: {name}"),
         "product": _("Came from a product: {name}"),
         "status": _("Answers our status: {name}"),
     }
-    return said.get(touch["kind"], "{name}").format(name=name)
+    return sentences.get(touch["kind"], "{name}").format(name=name)
 
 
 @cache
 def label_buttons() -> Markup:
-    """A button for each label, made once: with them on each of many rows, a template would make thousands."""
-    groups = {group_name(group): intents for group, intents in INTENTS.items() if group != UNKNOWN}
-    return _buttons("intent", {name: [(each, intent_name(each)) for each in ids] for name, ids in groups.items()})
+    """HTML of a button for each label, in groups. Made once: each row has all of them, which would be thousands."""
+    groups = {
+        group_name(group): [(intent, intent_name(intent)) for intent in intents]
+        for group, intents in INTENTS.items()
+        if group != UNKNOWN
+    }
+    return _buttons("intent", groups)
 
 
 @cache
 def stage_buttons(current: str | None) -> Markup:
-    """A button for each stage but the current one."""
+    """HTML of a button for each stage but the current one; for all of them if there is no lead (None)."""
     return _buttons("stage", {"": [(stage, stage_name(stage)) for stage in DECIDABLE if stage != current]})
 
 
 def _buttons(field: str, groups: dict[str, list[tuple[str, str]]]) -> Markup:
-    """`groups`: by their names, each with the values and labels of its buttons."""
+    """HTML of buttons for a form's `field`. `groups`: by heading, each a list of values and labels; "": no heading."""
     return Markup(environment().get_template("_buttons.html").render(field=field, groups=groups))
 
 

@@ -1,4 +1,4 @@
-"""`/week?from=2026-11-16&to=2026-11-22`: the report of a period, by default of this week, and as a file to keep.
+"""`/week?from=2026-11-16&to=2026-11-22`: the report of a period, by default of this week; `/week.html`: it as a file.
 
 Both days belong to the period.
 """
@@ -27,19 +27,20 @@ from leadmasterd.web.site import Site, site_of
 
 @dataclass(frozen=True, slots=True)
 class Days:
-    """The first and the last day of a period, as its address has them."""
+    """The first and the last day of a period, both in it, as they stand in the page's address."""
 
     first: date
     last: date
 
     def path(self, page: str = "/week") -> str:
-        """The address."""
+        """The path of the report of these days. `page`: `/week`, or `/week.html` for the file."""
         return f"{page}?from={self.first}&to={self.last}"
 
 
 def show(request: Request) -> Response:
-    """The page."""
-    site, clock = site_of(request), _clock(request)
+    """The page: the report, and links to the period before, to the one after once it has begun, and to the month."""
+    site = site_of(request)
+    clock = _clock(request)
     period = _asked_for(request, clock)
     made = _report(site, period, clock)
     return render(
@@ -55,8 +56,9 @@ def show(request: Request) -> Response:
 
 
 def keep(request: Request) -> Response:
-    """The same as a file that needs no page."""
-    site, clock = site_of(request), _clock(request)
+    """The same report as an HTML file to download, with its style inside."""
+    site = site_of(request)
+    clock = _clock(request)
     period = _asked_for(request, clock)
     days = _days(period, clock)
     name = "{report}-{first}-{last}.html".format(report=_("report"), first=days.first, last=days.last)
@@ -68,29 +70,37 @@ def keep(request: Request) -> Response:
 
 
 def style(_request: Request) -> Response:
-    """What a report adds to the style of all pages; a file has the same."""
+    """The style sheet of the report, in addition to that of all pages; the file has the same inside."""
     return FileResponse(document.HERE / "report.css")
 
 
 def _clock(request: Request) -> Clock:
+    """The time now, to be shown in the business's zone."""
     return Clock(datetime.now(UTC), site_of(request).leads.zone())
 
 
 def _report(site: Site, period: Period, clock: Clock) -> Report:
+    """The report, with deadlines by the opening hours that the settings have now."""
     with site.reading() as connection:
-        with_current_deadlines(connection, site.leads)
+        with_current_deadlines(connection, site.leads)  # changes what `due_at` is on this connection
         return report(connection, period, clock.now, site.leads, running=site.running())
 
 
 def _asked_for(request: Request, clock: Clock) -> Period:
-    """This week, or the days of the address. One day alone is that of its week."""
-    first, last = (request.query_params.get(name, "") for name in ("from", "to"))
+    """The period from `from` to `to` in the address; with only one of them the week of that day, with none this week.
+
+    Raises HTTPException for what is no date, for days in the wrong order, and for years that no calendar has.
+    """
+    first = request.query_params.get("from", "")
+    last = request.query_params.get("to", "")
     try:
         if not first and not last:
             return week_of(clock.now, clock.zone)
         if not first or not last:
-            return week_of(day_begins(date.fromisoformat(first or last), clock.zone), clock.zone)
-        begins, ends = date.fromisoformat(first), date.fromisoformat(last) + timedelta(days=1)
+            only_day = date.fromisoformat(first or last)
+            return week_of(day_begins(only_day, clock.zone), clock.zone)
+        begins = date.fromisoformat(first)
+        ends = date.fromisoformat(last) + timedelta(days=1)
         if begins < ends:
             return between(day_begins(begins, clock.zone), day_begins(ends, clock.zone), clock.zone)
     except (ValueError, OverflowError):
@@ -99,15 +109,16 @@ def _asked_for(request: Request, clock: Clock) -> Period:
 
 
 def _days(period: Period, clock: Clock) -> Days:
+    """The days of a period, whose end is the first moment of the day after them."""
     first = period.begins.astimezone(clock.zone).date()
     after = day_begun(period.ends, clock.zone) or period.ends.astimezone(clock.zone).date()
     return Days(first, after - timedelta(days=1))
 
 
-def _link(near: Callable[[], Period], clock: Clock) -> str:
-    """Where that period is; empty where no calendar goes."""
+def _link(make_period: Callable[[], Period], clock: Clock) -> str:
+    """The path of that period's report; empty if it would lie before or after what the calendar can hold."""
     try:
-        return _days(near(), clock).path()
+        return _days(make_period(), clock).path()
     except (ValueError, OverflowError):
         return ""
 

@@ -1,37 +1,45 @@
-// Sections marked data-live change by themselves: the server says what has changed, and the section is fetched again.
-// Without this script every page reads and acts all the same.
+// Sections with data-live update by themselves: the server says what has changed, and the section is fetched again.
+//
+// data-live is the URL of the section, data-on the names of the events that change it. Without this script every page
+// shows and does the same, but has to be loaded again.
 
-const LEAST_PAUSE = 250; // between two looks at one section, in milliseconds, however often the server calls
-const LONGEST_PAUSE = 60_000; // times that are shown grow old by themselves
+const LEAST_PAUSE = 250; // milliseconds between two requests for one section, however often it changes
+const LONGEST_PAUSE = 60_000; // a section is fetched at least this often: the times that it shows grow old
 
-/** @type {Map<string, { running: boolean, again: boolean, timer: number }>} */
-const looks = new Map();
+/**
+ * By a section's id: whether a request for it is running, whether another has to follow, and the timer of the next.
+ * @type {Map<string, { running: boolean, again: boolean, timer: number }>}
+ */
+const requests = new Map();
 
-/** Each section as the server wrote it last, by its id. @type {Map<string, string>} */
-const written = new Map();
+/** The HTML of each section as the server last sent it, by the section's id. @type {Map<string, string>} */
+const received = new Map();
 
-/** @param {string} id */
-function look(id) {
-  const known = looks.get(id) ?? { running: false, again: false, timer: 0 };
-  looks.set(id, known);
-  if (known.running) {
-    known.again = true;
+/**
+ * Fetch a section now, or once more after the request that is running; and again after LONGEST_PAUSE.
+ * @param {string} id of the section
+ */
+function update(id) {
+  const request = requests.get(id) ?? { running: false, again: false, timer: 0 };
+  requests.set(id, request);
+  if (request.running) {
+    request.again = true;
     return;
   }
-  known.running = true;
-  clearTimeout(known.timer);
+  request.running = true;
+  clearTimeout(request.timer);
   const began = performance.now();
   fetchSection(id)
-    .catch(() => undefined) // the stream says when the server is back
+    .catch(() => undefined) // once the server is back, the stream opens again and every section is updated
     .then(() => {
       setTimeout(
         () => {
-          known.running = false;
-          if (known.again) {
-            known.again = false;
-            look(id);
+          request.running = false;
+          if (request.again) {
+            request.again = false;
+            update(id);
           } else {
-            known.timer = setTimeout(look, LONGEST_PAUSE, id);
+            request.timer = setTimeout(update, LONGEST_PAUSE, id);
           }
         },
         Math.max(0, LEAST_PAUSE - (performance.now() - began)),
@@ -39,7 +47,13 @@ function look(id) {
     });
 }
 
-/** @param {string} id */
+/**
+ * Fetch a section and put it in the place of the one that is shown, if it differs. What is open or focused stays so.
+ *
+ * While somebody uses the section it is left as it is, and fetched later. A browser that is no longer let in (401)
+ * loads the whole page, which says so. Rejects when the server can't be reached.
+ * @param {string} id of the section
+ */
 async function fetchSection(id) {
   const url = document.getElementById(id)?.dataset.live;
   if (!url || document.hidden) return;
@@ -51,50 +65,63 @@ async function fetchSection(id) {
   if (!answer.ok) return;
   const fresh = new DOMParser().parseFromString(await answer.text(), 'text/html').getElementById(id);
   const shown = document.getElementById(id);
-  if (!fresh || !shown || fresh.outerHTML === written.get(id)) return;
-  if (pressed) {
-    setTimeout(look, LEAST_PAUSE, id);
+  if (!fresh || !shown || fresh.outerHTML === received.get(id)) return;
+  if (pointerIsDown) {
+    setTimeout(update, LEAST_PAUSE, id);
     return;
   }
   if (isBeingUsed(shown)) {
-    shown.addEventListener('focusout', () => setTimeout(look, LEAST_PAUSE, id), { once: true });
+    shown.addEventListener('focusout', () => setTimeout(update, LEAST_PAUSE, id), { once: true });
     return;
   }
-  written.set(id, fresh.outerHTML);
-  const open = new Set([...shown.querySelectorAll('details[open][id]')].map((each) => each.id));
-  const focus = shown.contains(document.activeElement) ? document.activeElement?.id : '';
+  received.set(id, fresh.outerHTML);
+  const openIds = new Set([...shown.querySelectorAll('details[open][id]')].map((each) => each.id));
+  const focusedId = shown.contains(document.activeElement) ? document.activeElement?.id : '';
   shown.replaceWith(fresh);
   for (const each of fresh.querySelectorAll('details[id]')) {
-    if (open.has(each.id)) each.setAttribute('open', '');
+    if (openIds.has(each.id)) each.setAttribute('open', '');
   }
-  if (focus) document.getElementById(focus)?.focus({ preventScroll: true });
+  if (focusedId) document.getElementById(focusedId)?.focus({ preventScroll: true });
 }
 
-// What is replaced between a finger's touch and its lifting would not be pressed.
-let pressed = false;
+// A button that is replaced between pointerdown and pointerup gets no click.
+let pointerIsDown = false;
 addEventListener('pointerdown', () => {
-  pressed = true;
+  pointerIsDown = true;
 });
 for (const end of ['pointerup', 'pointercancel']) {
   addEventListener(end, () => {
-    pressed = false;
+    pointerIsDown = false;
   });
 }
 
-/** Whether somebody types or chooses there: then it stays until they are done. @param {HTMLElement} section */
+/**
+ * Whether the focus is on a field of this section, or on a button in its open <details>: somebody types or chooses.
+ * @param {HTMLElement} section
+ */
 function isBeingUsed(section) {
   const active = document.activeElement;
   return section.contains(active) && active?.matches('input, textarea, select, details button');
 }
 
+/** All sections of the page that update by themselves. */
 function sections() {
   return /** @type {HTMLElement[]} */ ([...document.querySelectorAll('[data-live][id]')]);
 }
 
-/** @type {EventSource | null} */
+/** The events of a section's data-on. @param {HTMLElement} section */
+function eventsOf(section) {
+  return (section.dataset.on ?? '').split(' ').filter(Boolean);
+}
+
+/** The open stream of events; null while the page does not listen. @type {EventSource | null} */
 let stream = null;
 
-// A hidden page listens to nothing: a browser allows six connections to one server, and a phone's battery is small.
+/**
+ * Open the stream of events if the page is visible and has one (data-events of the body), and close it if not.
+ *
+ * A hidden page does not listen: a browser allows six connections to one server, and a phone's battery is small.
+ */
 function listen() {
   const url = document.body.dataset.events;
   if (!url || document.hidden) {
@@ -105,26 +132,26 @@ function listen() {
   if (stream) return;
   stream = new EventSource(url);
   stream.addEventListener('open', () => {
-    for (const each of sections()) look(each.id);
+    for (const each of sections()) update(each.id);
   });
-  const names = new Set(sections().flatMap((each) => (each.dataset.on ?? '').split(' ').filter(Boolean)));
+  const names = new Set(sections().flatMap(eventsOf));
   for (const name of names) {
     stream.addEventListener(name, () => {
-      for (const each of sections()) if ((each.dataset.on ?? '').split(' ').includes(name)) look(each.id);
+      for (const each of sections()) if (eventsOf(each).includes(name)) update(each.id);
     });
   }
 }
 
-for (const each of sections()) written.set(each.id, each.outerHTML);
+for (const each of sections()) received.set(each.id, each.outerHTML);
 document.addEventListener('visibilitychange', listen);
-// A page that comes back from the history, and one that is left.
+// pageshow and pagehide also tell of a page that the browser keeps while another one is shown (back and forward).
 addEventListener('pageshow', listen);
 addEventListener('pagehide', () => {
   stream?.close();
   stream = null;
 });
 
-// Pressed twice is meant once.
+// A form whose button is pressed twice is sent once, until the page is shown again.
 document.addEventListener('submit', (event) => {
   const form = /** @type {HTMLFormElement} */ (event.target);
   if (form.method !== 'post') return;
