@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from leadmasterd.alerts.kinds import FACTS, Kind
+from leadmasterd.alerts.kinds import TRAITS, Kind
 from leadmasterd.alerts.notifier import understand
 from leadmasterd.cli.parser import make_parser
 from leadmasterd.settings.model import load
@@ -75,7 +75,7 @@ def test_the_table_of_kinds_is_that_of_the_code() -> None:
     documented = {
         Kind(kind): (waits == "told", end == "told") for kinds, waits, end in rows for kind in re.findall(r"\w+", kinds)
     }
-    assert documented == {kind: (facts.urgent, facts.end_is_told) for kind, facts in FACTS.items()}
+    assert documented == {kind: (traits.urgent, traits.end_is_told) for kind, traits in TRAITS.items()}
 
 
 def test_the_commands_and_other_settings_of_the_document_can_be_used(tmp_path: Path) -> None:

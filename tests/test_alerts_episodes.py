@@ -34,7 +34,7 @@ from leadmasterd.alerts.episodes import (
     What,
     decide,
 )
-from leadmasterd.alerts.kinds import FACTS, Condition, Kind, Text
+from leadmasterd.alerts.kinds import TRAITS, Condition, Kind, Text
 from leadmasterd.alerts.notifier import Result
 from leadmasterd.alerts.service import Alerts
 from leadmasterd.alerts.store import Store
@@ -296,7 +296,7 @@ class OperatorIsTold(RuleBasedStateMachine):
         self.store = Store(Path(self.folder.name) / "alerts.db", self.now)
         self.alerts = Alerts(
             RULES,
-            looks=self.shop,
+            observer=self.shop,
             addresses=[Address("a", "an address", self.receiver)],
             store=self.store,
             now=lambda: self.now,
@@ -336,7 +336,7 @@ class OperatorIsTold(RuleBasedStateMachine):
         self.run(self.alerts.look())
         self.forget_who_no_longer_waits()
         for each in self.shop.look(self.now):
-            if FACTS[each.kind].urgent or not RULES.is_quiet(self.now):
+            if TRAITS[each.kind].urgent or not RULES.is_quiet(self.now):
                 self.wanted.add(each.text.title)
         self.tell()
 
@@ -356,7 +356,7 @@ class OperatorIsTold(RuleBasedStateMachine):
     @invariant()
     def nothing_urgent_is_held(self) -> None:
         """Whatever the hour."""
-        assert not [each for each in self.store.notes.values() if each.state == "held" and FACTS[each.key.kind].urgent]
+        assert not [each for each in self.store.notes.values() if each.state == "held" and TRAITS[each.key.kind].urgent]
 
 
 OperatorIsTold.TestCase.settings = settings(max_examples=examples(15), stateful_step_count=12, deadline=None)

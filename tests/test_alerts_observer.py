@@ -13,7 +13,7 @@ import pytest
 from leadmasterd import health, times
 from leadmasterd.alerts import words
 from leadmasterd.alerts.episodes import Fate
-from leadmasterd.alerts.kinds import FACTS, Condition, Kind, Text
+from leadmasterd.alerts.kinds import TRAITS, Condition, Kind, Text
 from leadmasterd.alerts.observer import KIND_OF, Observer
 from leadmasterd.health import Severity
 from leadmasterd.queries.alert_history import State
@@ -143,7 +143,7 @@ def asks(at: str, **fields: Any) -> Line:
 
 def test_every_kind_of_the_settings_has_its_facts() -> None:
     """And the settings name every kind."""
-    assert [*KINDS] == [*Kind] == [*FACTS]
+    assert [*KINDS] == [*Kind] == [*TRAITS]
 
 
 def test_every_warning_that_a_person_should_look_at_is_told() -> None:
@@ -702,7 +702,7 @@ def test_a_warning_is_told_with_what_to_do(shop: Shop, code: str) -> None:
     shop.says("17 10:14")
     assert shop.holds("17 10:14") == []
     over = shop.came_back(told, "17 10:14")
-    assert (over is not None) == FACTS[told.kind].end_is_told
+    assert (over is not None) == TRAITS[told.kind].end_is_told
     if over:
         assert over == words.make(f"Over: {told.text.title}", "It lasted 12 min.")
     shop.look_anew()

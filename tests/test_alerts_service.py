@@ -93,7 +93,7 @@ class World:
         self.addresses = [Address(str(id(each)), f"phone {number}", each) for number, each in enumerate(self.phones)]
         self.alerts = Alerts(
             Rules(frozenset(Kind), None, UTC_ZONE, NOON),
-            looks=self.looks,
+            observer=self.looks,
             addresses=self.addresses,
             store=self.store,
             divisor=1000,

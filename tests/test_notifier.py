@@ -322,7 +322,7 @@ async def test_a_certificate_that_is_not_trusted_is_refused(certificate: Path) -
 @pytest.mark.parametrize(("port", "mode"), [(465, "ssl"), (587, "starttls"), (2525, "starttls")])
 def test_port_465_begins_with_tls(port: int, mode: str) -> None:
     """With STARTTLS, Apprise's default, both sides would wait for the other."""
-    made = notifier._made(f"mailtos://a:b@smtp.example:{port}?to=c@d.example&from=e@f.example")
+    made = notifier._plugin_of(f"mailtos://a:b@smtp.example:{port}?to=c@d.example&from=e@f.example")
     assert isinstance(made, NotifyEmail)
     assert made.secure_mode == mode
 

@@ -1,5 +1,6 @@
 """Alerts: a person is told what needs them, once, and when it is over.
 
-`kinds` is what everything here speaks of. `observer` looks for what holds now: `session`, `people`, `day` and `refused`
-each find their kinds, and `words` says them.
+`kinds` defines the kinds of alerts, and conditions: what holds now. `observer` finds the conditions, by `session`,
+`people`, `day` and `refused`, and `words` writes their texts. `episodes` decides what follows, `store` keeps it, and
+`service` sends it through `notifier`. `ping` is apart from these: it reports to a dead-man's switch.
 """

@@ -1,4 +1,4 @@
-"""The addresses of the settings, each with what tells there."""
+"""The addresses in the settings to which alerts go, each with the notifier that sends to it."""
 
 from dataclasses import dataclass
 from typing import Protocol
@@ -12,33 +12,36 @@ from leadmasterd.text import _
 
 
 class Sends(Protocol):
-    """A `Notifier` with one address."""
+    """What `Address` needs of a `Notifier`, so that tests can use another."""
 
     async def send(self, text: Text) -> list[Result]:
-        """What came of it."""
+        """Send to its one address. Returns one result."""
 
 
 @dataclass(slots=True)
 class Address:
-    """Where alerts go, and how that goes. `shown`: without secrets. `warning`: what is unsafe about it."""
+    """Where alerts go, and whether sending to it works."""
 
     key: str
+    """Names it in `alerts.db`; tells nothing of the URL."""
     shown: str
+    """For people, without secrets."""
     notifier: Sends
     warning: str = ""
+    """What is unsafe about it, in one sentence; or empty."""
     failures: int = 0
-    """In a row."""
+    """How many deliveries have failed since the last that succeeded."""
     why: str = ""
-    """Of the last failure."""
+    """Why the last delivery failed; empty if it succeeded."""
 
 
 def addresses_of(alerts: AlertsSettings, paths: Paths) -> tuple[list[Address], list[str]]:
-    """Those that can be used, and a sentence for each that can't."""
+    """The addresses that can be used, and a sentence for each that can't; one sentence if their file can't be read."""
     found: list[Address] = []
     unusable: list[str] = []
     try:
         urls = alerts.addresses(base_folder(paths.file))
-    except CannotUseSettings as error:
+    except CannotUseSettings as error:  # the file that holds them can't be read
         return [], [str(error)]
     for number, url in enumerate(urls, 1):
         try:

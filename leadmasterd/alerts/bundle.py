@@ -1,4 +1,4 @@
-"""What is added to an alert when it is told: that it comes late, that its kind flaps, and several as one. Pure."""
+"""Changes the text of alerts when they are told: says that one is late or its kind flaps, and joins several. Pure."""
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta, tzinfo
@@ -10,11 +10,11 @@ from leadmasterd.clock import Clock, length
 from leadmasterd.text import _, ngettext, shortened
 
 LATE: Final = timedelta(minutes=2)
-"""What is told later than this after it was due says so."""
+"""An alert that is told so long after it was due says so."""
 
 
 def late(text: Text, due_at: datetime, now: datetime, zone: tzinfo | None) -> Text:
-    """The same, saying how late it is if it is."""
+    """The text, with a sentence on how late it is told, if it is more than two minutes late."""
     if now - due_at < LATE:
         return text
     said = _("This is of {at}, {length} ago. It could not be told then.").format(
@@ -24,7 +24,7 @@ def late(text: Text, due_at: datetime, now: datetime, zone: tzinfo | None) -> Te
 
 
 def flapping(text: Text, number: int) -> Text:
-    """The same, saying that it is the last of its kind that is told alone for now."""
+    """The text, with a sentence that it is the last of its kind told alone for now. `number`: its number in an hour."""
     said = _(
         "This is number {n} of its kind within an hour. Further ones are told together, at most once an hour."
     ).format(n=number)
@@ -32,7 +32,10 @@ def flapping(text: Text, number: int) -> Text:
 
 
 def together(entries: Sequence[tuple[datetime, Text]], now: datetime, zone: tzinfo | None) -> Text:
-    """Several alerts as one, each with its time: whole if they fit, else their titles."""
+    """Several alerts as one text, each with its time: with their bodies if all fit, else with their titles only.
+
+    `entries`: when each was made or due, and its text; the oldest first. The text of a single one stays as it is.
+    """
     if len(entries) == 1:
         return entries[0][1]
     title = ngettext("{n} alert, the last: {title}", "{n} alerts, the last: {title}", len(entries)).format(
@@ -45,17 +48,18 @@ def together(entries: Sequence[tuple[datetime, Text]], now: datetime, zone: tzin
 
 
 def _last_that_fit(heads: Sequence[str]) -> str:
-    """The newest of them: those are what may still need somebody."""
-    lines: list[str] = []
-    size = 100  # for the last line
+    """As many lines as fit, from the end: the newest may still need somebody. Then how many earlier ones there are."""
+    kept: list[str] = []
+    size = 100  # room for the line on the earlier ones
     for head in reversed(heads):
         size += len(head) + 1
         if size > BODY:
             break
-        lines.insert(0, head)
-    if left := len(heads) - len(lines):
+        kept.insert(0, head)
+    left_out = len(heads) - len(kept)
+    if left_out:
         text = ngettext(
-            "{n} earlier one: `leadmasterd alerts history`", "{n} earlier ones: `leadmasterd alerts history`", left
+            "{n} earlier one: `leadmasterd alerts history`", "{n} earlier ones: `leadmasterd alerts history`", left_out
         )
-        lines.append(text.format(n=left))
-    return "\n".join(lines)
+        kept.append(text.format(n=left_out))
+    return "\n".join(kept)

@@ -1,9 +1,9 @@
-"""What is told once a day: follow-ups, and the summaries of the morning and the evening.
+"""Conditions that begin at a time of day: follow-ups that are due, and the summaries of the morning and the evening.
 
-Each holds for some hours, with the text that it had when it began, so that a daemon that starts late still tells it.
+Each holds for some hours, so that a daemon that starts late still tells it. Its text stays as it was at first.
 """
 
-from collections.abc import Callable, Collection
+from collections.abc import Collection
 from datetime import UTC, datetime, time, timedelta
 from typing import Final
 
@@ -20,51 +20,54 @@ from leadmasterd.queries.today import DueFollowUp, due_follow_ups
 from leadmasterd.queries.waiting import count_waiting, waiting
 
 _HOLDS: Final = timedelta(hours=4)
+"""How long a summary holds."""
 _WITHOUT_MORNING: Final = "09:00"
-"""When follow-ups are told where there is no summary of the morning."""
+"""When follow-ups are told if there is no summary of the morning."""
 _ALL: Final = -1
+"""As a limit: none."""
 
 
 class DailyAlerts:
-    """Remembers the texts of today. `morning` and `evening`: times of day; empty: never."""
+    """Makes the conditions of today, and remembers them. `morning` and `evening`: times of day; empty: never."""
 
     def __init__(self, reader: Reader, *, kinds: Collection[Kind], morning: str, evening: str) -> None:
         self._reader = reader
         self._kinds = kinds
         self._morning = morning
         self._evening = evening
-        self._made: dict[Kind, Condition] = {}
+        self._today: dict[Kind, Condition] = {}
+        """The conditions of today that were made."""
         self._tried: dict[Kind, Snapshot] = {}
+        """The snapshot with which the text of a kind was last asked for."""
 
-    def look(self, seen: Snapshot, status: Status | None, clock: Clock) -> list[Condition]:
-        """Those that hold now. What the database does not tell now is asked again when another state of it was seen."""
+    def look(self, snapshot: Snapshot, status: Status | None, clock: Clock) -> list[Condition]:
+        """The conditions that hold now. One for which the database has no text yet is tried with the next snapshot."""
         day = clock.today()
-        self._made = {kind: made for kind, made in self._made.items() if made.subject == day.date.isoformat()}
-        held = []
-        for kind, at, ends, make in (
-            (Kind.FOLLOW_UPS, self._morning or _WITHOUT_MORNING, day.ends, lambda: self._follow_ups(clock)),
-            (Kind.MORNING, self._morning, None, lambda: self._summary(Kind.MORNING, status, clock)),
-            (Kind.EVENING, self._evening, None, lambda: self._summary(Kind.EVENING, status, clock)),
-        ):
-            if kind not in self._kinds or not at:
+        self._today = {kind: each for kind, each in self._today.items() if each.subject == day.date.isoformat()}
+        times_of_day = {
+            Kind.FOLLOW_UPS: self._morning or _WITHOUT_MORNING,
+            Kind.MORNING: self._morning,
+            Kind.EVENING: self._evening,
+        }
+        holding = []
+        for kind, time_of_day in times_of_day.items():
+            if kind not in self._kinds or not time_of_day:
                 continue
-            begins = datetime.combine(day.date, time.fromisoformat(at), clock.zone).astimezone(UTC)
-            if begins <= clock.now < (ends or begins + _HOLDS) and (
-                made := self._make(kind, begins, seen, clock, make=make)
-            ):
-                held.append(made)
-        return held
-
-    def _make(
-        self, kind: Kind, begins: datetime, seen: Snapshot, clock: Clock, *, make: Callable[[], Text | None]
-    ) -> Condition | None:
-        if kind not in self._made and self._tried.get(kind) is not seen:
-            self._tried[kind] = seen
-            if text := make():
-                self._made[kind] = Condition(kind, clock.today().date.isoformat(), begins, text)
-        return self._made.get(kind)
+            begins = datetime.combine(day.date, time.fromisoformat(time_of_day), clock.zone).astimezone(UTC)
+            ends = day.ends if kind is Kind.FOLLOW_UPS else begins + _HOLDS
+            if not begins <= clock.now < ends:
+                continue
+            if kind not in self._today and self._tried.get(kind) is not snapshot:
+                self._tried[kind] = snapshot
+                text = self._follow_ups(clock) if kind is Kind.FOLLOW_UPS else self._summary(kind, status, clock)
+                if text:
+                    self._today[kind] = Condition(kind, day.date.isoformat(), begins, text)
+            if kind in self._today:
+                holding.append(self._today[kind])
+        return holding
 
     def _follow_ups(self, clock: Clock) -> Text | None:
+        """What is due today; None if nothing is, or the database can't be read now."""
         nothing: list[DueFollowUp] = []
         found = self._reader.ask(
             lambda connection: due_follow_ups(connection, clock.today(), limit=_ALL), clock.now, nothing=nothing
@@ -72,6 +75,10 @@ class DailyAlerts:
         return words.follow_ups(found) if found else None
 
     def _summary(self, kind: Kind, status: Status | None, clock: Clock) -> Text | None:
+        """The summary of the morning (since a day ago) or the evening (since midnight).
+
+        If the database has been unusable for a while, the summary says so; None if it only can't be read just now.
+        """
         since = clock.now - timedelta(days=1) if kind is Kind.MORNING else clock.today().begins
 
         def read(connection: Connection) -> words.Day:

@@ -1,10 +1,14 @@
-"""What is told when: one alert for each episode of a condition, whatever the looks in between saw.
+"""Decides what is told and when: each *episode*, the time for which a condition holds, is told once.
 
-Pure. `decide` compares what holds now with the episodes that are open and the notes that wait, and returns steps, which
-`alerts.store` carries out. A *note* is one thing to tell. Of one kind at most three episodes an hour are told one by
-one. The fourth says so, and what follows waits and is told together, at most once an hour: a *digest*. More than three
-that begin at the same look (all who wrote in the night, when the shop opens) are a *crowd*, one note. In quiet hours
-what can wait is held back, and told afterwards if it still holds. Who was answered meanwhile is in no digest either.
+Pure. `decide` compares the conditions that hold now with the open episodes and the waiting notes, and returns steps,
+which `alerts.service` carries out. A *note* is one thing to tell: a beginning, an end or a digest.
+
+- Of one kind, at most three episodes an hour are told one by one. The fourth says that its kind *flaps*: what follows
+  is gathered, and told together at most once an hour in a *digest*.
+- More than three that begin at the same look are a *crowd* (everybody who wrote in the night, when the shop opens):
+  they are told at once, in one note.
+- In quiet hours, what is not urgent is held back. Afterwards it is told if it still holds.
+- What is over before it was told is left out, if its end is not told either: a customer who was answered meanwhile.
 """
 
 from collections import defaultdict
@@ -15,16 +19,17 @@ from enum import StrEnum
 from typing import Final, NamedTuple, TypeAlias
 from zoneinfo import ZoneInfo
 
-from leadmasterd.alerts.kinds import FACTS, Condition, Kind, Text
+from leadmasterd.alerts.kinds import TRAITS, Condition, Kind, Text
 from leadmasterd.times import is_between
 
 FLAPPING: Final = 3
-"""So many of a kind are told one by one in `SPAN`, and at a time."""
+"""How many of a kind are told one by one within `SPAN`, and at one look."""
 SPAN: Final = timedelta(hours=1)
+"""How far back alerts are counted, and the shortest time between two digests of a kind."""
 
 
 class Key(NamedTuple):
-    """What an episode is of."""
+    """Names a condition, and the episodes of it: see `Condition`."""
 
     kind: Kind
     subject: str
@@ -40,41 +45,42 @@ class What(StrEnum):
 
 
 class Fate(StrEnum):
-    """What becomes of a note: at first one of the first three, in the end one of the others."""
+    """The state of a note. It begins in one of the first three (`OPEN`), and ends in one of the others."""
 
     DUE = "due"
     """To be told now."""
     HELD = "held"
-    """Until quiet hours end."""
+    """To be told when quiet hours end, if the condition still holds then."""
     GATHERED = "gathered"
-    """For a digest."""
+    """To be told in the next digest."""
     TOLD = "told"
+    """Delivered to every address."""
     OVER = "over"
-    """Before it was told."""
+    """Not told: the condition had ended before."""
     IN_DIGEST = "in_digest"
-    """Told with others."""
+    """Part of a digest, which is a note of its own."""
     GIVEN_UP = "given_up"
-    """Too many others were to be told."""
+    """Not told: too many notes were due."""
 
 
 OPEN: Final = frozenset({Fate.DUE, Fate.HELD, Fate.GATHERED})
-"""What is not settled."""
+"""The states of notes that are still to be told."""
 
 
 @dataclass(frozen=True, slots=True)
 class Episode:
-    """A condition that holds, or has held and was seen to end a moment ago."""
+    """A condition that holds (`open`), or that held until it ended."""
 
     since: datetime
-    """The condition's own time, by which it is known again."""
+    """The condition's `since`: if it ends and is back with the same time, it is the same episode."""
     told: bool
-    """Its beginning was told, or is about to be; so its end may be told too."""
+    """Whether its beginning was told, or is due or gathered; False while it is held. Only then is its end told."""
     open: bool = True
 
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """A note that is held back."""
+    """A note that is not due yet: held or gathered."""
 
     note_id: int
     key: Key
@@ -84,22 +90,25 @@ class Waiting:
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """A beginning or a digest that was told when it came, for counting what flaps."""
+    """That a beginning or a digest was due at once, and when. Counted to see whether a kind flaps."""
 
     kind: Kind
     at: datetime
     flapping: bool
-    """It was the fourth within the hour, or a digest: what follows is gathered."""
+    """Whether it was the fourth within the hour, or a digest: what follows within an hour is gathered."""
 
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """From the settings. `silent_before`: leads from before alerts were switched on are never told."""
+    """What the settings say."""
 
     kinds: frozenset[Kind]
+    """Those that are told."""
     quiet: tuple[time, time] | None
+    """When quiet hours begin and end in `zone`; None: there are none."""
     zone: ZoneInfo | None
     silent_before: datetime
+    """Leads that were opened before this, when alerts were switched on, are not told."""
 
     def is_quiet(self, now: datetime) -> bool:
         """Whether quiet hours are now."""
@@ -108,7 +117,7 @@ class Rules:
 
 @dataclass(slots=True)
 class Ledger:
-    """All that a decision needs to know of earlier ones."""
+    """What was decided before, as far as a decision needs it."""
 
     episodes: dict[Key, Episode] = field(default_factory=dict)
     waiting: Sequence[Waiting] = ()
@@ -121,7 +130,10 @@ class Ledger:
 
 @dataclass(frozen=True, slots=True)
 class Began:
-    """An episode. `fate`: None where nothing is told of it. `flapping`: its number in an hour, or 0."""
+    """An episode began. `fate`: of its note; None if nothing is told of it.
+
+    `flapping`: which of its kind it is within an hour, if it is above three; else 0.
+    """
 
     condition: Condition
     fate: Fate | None
@@ -130,21 +142,21 @@ class Began:
 
 @dataclass(frozen=True, slots=True)
 class Crowd:
-    """Episodes of one kind that begin together and are told now, as one."""
+    """Several episodes of one kind began together, and are told now in one note."""
 
     conditions: tuple[Condition, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Again:
-    """An episode that seemed to have ended goes on."""
+    """An episode that was taken for ended goes on. Nothing is told of it."""
 
     key: Key
 
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """An episode. `fate` is None where its end is not told."""
+    """An episode ended. `since`: when it began; `fate`: of the note of its end, or None if that is not told."""
 
     key: Key
     since: datetime
@@ -153,7 +165,7 @@ class Ended:
 
 @dataclass(frozen=True, slots=True)
 class Released:
-    """A held note is due now. `text`: as it is now; None where only the old text is known."""
+    """A held note is due now. `text`: what the condition says now; None: the note keeps its text."""
 
     note_id: int
     text: Text | None
@@ -161,14 +173,14 @@ class Released:
 
 @dataclass(frozen=True, slots=True)
 class Dropped:
-    """A held note is not told any more: what it tells of is over."""
+    """A waiting note is not to be told any more: its condition has ended."""
 
     note_id: int
 
 
 @dataclass(frozen=True, slots=True)
 class Digest:
-    """These notes are told together."""
+    """These gathered notes are told together, now."""
 
     kind: Kind
     note_ids: tuple[int, ...]
@@ -180,20 +192,29 @@ Step: TypeAlias = Began | Crowd | Again | Ended | Released | Dropped | Digest
 def decide(
     ledger: Ledger, conditions: Collection[Condition], gone: Collection[Key], *, now: datetime, rules: Rules
 ) -> list[Step]:
-    """`gone`: open episodes that have been absent long enough to have ended."""
+    """The steps that follow from one look, in the order in which to carry them out.
+
+    `conditions`: those that hold now. `gone`: open episodes whose condition has been absent for so long that it ended.
+    """
     return [*_Look(ledger, conditions, gone, now=now, rules=rules).steps()]
 
 
 class _Look:
+    """One call of `decide`. Its steps may be taken once: making them counts what is told (`_told`)."""
+
     def __init__(
         self, ledger: Ledger, conditions: Collection[Condition], gone: Collection[Key], *, now: datetime, rules: Rules
     ) -> None:
-        self._ledger, self._gone, self._now, self._rules = ledger, gone, now, rules
+        self._ledger = ledger
+        self._gone = gone
+        self._now = now
+        self._rules = rules
         self._conditions = {Key(each.kind, each.subject): each for each in conditions if each.kind in rules.kinds}
         self._quiet = rules.is_quiet(now)
         self._told: Mapping[Kind, list[Told]] = defaultdict(list)
+        """What was told within the last hour, and with this look."""
         for told in ledger.told:
-            if timedelta() <= now - told.at < SPAN:  # none from the future, where the clock was until it was set
+            if timedelta() <= now - told.at < SPAN:  # a clock that was set back leaves times in the future: not these
                 self._told[told.kind].append(told)
 
     def steps(self) -> Iterator[Step]:
@@ -203,27 +224,35 @@ class _Look:
         yield from self._digests()
 
     def _beginnings(self) -> Iterator[Step]:
-        begin: dict[Kind, list[Condition]] = {}
+        """Episodes that begin or go on: a crowd if many of one kind begin, else one by one."""
+        beginning: dict[Kind, list[Condition]] = {}
         for key, condition in self._conditions.items():
             episode = self._ledger.episodes.get(key)
-            # What was held and dropped meanwhile was never told.
-            if episode is None or not (episode.open or (episode.told and episode.since == condition.since)):
-                begin.setdefault(key.kind, []).append(condition)
-            elif not episode.open:
+            if episode is not None and episode.open:
+                continue
+            # One that ended without being told (it was held, and dropped) begins again, so that it may be told now.
+            is_same_episode = episode is not None and episode.told and episode.since == condition.since
+            if is_same_episode:
                 yield Again(key)
-        for kind, conditions in begin.items():
-            told = [each for each in conditions if not self._is_silent(each)]
-            yield from (Began(each, None) for each in conditions if self._is_silent(each))
-            if len(told) > FLAPPING and not self._is_held(kind) and not self._is_gathering(kind):
-                self._told[kind].append(Told(kind, self._now, flapping=False))
-                yield Crowd(tuple(told))
             else:
-                yield from map(self._begin, told)
+                beginning.setdefault(key.kind, []).append(condition)
+        for kind, conditions in beginning.items():
+            silent = [each for each in conditions if self._is_silent(each)]
+            to_tell = [each for each in conditions if not self._is_silent(each)]
+            for condition in silent:
+                yield Began(condition, None)
+            if len(to_tell) > FLAPPING and not self._is_held(kind) and not self._is_gathering(kind):
+                self._told[kind].append(Told(kind, self._now, flapping=False))
+                yield Crowd(tuple(to_tell))
+            else:
+                yield from map(self._begin, to_tell)
 
     def _is_silent(self, condition: Condition) -> bool:
+        """Whether it is a lead from before alerts were switched on, of which nothing is told."""
         return condition.kind is Kind.NEW_LEAD and condition.since < self._rules.silent_before
 
     def _begin(self, condition: Condition) -> Began:
+        """The step for one episode that begins. One that is due now is counted."""
         kind = condition.kind
         if self._is_held(kind):
             return Began(condition, Fate.HELD)
@@ -231,22 +260,28 @@ class _Look:
             return Began(condition, Fate.GATHERED)
         number = 1 + len(self._told[kind])
         flapping = number if number > FLAPPING else 0
-        self._told[kind].append(Told(kind, self._now, bool(flapping)))
+        self._told[kind].append(Told(kind, self._now, flapping=bool(flapping)))
         return Began(condition, Fate.DUE, flapping)
 
     def _endings(self) -> Iterator[Step]:
+        """The open episodes that have ended, each with what becomes of the note of its end, if there is one."""
         for key in self._gone:
             episode = self._ledger.episodes.get(key)
             if episode is None or not episode.open or key in self._conditions:
                 continue
-            fate = None
-            if episode.told and FACTS[key.kind].end_is_told and key.kind in self._rules.kinds:
-                waits = self._is_gathering(key.kind) or self._is_gathered(key)
-                fate = Fate.HELD if self._is_held(key.kind) else Fate.GATHERED if waits else Fate.DUE
-            yield Ended(key, episode.since, fate)
+            is_told = episode.told and TRAITS[key.kind].end_is_told and key.kind in self._rules.kinds
+            yield Ended(key, episode.since, self._fate_of_end(key) if is_told else None)
+
+    def _fate_of_end(self, key: Key) -> Fate:
+        """When the end of this episode is told: never before its beginning, which may still be gathered."""
+        if self._is_held(key.kind):
+            return Fate.HELD
+        if self._is_gathering(key.kind) or self._is_gathered(key):
+            return Fate.GATHERED
+        return Fate.DUE
 
     def _held(self) -> Iterator[Step]:
-        """What held is told once quiet hours are over; what is over by then was nothing that had to be told."""
+        """Held notes: dropped once the condition of a beginning has ended, else due once quiet hours are over."""
         for note in self._ledger.waiting:
             if note.fate is not Fate.HELD:
                 continue
@@ -257,12 +292,13 @@ class _Look:
                 yield Released(note.note_id, condition.text if condition else None)
 
     def _digests(self) -> Iterator[Step]:
+        """A digest of the gathered notes of each kind that no longer flaps. Notes that are useless now are dropped."""
         gathered: dict[Kind, list[int]] = {}
         for note in self._ledger.waiting:
             if note.fate is not Fate.GATHERED:
                 continue
-            if _is_moot_once_over(note.key.kind) and not self._still_holds(note.key):
-                yield Dropped(note.note_id)  # "answer by 14:20" helps nobody an hour later
+            if _is_useless_once_over(note.key.kind) and not self._still_holds(note.key):
+                yield Dropped(note.note_id)
             else:
                 gathered.setdefault(note.key.kind, []).append(note.note_id)
         for kind, note_ids in gathered.items():
@@ -270,18 +306,24 @@ class _Look:
                 yield Digest(kind, tuple(note_ids))
 
     def _still_holds(self, key: Key) -> bool:
+        """Whether its episode is open, and its condition holds or has been absent for a moment only."""
         episode = self._ledger.episodes.get(key)
-        return episode is not None and episode.open and (key in self._conditions or key not in self._gone)
+        is_open = episode is not None and episode.open
+        return is_open and (key in self._conditions or key not in self._gone)
 
     def _is_held(self, kind: Kind) -> bool:
-        return self._quiet and not FACTS[kind].urgent
+        """Whether notes of this kind are held back now, in quiet hours."""
+        return self._quiet and not TRAITS[kind].urgent
 
     def _is_gathering(self, kind: Kind) -> bool:
+        """Whether this kind flaps: one of its alerts within the last hour said so, or was a digest."""
         return any(each.flapping for each in self._told[kind])
 
     def _is_gathered(self, key: Key) -> bool:
+        """Whether a note of this condition waits for a digest."""
         return any(note.fate is Fate.GATHERED and note.key == key for note in self._ledger.waiting)
 
 
-def _is_moot_once_over(kind: Kind) -> bool:
-    return not FACTS[kind].urgent and not FACTS[kind].end_is_told
+def _is_useless_once_over(kind: Kind) -> bool:
+    """Whether its alerts help nobody after the condition has ended, as "answer by 14:20" an hour later."""
+    return not TRAITS[kind].urgent and not TRAITS[kind].end_is_told

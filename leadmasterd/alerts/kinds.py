@@ -1,6 +1,6 @@
-"""What a person can be told: its kinds, and a condition that holds or does not hold now.
+"""The kinds of alerts, and `Condition`: something that holds now and that a person may be told.
 
-Pure. Everything that may be told is such a condition, found by looking: an alert is told once while it holds.
+Pure. Every alert comes from a condition, which is found by looking again and again: it is told once while it holds.
 """
 
 from collections.abc import Mapping
@@ -11,7 +11,7 @@ from typing import Final
 
 
 class Kind(StrEnum):
-    """What is told, as it is stored and as the settings name it."""
+    """What an alert is about; the values stand in `alerts.db` and in the settings (`alerts.kinds`)."""
 
     NEEDS_SCAN = "needs_scan"
     NEEDS_PASSKEY = "needs_passkey"
@@ -27,7 +27,9 @@ class Kind(StrEnum):
     TROUBLE = "trouble"
     """The database cannot be written or read."""
     ABOUT_TO_MISS = "about_to_miss"
+    """Somebody waits, and the target for an answer passes soon."""
     MISSED = "missed"
+    """Somebody waits, and the target has passed."""
     NEW_LEAD = "new_lead"
     FOLLOW_UPS = "follow_ups"
     MORNING = "morning"
@@ -35,43 +37,44 @@ class Kind(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Facts:
-    """How a kind is told."""
+class Traits:
+    """How alerts of a kind are treated."""
 
     urgent: bool
-    """Told in quiet hours too."""
+    """Whether it is told in quiet hours too."""
     end_is_told: bool
-    """"It is back" is told too, after the alert itself was."""
+    """Whether its end is told too ("It is back"), if the alert itself was."""
 
 
-FACTS: Final[Mapping[Kind, Facts]] = {
-    Kind.NEEDS_SCAN: Facts(urgent=True, end_is_told=True),
-    Kind.NEEDS_PASSKEY: Facts(urgent=True, end_is_told=True),
-    Kind.DOWN: Facts(urgent=True, end_is_told=True),
-    Kind.BANNED: Facts(urgent=True, end_is_told=True),
-    Kind.SCREEN: Facts(urgent=True, end_is_told=True),
-    Kind.DISK: Facts(urgent=True, end_is_told=True),
-    Kind.PHONE_SILENT: Facts(urgent=False, end_is_told=False),
-    Kind.SEND_REFUSED: Facts(urgent=True, end_is_told=False),
-    Kind.FEEDS: Facts(urgent=False, end_is_told=True),
-    Kind.TROUBLE: Facts(urgent=True, end_is_told=True),
-    Kind.ABOUT_TO_MISS: Facts(urgent=False, end_is_told=False),
-    Kind.MISSED: Facts(urgent=False, end_is_told=False),
-    Kind.NEW_LEAD: Facts(urgent=False, end_is_told=False),
-    Kind.FOLLOW_UPS: Facts(urgent=False, end_is_told=False),
-    Kind.MORNING: Facts(urgent=False, end_is_told=False),
-    Kind.EVENING: Facts(urgent=False, end_is_told=False),
+TRAITS: Final[Mapping[Kind, Traits]] = {
+    Kind.NEEDS_SCAN: Traits(urgent=True, end_is_told=True),
+    Kind.NEEDS_PASSKEY: Traits(urgent=True, end_is_told=True),
+    Kind.DOWN: Traits(urgent=True, end_is_told=True),
+    Kind.BANNED: Traits(urgent=True, end_is_told=True),
+    Kind.SCREEN: Traits(urgent=True, end_is_told=True),
+    Kind.DISK: Traits(urgent=True, end_is_told=True),
+    Kind.PHONE_SILENT: Traits(urgent=False, end_is_told=False),
+    Kind.SEND_REFUSED: Traits(urgent=True, end_is_told=False),
+    Kind.FEEDS: Traits(urgent=False, end_is_told=True),
+    Kind.TROUBLE: Traits(urgent=True, end_is_told=True),
+    Kind.ABOUT_TO_MISS: Traits(urgent=False, end_is_told=False),
+    Kind.MISSED: Traits(urgent=False, end_is_told=False),
+    Kind.NEW_LEAD: Traits(urgent=False, end_is_told=False),
+    Kind.FOLLOW_UPS: Traits(urgent=False, end_is_told=False),
+    Kind.MORNING: Traits(urgent=False, end_is_told=False),
+    Kind.EVENING: Traits(urgent=False, end_is_told=False),
 }
 
 
 TITLE: Final = 60
-"""Characters: one line of a lock screen."""
+"""Characters of a title: one line of a lock screen."""
 BODY: Final = 3_500
+"""Characters of a body."""
 
 
 @dataclass(frozen=True, slots=True)
 class Text:
-    """What a person reads: plain text, in the chosen language once it is made."""
+    """What a person reads: plain text, in the language that was spoken when it was made."""
 
     title: str
     """At most `TITLE` characters."""
@@ -85,7 +88,9 @@ class Condition:
 
     kind: Kind
     subject: str
-    """Which of its kind: "" for the one session, else a cycle's id, a lead's, a day as `2026-11-30` and so on."""
+    """Which of its kind: the id of a waiting cycle or a lead, a day as `2026-11-30`, the code of a warning and so on.
+
+    "" for the WhatsApp session, of which there is only one."""
     since: datetime
     """Since when it holds, aware and in UTC."""
     text: Text

@@ -1,4 +1,4 @@
-"""From the settings to alerts at work."""
+"""Makes the `Alerts` that the settings ask for, out of its parts."""
 
 import logging
 from datetime import UTC, datetime
@@ -18,14 +18,14 @@ log = logging.getLogger(__name__)
 
 
 def make(settings: Settings, paths: Paths) -> Alerts:
-    """An address that can't be used leaves the others alone."""
+    """The alerts, to be run. An address that can't be used is logged and left out; the others are used."""
     now = datetime.now(UTC)
     addresses, unusable = addresses_of(settings.alerts, paths)
     for why in unusable:
         log.error("%s", why, extra={"action": "alerts_unusable"})
     return Alerts(
         rules_of(settings, now),
-        looks=Observer(settings, paths),
+        observer=Observer(settings, paths),
         addresses=addresses,
         store=Store(file_of(paths), now),
         unusable=unusable,
@@ -34,7 +34,10 @@ def make(settings: Settings, paths: Paths) -> Alerts:
 
 
 def rules_of(settings: Settings, now: datetime) -> Rules:
-    """What is told when. `now`: leads of before are not told, unless alerts were switched on earlier."""
+    """What the settings say on what is told and when.
+
+    `now` becomes the moment before which leads are old and not told; `Alerts` replaces it by when alerts were first on.
+    """
     return Rules(
         kinds=frozenset(map(Kind, settings.alerts.kinds)),
         quiet=settings.alerts.quiet(),

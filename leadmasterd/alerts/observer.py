@@ -1,6 +1,6 @@
-"""Looks for everything that may be told: the daemon's status, the database, and what else lies in the state directory.
+"""`Observer` finds all conditions that hold now, from the daemon's status, the database and the files beside it.
 
-What can't be read now is taken to be as it was, so that nothing seems to have ended.
+What can't be read now is taken to be as it was at the last look, so that no condition seems to have ended.
 """
 
 import logging
@@ -12,11 +12,11 @@ from typing import Final
 from leadmasterd import health
 from leadmasterd.alerts import words
 from leadmasterd.alerts.day import DailyAlerts
-from leadmasterd.alerts.kinds import FACTS, Condition, Kind, Text
+from leadmasterd.alerts.kinds import TRAITS, Condition, Kind, Text
 from leadmasterd.alerts.people import NEW_FOR, People
 from leadmasterd.alerts.reader import Reader
 from leadmasterd.alerts.refused import RefusedFile
-from leadmasterd.alerts.session import SESSION, Facts, Session
+from leadmasterd.alerts.session import SESSION, Context, Session
 from leadmasterd.alerts.words import Status
 from leadmasterd.clock import Clock
 from leadmasterd.queries.alerts import Snapshot, snapshot
@@ -46,15 +46,17 @@ KIND_OF: Final[Mapping[str, Kind]] = {
     health.DATABASE_DAMAGED.code: Kind.TROUBLE,
     health.DATABASE_UNUSABLE.code: Kind.TROUBLE,
 }
-"""Warnings of the daemon that a person is told. Attempts to send are in a file; alerts can't tell that they fail."""
+"""The kind of alert for each warning of the daemon (code) that a person is told.
+
+Two are not here: attempts to send are found by `refused`, and that alerts fail can't be told by an alert."""
 
 _STORE: Final = "store"
-"""The subject of whatever keeps the database from being used."""
+"""The subject of an alert that the database can't be used, whatever the reason."""
 _MEGABYTE: Final = 1_000_000
 
 
 class Observer:
-    """For one thread at a time."""
+    """Remembers what it found before, for what can't be read now. To be used by one thread at a time."""
 
     def __init__(self, settings: Settings, paths: Paths) -> None:
         alerts, divisor = settings.alerts, settings.supervisor.time_divisor
@@ -71,15 +73,19 @@ class Observer:
             bodies=alerts.bodies,
         )
         self._daily = DailyAlerts(self._reader, kinds=self._kinds, morning=alerts.morning, evening=alerts.evening)
-        self._seen = Snapshot()
+        self._snapshot = Snapshot()
+        """What the database held when it was last read."""
         self._status: Status | None = None
+        """What the running daemon last wrote to `status.json`; None while it has written nothing since it started."""
         self._daemon_since = datetime.now(UTC)
         self._warned: dict[tuple[Kind, str], datetime] = {}
-        """Since when each warning holds."""
+        """The warnings that hold, each by kind and subject, and since when."""
         self._titles: dict[tuple[Kind, str], str] = {}
         """Of all warnings there were, for telling their end."""
-        self._last: dict[str, list[Condition]] = {}
-        self._defects: set[str] = set()
+        self._found_before: dict[str, list[Condition]] = {}
+        """What each part of a look found last."""
+        self._failing: set[str] = set()
+        """The parts that failed at the last look."""
 
     def look(self, now: datetime) -> list[Condition]:
         """Everything that holds now, of the kinds in the settings. Never raises."""
@@ -87,61 +93,70 @@ class Observer:
             "session": self._look_at_session,
             "warnings": self._look_at_warnings,
             "refused": self._refused.look,
-            "people": lambda clock: self._people.look(self._seen, clock),
-            "day": lambda clock: self._daily.look(self._seen, self._status, clock),
+            "people": lambda clock: self._people.look(self._snapshot, clock),
+            "day": lambda clock: self._daily.look(self._snapshot, self._status, clock),
         }
-        self._part("database", lambda _clock: self._read(now), now)
+        self._part("database", lambda _clock: self._read(now), now)  # first: the others use what it reads
         found: list[Condition] = []
         for name, part in parts.items():
             found += self._part(name, part, now)
         return [each for each in found if each.kind in self._kinds]
 
     def came_back(self, kind: Kind, subject: str, since: datetime, now: datetime) -> Text | None:
-        """What to say of a condition that has ended; None if it goes on in another way, or there is nothing to say."""
-        clock = self._clock(now)
+        """What to tell of a condition that has ended. `since`: when it had begun.
+
+        None if nothing is told: for kinds whose end is not, and when the condition holds again or goes on as another
+        kind (a scan that is needed becomes a ban).
+        """
         if kind in SESSION and not subject:
-            if not self._session.came_back:
-                return None
-            nothing: tuple[Gap, ...] = ()
-            gaps = self._reader.ask(
-                lambda connection: reliability(connection, since=since, now=now).gaps, now, nothing=nothing
-            )
-            account = ((self._status or {}).get("account") or {}).get("wid")
-            over = [gap for gap in gaps or () if gap.to_at]  # one that lasts has begun since
-            return words.listening_again(over, clock, account=account)
-        if (kind, subject) in self._warned or not FACTS[kind].end_is_told:
+            return self._listening_again(since, now) if self._session.came_back else None
+        if (kind, subject) in self._warned or not TRAITS[kind].end_is_told:
             return None
-        return words.over(self._titles.get((kind, subject), ""), since, clock)
+        return words.over(self._titles.get((kind, subject), ""), since, self._clock(now))
+
+    def _listening_again(self, since: datetime, now: datetime) -> Text:
+        """That the session is back, with the outages since then; without them if they can't be read now."""
+        nothing: tuple[Gap, ...] = ()
+        gaps = self._reader.ask(
+            lambda connection: reliability(connection, since=since, now=now).gaps, now, nothing=nothing
+        )
+        ended = [gap for gap in gaps or () if gap.to_at]  # one that still lasts has begun since, and is another
+        account = ((self._status or {}).get("account") or {}).get("wid")
+        return words.listening_again(ended, self._clock(now), account=account)
 
     # ------------------------------------------------------------------ parts of a look
 
     def _part(self, name: str, look: Callable[[Clock], list[Condition]], now: datetime) -> list[Condition]:
-        """What a part finds; where it fails, what it found before."""
+        """What a part of the look finds; if it fails, what it found before. The first failure in a row is logged."""
         try:
-            self._last[name] = look(self._clock(now))
-            self._defects.discard(name)
+            self._found_before[name] = look(self._clock(now))
+            self._failing.discard(name)
         except Exception:
-            if name not in self._defects:
+            if name not in self._failing:
                 log.exception("looking at %s for alerts failed", name, extra={"action": "alerts_defect"})
-            self._defects.add(name)
-        return self._last.get(name, [])
+            self._failing.add(name)
+        return self._found_before.get(name, [])
 
     def _clock(self, now: datetime) -> Clock:
         return Clock(now, self._reader.settings.zone())
 
     def _read(self, now: datetime) -> list[Condition]:
-        """The status at every look, the database when it is due."""
+        """Read the status, and the database if that is due, for the other parts. Finds no conditions itself."""
         self._read_status()
-        if self._reader.is_due(now):
+        if self._reader.begin_if_due(now):
             since = now - NEW_FOR if Kind.NEW_LEAD in self._kinds else None
             found = self._reader.ask(
                 lambda connection: snapshot(connection, leads_since=since), now, nothing=Snapshot()
             )
-            self._seen = found or self._seen
+            if found is not None:
+                self._snapshot = found
         return []
 
     def _read_status(self) -> None:
-        """The status of the running daemon; None while it has not written one since it started."""
+        """Update `_status`, and when the daemon started (the time of its lock file). Unreadable files change nothing.
+
+        A status that is older than the daemon was written by the one before it, and counts as none.
+        """
         try:
             daemon_since = self._paths.lock_file.stat().st_mtime
             is_its_own = self._paths.status_file.stat().st_mtime >= daemon_since
@@ -149,33 +164,45 @@ class Observer:
         except OSError:
             return
         self._daemon_since = datetime.fromtimestamp(daemon_since, UTC)
-        self._status = (status or self._status) if is_its_own else None
+        if not is_its_own:
+            self._status = None
+        elif status:  # else the file is not whole
+            self._status = status
 
     def _look_at_session(self, clock: Clock) -> list[Condition]:
-        facts = Facts(self._daemon_since, self._seen.open_gaps, self._seen.settled)
-        found = self._session.look(self._status, facts, clock)
+        """The one condition of the WhatsApp session, if any holds."""
+        context = Context(self._daemon_since, self._snapshot.open_gaps, self._snapshot.settled)
+        found = self._session.look(self._status, context, clock)
         return [found] if found else []
 
     def _look_at_warnings(self, clock: Clock) -> list[Condition]:
-        told = self._warnings(clock.now)
-        self._warned = {key: self._warned.get(key, clock.now) for key in told}
-        self._titles |= {key: text.title for key, text in told.items()}
-        return [Condition(*key, self._warned[key], text) for key, text in told.items()]
+        """A condition for each warning that holds. It holds since it was first seen here, which is remembered."""
+        texts = self._warnings(clock.now)
+        self._warned = {key: self._warned.get(key, clock.now) for key in texts}
+        self._titles |= {key: text.title for key, text in texts.items()}
+        return [Condition(kind, subject, self._warned[kind, subject], text) for (kind, subject), text in texts.items()]
 
     def _warnings(self, now: datetime) -> dict[tuple[Kind, str], Text]:
+        """The texts of the warnings that hold, by kind and subject.
+
+        They are those of the daemon's status; that the disk is low, which is looked at here too, because on a full disk
+        no status is written; and that the database can't be used, as the daemon says, or else as alerts found.
+        """
         status: Status = self._status or {}
         details: dict[str, str] = {**(status.get("concerns") or {})}
         free = shutil.disk_usage(self._paths.state_dir).free
-        if free < self._disk_floor:  # a status that can't be written does not tell it
+        if free < self._disk_floor:
             details[health.DISK_LOW.code] = str(free // _MEGABYTE)
-        found = {
-            (kind, code): words.of_warning(code, detail)
-            for code, detail in details.items()
-            if (kind := KIND_OF.get(code))
-        }
+        found: dict[tuple[Kind, str], Text] = {}
+        for code, detail in details.items():
+            kind = KIND_OF.get(code)
+            if kind:
+                found[kind, code] = words.of_warning(code, detail)
         trouble = status.get("trouble") or {}
-        if kind := KIND_OF.get(str(trouble.get("code"))):
-            found[kind, _STORE] = words.of_warning(trouble["code"], trouble["detail"])
-        elif ours := self._reader.trouble(now):
-            found[Kind.TROUBLE, _STORE] = words.trouble(ours)
+        trouble_kind = KIND_OF.get(str(trouble.get("code")))
+        cannot_read = self._reader.trouble(now)
+        if trouble_kind:
+            found[trouble_kind, _STORE] = words.of_warning(trouble["code"], trouble["detail"])
+        elif cannot_read:
+            found[Kind.TROUBLE, _STORE] = words.trouble(cannot_read)
         return found

@@ -1,7 +1,7 @@
-"""Who waits too long or is about to, and who is new.
+"""Conditions about people: who has waited too long for an answer, who is about to, and which leads are new.
 
-A text is made once a day for each wait and lead. So a look costs little, however many there are, and what is held back
-until the next day says of which day it is.
+Their texts are made once for each wait and lead, and again on the next day. So a look costs little, however many there
+are, and an alert that is held back until the next day says of which day it is.
 """
 
 from collections.abc import Callable, Collection, Mapping
@@ -21,127 +21,168 @@ from leadmasterd.queries.waiting import WaitingConversation, waiting
 from leadmasterd.settings.leads_light import LightLeadsSettings
 
 NEW_FOR: Final = timedelta(days=1)
-"""A lead is new for so long."""
+"""A lead is new for so long after it was opened."""
 _NEVER: Final = "9999"
+"""Later than any time in ISO."""
 
 
 class _Key(NamedTuple):
-    """What a text is made for. Times are ISO text."""
+    """Names a condition. `since`: when it began to hold, ISO."""
 
     kind: Kind
     subject: str
     since: str
 
 
+class _Found(NamedTuple):
+    """What texts need of the database: rows by conversation, and what was written, by message."""
+
+    rows: dict[int, WaitingConversation]
+    written: dict[int, str]
+
+
 class People:
-    """Remembers the conditions that it has made."""
+    """Makes the conditions, and remembers those that hold."""
 
     def __init__(self, reader: Reader, *, kinds: Collection[Kind], about_to_miss: timedelta, bodies: bool) -> None:
+        """`kinds`: those to be told. `about_to_miss`: how much opening time before the target passes to warn.
+
+        `bodies`: whether alerts may quote what customers wrote.
+        """
         self._reader = reader
         self._kinds = kinds
         self._about_to_miss = about_to_miss
         self._bodies = bodies
-        self._made: dict[_Key, Condition] = {}
+        self._conditions: dict[_Key, Condition] = {}
         self._day: date | None = None
-        self._seen: Snapshot | None = None
-        self._from, self._until = _NEVER, ""
-        """While it is between these two, and nothing else was seen, the same conditions hold."""
+        """The day of which the texts are."""
+        self._snapshot: Snapshot | None = None
+        self._valid_from = _NEVER
+        self._valid_until = ""
+        """Between these two times (ISO), and with the same snapshot, the same conditions hold."""
         self._hours = reader.settings.hours_version()
-        self._warned_at = _warning_times(reader.settings, about_to_miss)
+        self._warn_at = _warning_times(reader.settings, about_to_miss)
 
-    def look(self, seen: Snapshot, clock: Clock) -> list[Condition]:
-        """Those that hold now. What can't be told because the database is busy follows at a next look."""
+    def look(self, snapshot: Snapshot, clock: Clock) -> list[Condition]:
+        """The conditions that hold now. One whose text can't be made, since the database is busy, follows later."""
         now = times.iso(clock.now)
-        if (day := clock.today().date) != self._day:
-            self._day, self._made, self._seen = day, {}, None
-        if seen is self._seen and self._from <= now < self._until:
-            return [*self._made.values()]
-        self._seen, self._from, self._until = seen, now, _NEVER
-        waits = self._waits(seen, now)
-        leads = self._leads(seen, clock.now)
-        self._made = {key: made for key, made in self._made.items() if key in waits or key in leads}
-        new_waits = {key: wait for key, wait in waits.items() if key not in self._made}
-        new_leads = {key: lead for key, lead in leads.items() if key not in self._made}
+        day = clock.today().date
+        if day != self._day:
+            self._day = day
+            self._conditions = {}
+            self._snapshot = None
+        if snapshot is self._snapshot and self._valid_from <= now < self._valid_until:
+            return [*self._conditions.values()]
+        self._snapshot = snapshot
+        self._valid_from = now
+        waits, self._valid_until = self._waits(snapshot, now)
+        leads = self._leads(snapshot, clock.now)
+        self._conditions = {key: each for key, each in self._conditions.items() if key in waits or key in leads}
+        new_waits = {key: wait for key, wait in waits.items() if key not in self._conditions}
+        new_leads = {key: lead for key, lead in leads.items() if key not in self._conditions}
         if new_waits or new_leads:
             self._make(new_waits, new_leads, clock)
-        return [*self._made.values()]
+        return [*self._conditions.values()]
 
-    def _waits(self, seen: Snapshot, now: str) -> Mapping[_Key, Wait]:
+    def _waits(self, snapshot: Snapshot, now: str) -> tuple[Mapping[_Key, Wait], str]:
+        """The waits that are missed or about to be, and when (ISO) that will change next, if nothing else happens.
+
+        A wait without a deadline, since there are no opening hours ahead, is none of them.
+        """
         found: dict[_Key, Wait] = {}
-        settings = self._reader.settings
-        if (hours := settings.hours_version()) != self._hours:
-            self._hours, self._warned_at = hours, _warning_times(settings, self._about_to_miss)
-        missed, about = (kind in self._kinds for kind in (Kind.MISSED, Kind.ABOUT_TO_MISS))
-        for wait in seen.waits:
+        valid_until = _NEVER
+        self._update_hours()
+        for wait in snapshot.waits:
             due = wait.due_at
             if due is None:
                 continue
             if due <= now:
-                if missed:
+                if Kind.MISSED in self._kinds:
                     found[_Key(Kind.MISSED, wait.cycle, due)] = wait
                 continue
             next_change = due
-            if about:
-                warned = self._warned_at(wait.since, due)
-                if warned <= now:
-                    found[_Key(Kind.ABOUT_TO_MISS, wait.cycle, warned)] = wait
+            if Kind.ABOUT_TO_MISS in self._kinds:
+                warn_at = self._warn_at(wait.since, due)
+                if warn_at <= now:
+                    found[_Key(Kind.ABOUT_TO_MISS, wait.cycle, warn_at)] = wait
                 else:
-                    next_change = warned
-            self._until = min(self._until, next_change)
-        return found
+                    next_change = warn_at
+            valid_until = min(valid_until, next_change)
+        return found, valid_until
 
-    def _leads(self, seen: Snapshot, now: datetime) -> Mapping[_Key, NewLead]:
+    def _update_hours(self) -> None:
+        """Warn by the opening hours and the target that the settings have now."""
+        settings = self._reader.settings
+        hours = settings.hours_version()
+        if hours != self._hours:
+            self._hours = hours
+            self._warn_at = _warning_times(settings, self._about_to_miss)
+
+    def _leads(self, snapshot: Snapshot, now: datetime) -> Mapping[_Key, NewLead]:
+        """The leads that are new now; none if they are not to be told."""
         if Kind.NEW_LEAD not in self._kinds:
             return {}
         earliest = times.iso(now - NEW_FOR)
         return {
             _Key(Kind.NEW_LEAD, str(lead["lead_id"]), lead["opened_at"]): lead
-            for lead in seen.new_leads
+            for lead in snapshot.new_leads
             if lead["opened_at"] > earliest
         }
 
     def _make(self, waits: Mapping[_Key, Wait], leads: Mapping[_Key, NewLead], clock: Clock) -> None:
-        messages = [wait.message_id for wait in waits.values()] + [lead["message_id"] for lead in leads.values()]
+        """Add the conditions of these waits and leads, with texts from the database.
 
-        def read(connection: Connection) -> tuple[dict[int, WaitingConversation], dict[int, str]]:
-            ids = [wait.conversation_id for wait in waits.values()]
-            target = self._reader.settings.target_seconds
-            rows = waiting(
-                connection, clock.now, limit=-1, target_seconds=target, business_seconds=None, conversations=ids
-            )
-            said = lines_of(connection, [each for each in messages if each is not None]) if self._bodies else {}
-            return {row["conversation_id"]: row for row in rows}, said
-
-        nothing: tuple[dict[int, WaitingConversation], dict[int, str]] = ({}, {})
-        found = self._reader.ask(read, clock.now, nothing=nothing)
-        if found is None:
-            self._until = ""  # again at the next look
-            return
-        rows, said = found
+        If it can't be read now, none is added and the next look tries again. A wait that has changed since the snapshot
+        is left out too: the next snapshot has it.
+        """
         target = self._reader.settings.target_seconds
-        for key, wait in waits.items():
-            row = rows.get(wait.conversation_id)
-            if row is None or row["waiting_since"] != wait.since or row["due_at"] != wait.due_at:
-                continue  # it has changed meanwhile, which the next look sees
-            tell = words.missed if key.kind is Kind.MISSED else words.about_to_miss
-            self._keep(key, tell(row, said.get(wait.message_id or 0), clock, target))
-        for key, lead in leads.items():
-            self._keep(key, words.new_lead(lead, said.get(lead["message_id"] or 0), clock))
+        begun_by = [wait.message_id for wait in waits.values()] + [lead["message_id"] for lead in leads.values()]
+        message_ids = [each for each in begun_by if each is not None]
 
-    def _keep(self, key: _Key, text: Text) -> None:
-        self._made[key] = Condition(key.kind, key.subject, datetime.fromisoformat(key.since), text)
+        def read(connection: Connection) -> _Found:
+            rows = waiting(
+                connection,
+                clock.now,
+                limit=-1,
+                target_seconds=target,
+                business_seconds=None,
+                conversations=[wait.conversation_id for wait in waits.values()],
+            )
+            written = lines_of(connection, message_ids) if self._bodies else {}
+            return _Found({row["conversation_id"]: row for row in rows}, written)
+
+        found = self._reader.ask(read, clock.now, nothing=_Found({}, {}))
+        if found is None:
+            self._valid_until = ""
+            return
+        for key, wait in waits.items():
+            row = found.rows.get(wait.conversation_id)
+            if row is None or row["waiting_since"] != wait.since or row["due_at"] != wait.due_at:
+                continue
+            text_of = words.missed if key.kind is Kind.MISSED else words.about_to_miss
+            self._add(key, text_of(row, found.written.get(wait.message_id or 0), clock, target))
+        for key, lead in leads.items():
+            self._add(key, words.new_lead(lead, found.written.get(lead["message_id"] or 0), clock))
+
+    def _add(self, key: _Key, text: Text) -> None:
+        self._conditions[key] = Condition(key.kind, key.subject, datetime.fromisoformat(key.since), text)
 
 
 def _warning_times(settings: LightLeadsSettings, before: timedelta) -> Callable[[str, str], str]:
-    """By the beginning of a wait and its `due_at`: when to tell of it, which is so much opening time before."""
-    calendar, seconds = settings.calendar(), settings.target_seconds - before.total_seconds()
+    """A function that takes the beginning of a wait and its deadline, and returns when to warn of it. All are ISO.
+
+    That is `before` of opening time ahead of the deadline, or when the business first opens if the whole target is no
+    longer than that. Without usable opening hours, `before` is taken off on the wall clock.
+    """
+    calendar = settings.calendar()
+    seconds_to_warning = settings.target_seconds - before.total_seconds()
 
     @lru_cache(maxsize=8192)
-    def at(since: str, due: str) -> str:
+    def warn_at(since: str, due: str) -> str:
         if calendar is None:
             return times.iso(datetime.fromisoformat(due) - before)
         began = datetime.fromisoformat(since)
-        found = calendar.due(began, seconds) if seconds > 0 else calendar.opens(began)
+        found = calendar.due(began, seconds_to_warning) if seconds_to_warning > 0 else calendar.opens(began)
         return min(due, times.iso(found)) if found else due
 
-    return at
+    return warn_at

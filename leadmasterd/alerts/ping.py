@@ -1,7 +1,8 @@
-"""Tells a dead-man's switch that capture works: a service that raises the alarm when it no longer hears so.
+"""Pings a dead-man's switch while capture works: a service that raises the alarm when the pings stop.
 
-That is the one alarm that also comes when this machine is off. As Healthchecks has it: `URL/start` when we start, `URL`
-while the live path is proven, `URL/fail` with a reason's code while it is not. Nothing else is in it.
+That is the one alarm that also comes when this machine is off. It speaks as Healthchecks does: `URL/start` when it
+starts, `URL` while messages are proven to be captured live, `URL/fail` with a code that says why while they are not.
+Nothing else is sent.
 """
 
 import asyncio
@@ -22,14 +23,18 @@ from leadmasterd.resolver import PublicResolver
 log = logging.getLogger(__name__)
 
 _EVERY: Final = 60.0
+"""Seconds between two pings."""
 _TRY_SECONDS: Final = 10.0
 _FRESH: Final = timedelta(seconds=180)
-"""`status.json` is written once a minute at least, and a heartbeat comes every five seconds."""
+"""How old the last heartbeat may be. One comes every five seconds; `status.json` is written at least every minute."""
 _CODE: Final = re.compile(r"[a-z][a-z0-9_]{0,39}")
 
 
 def unproven(status: Mapping[str, Any] | None, now: datetime) -> str:
-    """Why it is not proven that messages are captured as they come: a code; empty when it is. `status`: as on disk."""
+    """A code for why it is not proven that messages are captured as they come; empty if it is.
+
+    `status`: the content of `status.json`, which another version may have written; None if it can't be read.
+    """
     if status is None:
         return "no_status"
     try:
@@ -38,18 +43,19 @@ def unproven(status: Mapping[str, Any] | None, now: datetime) -> str:
         if status["trouble"]:
             return _code(status["trouble"]["code"])
         alive_at = datetime.fromisoformat(status["capture"]["alive_at"])
-        return "heartbeat_lost" if abs(now - alive_at) > _FRESH else ""
+        is_fresh = abs(now - alive_at) <= _FRESH
     except (KeyError, TypeError, ValueError):  # of another version, or no heartbeat yet
         return "heartbeat_lost"
+    return "" if is_fresh else "heartbeat_lost"
 
 
 def _code(code: object) -> str:
-    """Never words, whatever stands in the file."""
+    """The code from the file; `unknown` for anything but a code, so that no words are ever sent."""
     return code if isinstance(code, str) and _CODE.fullmatch(code) else "unknown"
 
 
 class StillAlive:
-    """Pings one switch. A ping that fails is logged once and disturbs nothing."""
+    """Pings one switch. Pings that fail are logged, the first in a row only, and change nothing else."""
 
     def __init__(
         self,
@@ -59,20 +65,23 @@ class StillAlive:
         fail_after: float = 300,
         divisor: float = 1,
     ) -> None:
-        """`url` may be of a private address only if that is written out in it, or of `localhost`.
+        """`url`: of the switch; its host may have a private address only if it is written as one, or is `localhost`.
 
-        `fail_after`: seconds for which the live path may be unproven, since it comes back from most by itself. Until
-        then nothing is told, and after it, or at once when a person is needed, the failure.
+        `status`: reads `status.json`; it may raise OSError. `fail_after`: seconds for which capture may be unproven
+        before `/fail` is sent, since most failures pass by themselves; until then nothing is sent. When a person is
+        needed, it is sent at once. `divisor`: divides all times, for tests.
         """
         self._url = url
         self._status = status
         self._fail_after = fail_after / divisor
         self._every = _EVERY / divisor
         self._unproven_since: float | None = None
-        self._complained = False
+        """On the monotonic clock; None while capture is proven."""
+        self._is_failing = False
+        """Whether the last ping failed."""
 
     async def run(self) -> None:
-        """Until it is cancelled."""
+        """Ping until it is cancelled."""
         host = (urlsplit(self._url).hostname or "").lower()
         connector = aiohttp.TCPConnector(
             resolver=PublicResolver({"localhost"}), ssl=ssl.create_default_context(), force_close=True
@@ -85,40 +94,47 @@ class StillAlive:
             headers={"user-agent": f"leadmasterd/{__version__}"},
         ) as session:
             log.info("telling %s that this works", host, extra={"action": "ping_started"})
-            await self._tell(session, "/start", "")
+            await self._send(session, "/start")
             while True:
                 status = self._read()
                 code = unproven(status, datetime.now(UTC))
                 if not code:
                     self._unproven_since = None
-                    await self._tell(session, "", "")
-                elif self._lasts(status):
-                    await self._tell(session, "/fail", code)
+                    await self._send(session, "")
+                else:
+                    if self._unproven_since is None:
+                        self._unproven_since = time.monotonic()
+                    if self._has_failed(status, self._unproven_since):
+                        await self._send(session, "/fail", code=code)
                 await asyncio.sleep(self._every)
 
     def _read(self) -> Mapping[str, Any] | None:
+        """The content of `status.json`; None if there is none or it can't be read."""
         try:
             return self._status()
         except OSError:  # not readable, or no file descriptors left
             return None
 
-    def _lasts(self, status: Mapping[str, Any] | None) -> bool:
-        """Whether it is time to tell the failure."""
-        if self._unproven_since is None:
-            self._unproven_since = time.monotonic()
+    def _has_failed(self, status: Mapping[str, Any] | None, unproven_since: float) -> bool:
+        """Whether to send `/fail`: a person is needed, or it has lasted. `unproven_since`: on the monotonic clock."""
         if status and status.get("phase") in sentences.NEEDS_A_PERSON:
             return True
-        return time.monotonic() - self._unproven_since >= self._fail_after
+        return time.monotonic() - unproven_since >= self._fail_after
 
-    async def _tell(self, session: aiohttp.ClientSession, what: str, code: str) -> None:
+    async def _send(self, session: aiohttp.ClientSession, ending: str, *, code: str = "") -> None:
+        """Send one ping. `ending`: added to the URL's path; `code`: the body, if any.
+
+        A failure is logged, but not again while pings go on failing. The URL is the switch's secret: it is not logged.
+        """
         parts = urlsplit(self._url)
-        url = urlunsplit(parts._replace(path=parts.path.rstrip("/") + what if what else parts.path))
-        method = "POST" if code else "GET"  # some switches know no other than GET for the good news
+        path = parts.path.rstrip("/") + ending if ending else parts.path
+        url = urlunsplit(parts._replace(path=path))
+        method = "POST" if code else "GET"  # some switches take only GET as a sign of life
         try:
             async with session.request(method, url, data=code or None, allow_redirects=False) as answer:
                 why = "" if 200 <= answer.status < 300 else f"HTTP {answer.status}"
         except (aiohttp.ClientError, OSError, TimeoutError, ValueError) as error:
             why = f"{type(error).__name__}: {error}".replace(url, "…")
-        if why and not self._complained:  # the URL is the switch's secret
+        if why and not self._is_failing:
             log.warning("the dead-man's switch was not reached: %s", why, extra={"action": "ping_failed"})
-        self._complained = bool(why)
+        self._is_failing = bool(why)

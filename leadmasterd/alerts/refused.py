@@ -1,4 +1,4 @@
-"""Attempts to send, from `refused.jsonl`, which the daemon writes."""
+"""Finds attempts to send through WhatsApp Web, in `refused.jsonl`, to which the daemon adds a line for each."""
 
 import json
 import os
@@ -6,74 +6,93 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from leadmasterd.alerts import words
 from leadmasterd.alerts.kinds import Condition, Kind
 from leadmasterd.clock import Clock
 
-_FOR: Final = timedelta(hours=1)
-"""Attempts that follow within this time are told as one."""
+_HOLDS: Final = timedelta(hours=1)
+"""How long after the last attempt the condition holds. Attempts at shorter distances are one series, told as one."""
 _TAIL: Final = 256 * 1024
-"""Bytes at the end that are read: two thousand attempts."""
+"""Bytes at the end of the file that are read: some two thousand attempts."""
+
+
+class _Tried(NamedTuple):
+    """What was tried. `function`: of the page, as `module.function`; `refused`: False if it was only seen, and ran."""
+
+    function: str
+    refused: bool
 
 
 @dataclass(slots=True)
-class _Attempts:
+class _Series:
+    """Attempts of one kind that followed each other."""
+
     first: datetime
     last: datetime
     number: int
 
 
 class RefusedFile:
-    """Reads the end of the file when it has changed."""
+    """Reads the end of the file, again whenever it has changed."""
 
     def __init__(self, state_dir: Path) -> None:
         self._path = state_dir / "refused.jsonl"
-        self._stamp: tuple[int, int, int] | None = None
-        self._found: Mapping[tuple[str, bool], _Attempts] = {}
+        self._version: tuple[int, int, int] | None = None
+        """Inode, size and time of the file that was read last."""
+        self._series: Mapping[_Tried, _Series] = {}
 
     def look(self, clock: Clock) -> list[Condition]:
-        """One for each function that was tried. Raises OSError when the file can't be read."""
+        """A condition for each function that was tried within the last hour; none while there is no file.
+
+        Raises OSError when the file can't be read.
+        """
         try:
-            found = self._path.stat()
+            stat = self._path.stat()
         except FileNotFoundError:
             return []
-        stamp = (found.st_ino, found.st_size, found.st_mtime_ns)
-        if stamp != self._stamp:
-            self._found, self._stamp = self._read(found.st_size), stamp
+        version = (stat.st_ino, stat.st_size, stat.st_mtime_ns)
+        if version != self._version:
+            self._series = self._read(stat.st_size)
+            self._version = version
         return [
             Condition(
                 Kind.SEND_REFUSED,
-                name if refused else f"{name} (seen)",
-                each.first,
-                words.refused(name, each.number, each.first, clock, was_refused=refused),
+                tried.function if tried.refused else f"{tried.function} (seen)",
+                series.first,
+                words.refused(tried.function, series.number, series.first, clock, was_refused=tried.refused),
             )
-            for (name, refused), each in self._found.items()
-            if clock.now - each.last < _FOR
+            for tried, series in self._series.items()
+            if clock.now - series.last < _HOLDS
         ]
 
-    def _read(self, size: int) -> Mapping[tuple[str, bool], _Attempts]:
-        """By function, and whether it was refused: the latest attempts of which none is long after the one before."""
+    def _read(self, size: int) -> Mapping[_Tried, _Series]:
+        """The latest series of attempts of each function, from the end of the file. `size`: of the file, in bytes."""
         with self._path.open("rb") as file:
             file.seek(max(0, size - _TAIL), os.SEEK_SET)
             lines = file.read(_TAIL).split(b"\n")
-        found: dict[tuple[str, bool], _Attempts] = {}
+        latest: dict[_Tried, _Series] = {}
         for line in lines:
-            if (entry := _entry(line)) is None:
+            entry = _entry(line)
+            if entry is None:
                 continue
             at = datetime.fromisoformat(entry["at"])
-            key = f"{entry['module']}.{entry['function']}", entry["where"] != "seen"
-            before = found.get(key)
-            if before is None or at - before.last >= _FOR:
-                found[key] = _Attempts(at, at, 1)
+            tried = _Tried(f"{entry['module']}.{entry['function']}", refused=entry["where"] != "seen")
+            series = latest.get(tried)
+            if series is None or at - series.last >= _HOLDS:
+                latest[tried] = _Series(first=at, last=at, number=1)
             else:
-                before.last, before.number = at, before.number + 1
-        return found
+                series.last = at
+                series.number += 1
+        return latest
 
 
 def _entry(line: bytes) -> dict[str, Any] | None:
-    """None for the rest of a line of which the beginning was not read, and for one that is being written."""
+    """A line of the file, with the keys that are used here.
+
+    None for a line that is not whole: the first, where reading began in its midst, or the last, which is being written.
+    """
     try:
         entry = json.loads(line)
         datetime.fromisoformat(entry["at"])

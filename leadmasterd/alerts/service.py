@@ -1,7 +1,7 @@
-"""Alerts at work: looks, decides what a person is to be told, and tells it at each address until it is delivered.
+"""Runs alerts: looks for conditions, carries out what `episodes.decide` returns, and sends what is due to each address.
 
-One task looks, every few seconds and whenever there is news. Each address has a task of its own, so one that hangs
-keeps nobody waiting but itself.
+One task looks, every few seconds and whenever something was committed. Each address has a task of its own, so that one
+which hangs does not delay the others. A note stays due until every address has it.
 """
 
 import asyncio
@@ -38,34 +38,36 @@ from leadmasterd.alerts.store import Delivery, Note, Store
 log = logging.getLogger(__name__)
 
 _LOOK_EVERY: Final = 5.0
+"""Seconds between two looks."""
 _GONE_AFTER: Final = 8.0
-"""Seconds without a condition until its episode has ended: a look may have met a locked database or a torn file."""
+"""Seconds after which the episode of a condition that is no longer found has ended. A single look may have failed to
+read a locked database or a half-written file."""
 _PAUSES: Final = (5.0, 15.0, 60.0, 300.0)
-"""Seconds after failures in a row at one address; the last one for all further."""
+"""Seconds to wait after the first failure in a row at one address, the second and so on; the last for all further."""
 _ONE_BY_ONE: Final = 3
-"""More than this many at once are told as one."""
+"""If more notes than this are due at an address, they are sent in one message."""
 _TROUBLE_AFTER: Final = 2
-"""Failures in a row at an address until `status` tells it."""
+"""Failures in a row at an address after which `trouble` says so."""
 
 
-class Looks(Protocol):
-    """As `alerts.observer.Observer`."""
+class Observes(Protocol):
+    """What is needed of `alerts.observer.Observer`, so that tests can use another."""
 
     def look(self, now: datetime) -> list[Condition]:
-        """What holds now."""
+        """What holds now. Blocks."""
 
     def came_back(self, kind: Kind, subject: str, since: datetime, now: datetime) -> Text | None:
-        """What is told of an end."""
+        """What to tell of the end of a condition that began at `since`; None: nothing. Blocks."""
 
 
 class Alerts:
-    """All of it. `unusable`: addresses of the settings that can't be used, and why, in sentences."""
+    """The parts together, and the tasks that run them."""
 
     def __init__(
         self,
         rules: Rules,
         *,
-        looks: Looks,
+        observer: Observes,
         addresses: Sequence[Address],
         store: Store,
         unusable: Sequence[str] = (),
@@ -73,8 +75,12 @@ class Alerts:
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
+        """`unusable`: a sentence for each address in the settings that can't be used. `divisor`: divides all times.
+
+        `rules.silent_before` is replaced by when alerts were first switched on, which the store knows.
+        """
         self._rules = replace(rules, silent_before=store.began_at)
-        self._looks = looks
+        self._observer = observer
         self._addresses = addresses
         self._store = store
         self._unusable = unusable
@@ -82,23 +88,27 @@ class Alerts:
         self._now = now
         self._monotonic = monotonic
         self._defect = ""
+        """The error with which the last look failed; empty if it did not."""
         self._store_trouble = ""
+        """Why the store could not be written; empty if it could."""
         self._wake = asyncio.Event()
+        """Set when it is to look at once."""
         self._due: Mapping[str, asyncio.Event] = {each.key: asyncio.Event() for each in addresses}
+        """By address: set when notes may be due there."""
         self._absent: dict[Key, float] = {}
-        """Since when, on the monotonic clock, a condition of an open episode has not been seen."""
+        """Since when, on the monotonic clock, the condition of an open episode has not been found."""
 
     def news(self, _news: object = None) -> None:
-        """Something was committed: look at once."""
+        """Look at once, because something was committed. The argument is what the emitter passes; it is not used."""
         self._wake.set()
 
     def trouble(self) -> str:
-        """Why somebody can't be told; empty while all is well."""
+        """Why some alerts may not reach people, for `status`; empty while all is well."""
         failing = [f"{each.shown}: {each.why}" for each in self._addresses if each.failures >= _TROUBLE_AFTER]
         return "; ".join(filter(None, [*self._unusable, *failing, self._store_trouble, self._defect]))
 
     async def run(self) -> None:
-        """Until it is cancelled."""
+        """Look and tell until it is cancelled."""
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._keep_looking(), name="looks")
             for address in self._addresses:
@@ -107,6 +117,7 @@ class Alerts:
     # ------------------------------------------------------------------ looking
 
     async def _keep_looking(self) -> None:
+        """Look again and again. A look that fails is logged, and told by `trouble` until one succeeds."""
         while True:
             self._wake.clear()
             try:
@@ -121,25 +132,26 @@ class Alerts:
                     await self._wake.wait()
 
     async def look(self) -> None:
-        """Once: what holds, what follows from it, and the notes of that."""
+        """Look once: find what holds, carry out what follows, and wake the tasks that send."""
         now = self._now()
-        conditions = await asyncio.to_thread(self._looks.look, now)
-        gone = self._gone({Key(each.kind, each.subject) for each in conditions})
+        conditions = await asyncio.to_thread(self._observer.look, now)
+        gone = self._update_absent({Key(each.kind, each.subject) for each in conditions})
         for step in decide(self._store.ledger(), conditions, gone, now=now, rules=self._rules):
             await self._carry_out(step, now)
-        self._settle_old()
+        self._settle()
         self._flush()
         for event in self._due.values():
             event.set()
 
-    def _gone(self, seen: set[Key]) -> set[Key]:
-        """Open episodes whose condition has been absent for long enough."""
-        is_open = {key for key, each in self._store.episodes.items() if each.open}
+    def _update_absent(self, found: set[Key]) -> set[Key]:
+        """Note which open episodes have no condition among those `found`. Returns those without one for long enough."""
+        open_keys = {key for key, each in self._store.episodes.items() if each.open}
         at = self._monotonic()
-        self._absent = {key: self._absent.get(key, at) for key in is_open - seen}
+        self._absent = {key: self._absent.get(key, at) for key in open_keys - found}
         return {key for key, since in self._absent.items() if at - since >= _GONE_AFTER / self._divisor}
 
     async def _carry_out(self, step: Step, now: datetime) -> None:
+        """Change episodes and notes in the store as a step says. It is written to the file later, by `_flush`."""
         store = self._store
         match step:
             case Began(condition, fate, flapping):
@@ -157,19 +169,17 @@ class Alerts:
             case Ended(key, since, fate):
                 store.put_episode(key, replace(store.episodes[key], open=False))
                 if fate:
-                    said = await asyncio.to_thread(self._looks.came_back, key.kind, key.subject, since, now)
-                    if said:
-                        store.add_note(key, What.ENDED, fate, said, now=now)
-            case Released(note_id, text):
+                    text_of_end = await asyncio.to_thread(self._observer.came_back, key.kind, key.subject, since, now)
+                    if text_of_end:
+                        store.add_note(key, What.ENDED, fate, text_of_end, now=now)
+            case Released(note_id, new_text):
                 note = store.notes[note_id]
-                store.put_note(replace(note, state=Fate.DUE, due_at=now, text=text or note.text))
-                if note.key in store.episodes:
-                    store.put_episode(note.key, replace(store.episodes[note.key], told=True))
+                store.put_note(replace(note, state=Fate.DUE, due_at=now, text=new_text or note.text))
+                self._put_told(note.key, told=True)
             case Dropped(note_id):
                 note = store.notes[note_id]
                 store.put_note(replace(note, state=Fate.OVER))
-                if note.key in store.episodes:
-                    store.put_episode(note.key, replace(store.episodes[note.key], told=False))
+                self._put_told(note.key, told=False)
             case Digest(kind, note_ids):
                 notes = [store.notes[note_id] for note_id in note_ids]
                 text = bundle.together([(each.made_at, each.text) for each in notes], now, self._rules.zone)
@@ -177,8 +187,14 @@ class Alerts:
                     store.put_note(replace(note, state=Fate.IN_DIGEST))
                 store.add_note(Key(kind, ""), What.DIGEST, Fate.DUE, text, now=now, flapping=True)
 
-    def _settle_old(self) -> None:
-        """What has been told to everybody whom the settings name now."""
+    def _put_told(self, key: Key, *, told: bool) -> None:
+        """Set `told` of this episode, if it is still known."""
+        episode = self._store.episodes.get(key)
+        if episode:
+            self._store.put_episode(key, replace(episode, told=told))
+
+    def _settle(self) -> None:
+        """Mark the due notes as told that every address in the settings has. Without addresses none is."""
         if not self._addresses:
             return
         for note in self._store.due():
@@ -186,6 +202,7 @@ class Alerts:
                 self._store.put_note(replace(note, state=Fate.TOLD))
 
     def _flush(self) -> None:
+        """Write the store. If that fails, say so once in the log, and in `trouble` until it succeeds."""
         trouble = self._store.flush()
         if trouble and trouble != self._store_trouble:
             log.error("cannot write %s; alerts are told all the same", trouble, extra={"action": "alerts_unwritten"})
@@ -194,6 +211,7 @@ class Alerts:
     # ------------------------------------------------------------------ telling
 
     async def _keep_telling(self, address: Address) -> None:
+        """Whenever notes may be due, send until none is left, with pauses after failures."""
         due = self._due[address.key]
         while True:
             await due.wait()
@@ -204,15 +222,17 @@ class Alerts:
                     await asyncio.sleep(pause / self._divisor)
 
     async def tell(self, address: Address) -> bool:
-        """One alert: of one note, or of all if they are many. After a failure one is tried alone every second time.
+        """Send one message to the address, and note what came of it. Returns False if no note was due there.
 
-        False: there is nothing to tell.
+        The message is one note, or all that are due if they are many. While deliveries fail, every second message is
+        one note, the one that has failed least often: the server may refuse only one of the texts.
         """
         now = self._now()
         notes = [each for each in self._store.due() if not self._is_told(each, address)]
         if not notes:
             return False
-        if len(notes) <= _ONE_BY_ONE or address.failures % 2:
+        is_alone = len(notes) <= _ONE_BY_ONE or address.failures % 2 == 1
+        if is_alone:
             notes = [min(notes, key=lambda each: (self._delivery(each, address).tries, each.note_id))]
         text = bundle.together([(each.due_at or now, each.text) for each in notes], now, self._rules.zone)
         text = bundle.late(text, min(each.due_at or now for each in notes), now, self._rules.zone)
@@ -221,24 +241,26 @@ class Alerts:
         address.why = result.why
         for note in notes:
             self._note_result(note.note_id, address, result)
-        self._settle_old()
+        self._settle()
         self._flush()
         return True
 
     def _note_result(self, note_id: int, address: Address, result: Result) -> None:
+        """Add to a note what came of sending it to this address."""
         note = self._store.notes.get(note_id)
         if note is None:  # given up meanwhile
             return
         before = self._delivery(note, address)
         if result.delivered:
-            told = replace(before, told_at=self._now(), why="")
+            delivery = replace(before, told_at=self._now(), why="")
             log.info("told %s: %s", address.shown, note.key.kind, extra={"action": "alert_told"})
         else:
-            told = replace(before, tries=before.tries + 1, why=result.why)
-        self._store.put_note(replace(note, deliveries={**note.deliveries, address.key: told}))
+            delivery = replace(before, tries=before.tries + 1, why=result.why)
+        self._store.put_note(replace(note, deliveries={**note.deliveries, address.key: delivery}))
 
     @staticmethod
     def _delivery(note: Note, address: Address) -> Delivery:
+        """What became of a note at this address; a new record if it was not tried there yet."""
         return note.deliveries.get(address.key, Delivery(address.shown))
 
     def _is_told(self, note: Note, address: Address) -> bool:

@@ -1,7 +1,8 @@
-"""What the daemon's status says of the session: whether a person is needed, and whether it has been down for long.
+"""The condition of the WhatsApp session, from the daemon's status: a person is needed, or it has been down for long.
 
-Pure. Between two phases in which a person is needed there are others (codes pause, the listener starts again): the
-condition holds on through them. It ends once the session is ready and what was missed is fetched, or a little later.
+Pure. While a person is needed, the daemon also passes through other phases (QR codes pause, the listener restarts): the
+condition goes on through them. It ends once the session is ready and what was missed has been fetched, or two minutes
+after it is ready, so that its end can say what was fetched.
 """
 
 from collections.abc import Sequence
@@ -16,94 +17,120 @@ from leadmasterd.queries.alerts import Settled
 from leadmasterd.queries.history import Gap
 
 SESSION: Final = frozenset({Kind.NEEDS_SCAN, Kind.NEEDS_PASSKEY, Kind.BANNED, Kind.DOWN})
-"""At most one of these holds at a time. Its end is the session's return."""
+"""At most one of these holds at a time. Each ends when the session is ready again."""
 
 _NEEDED: Final = {
     "waiting_for_scan": Kind.NEEDS_SCAN,
     "needs_passkey": Kind.NEEDS_PASSKEY,
     "halted": Kind.BANNED,
 }
+"""The phases in which a person is needed."""
 _BY_A_PERSON: Final = frozenset({"paused", "asked_to_stop"})
-"""Reasons to be down of which nobody has to be told."""
-_PASSAGE: Final = timedelta(minutes=10)
-"""A person is still needed for as long, whatever phases follow. Breaks between codes are shorter."""
+"""Codes of a session that a person has stopped, of which nobody has to be told."""
+_BETWEEN_CODES: Final = timedelta(minutes=10)
+"""A person counts as needed for so long after such a phase, whatever follows. Pauses between codes are shorter."""
 _FETCHING: Final = timedelta(minutes=2)
-"""The end waits so long for the backfill, to tell what it fetched."""
+"""How long the end waits for the backfill, to say what it fetched."""
 
 
-class Facts(NamedTuple):
-    """What is known beside the status."""
+class Context(NamedTuple):
+    """What is known besides the status."""
 
     daemon_since: datetime
     """When the daemon started: before that, nobody could listen."""
     open_gaps: Sequence[Gap]
+    """Outages from which not everything has been fetched, the oldest first."""
     settled: Settled | None
+    """The last phase in the database that leads to no other by itself."""
 
 
 class Session:
-    """Remembers what holds."""
+    """Remembers which condition held at the last look."""
 
     def __init__(self, *, down_after: timedelta, divisor: float) -> None:
+        """`down_after`: how long it may be down before that is told. `divisor`: divides all times, for tests."""
         self._down_after = down_after / divisor
-        self._passage = _PASSAGE / divisor
+        self._between_codes = _BETWEEN_CODES / divisor
         self._fetching = _FETCHING / divisor
         self._held: Kind | None = None
+        """What held at the last look."""
         self._text = Text("", "")
+        """Its text."""
         self._needed_at: datetime | None = None
         """When a person was last seen to be needed."""
         self._down_since: datetime | None = None
         self.came_back = False
-        """What held last ended with the session's return. It may be away again since."""
+        """Whether what held last ended because the session was ready again. It may be down again by now."""
 
-    def look(self, status: Status | None, facts: Facts, clock: Clock) -> Condition | None:
-        """What holds now. `status`: None when the daemon has said nothing since it started."""
+    def look(self, status: Status | None, context: Context, clock: Clock) -> Condition | None:
+        """What holds now, if anything. `status`: None while the daemon has written nothing since it started."""
         now = clock.now
         phase = status.get("phase") if status else "starting"
         if phase == "ready":
-            if self._held and not self._is_done(status, facts, now):
-                return self._condition(self._held, facts, now)
-            self._held = self._needed_at = self._down_since = None
+            if self._held and not self._can_end(status, context, now):
+                return self._condition(self._held, context, now)
+            self._held = None
+            self._needed_at = None
+            self._down_since = None
             self.came_back = True
             return None
         self._down_since = self._down_since or now
-        kind = self._kind(status, str(phase), facts, now)
-        if kind:
-            self.came_back = False
-        if kind and (kind != self._held or phase in _NEEDED or kind is Kind.DOWN):
-            self._text = self._say(kind, status, self._since(facts, now), clock)
+        held_before = self._held
+        kind = self._kind(status, str(phase), context, now)
         self._held = kind
-        return self._condition(kind, facts, now) if kind else None
+        if kind is None:
+            return None
+        self.came_back = False
+        says_more = phase in _NEEDED or kind is Kind.DOWN  # in a phase between, the last text says more
+        if kind != held_before or says_more:
+            self._text = self._text_of(kind, status, self._since(context, now), clock)
+        return self._condition(kind, context, now)
 
-    def _kind(self, status: Status | None, phase: str, facts: Facts, now: datetime) -> Kind | None:
-        if needed := _NEEDED.get(phase):
+    def _kind(self, status: Status | None, phase: str, context: Context, now: datetime) -> Kind | None:
+        """What holds in a phase other than ready; None for a session that a person stopped or that is down briefly.
+
+        Also notes when a person was last needed.
+        """
+        needed = _NEEDED.get(phase)
+        if needed:
             self._needed_at = now
             return needed
         if status and status.get("code") in _BY_A_PERSON:
             return None
-        if self._held in _NEEDED.values() and self._needed_at and now - self._needed_at < self._passage:
+        if self._held in _NEEDED.values() and self._needed_at and now - self._needed_at < self._between_codes:
             return self._held
-        if self._held is None and (before := _needed_before(facts, now - self._passage)):
-            self._needed_at = datetime.fromisoformat(before.at)
-            return _NEEDED[before.phase]
-        begins = max(self._since(facts, now), facts.daemon_since)
-        return Kind.DOWN if self._held is Kind.DOWN or now - begins >= self._down_after else None
+        if self._held is None:  # perhaps alerts have just started, in a pause between codes
+            before = _needed_before(context, now - self._between_codes)
+            if before:
+                self._needed_at = datetime.fromisoformat(before.at)
+                return _NEEDED[before.phase]
+        if self._held is Kind.DOWN:
+            return Kind.DOWN
+        down_since = max(self._since(context, now), context.daemon_since)
+        return Kind.DOWN if now - down_since >= self._down_after else None
 
-    def _is_done(self, status: Status | None, facts: Facts, now: datetime) -> bool:
-        """Whether the return can be told: what was missed is here, or takes longer."""
-        return not facts.open_gaps or (status is not None and now - _since_of(status, now) >= self._fetching)
+    def _can_end(self, status: Status | None, context: Context, now: datetime) -> bool:
+        """Whether the end may be told, the session being ready: what was missed is fetched, or that takes too long."""
+        if not context.open_gaps:
+            return True
+        return status is not None and now - _since_of(status, now) >= self._fetching
 
-    def _since(self, facts: Facts, now: datetime) -> datetime:
-        """Since when nothing is captured; before the first link, since it is not ready."""
-        lasting = [gap for gap in facts.open_gaps if gap.to_at is None]
+    def _since(self, context: Context, now: datetime) -> datetime:
+        """Since when nothing is captured: when the outage began that lasts, or else when it was first seen not ready.
+
+        There is no outage before a phone was first linked.
+        """
+        lasting = [gap for gap in context.open_gaps if gap.to_at is None]
         if lasting:
             return datetime.fromisoformat(lasting[0].from_at)
         return self._down_since or now
 
-    def _condition(self, kind: Kind, facts: Facts, now: datetime) -> Condition:
-        return Condition(kind, "", self._since(facts, now), self._text)
+    def _condition(self, kind: Kind, context: Context, now: datetime) -> Condition:
+        return Condition(kind, "", self._since(context, now), self._text)
 
     @staticmethod
-    def _say(kind: Kind, status: Status | None, since: datetime, clock: Clock) -> Text:
+    def _text_of(kind: Kind, status: Status | None, since: datetime, clock: Clock) -> Text:
+        """What to tell; that it is down if the status is not known."""
         if status is None or kind is Kind.DOWN:
             return words.down(status, since, clock)
         if kind is Kind.NEEDS_SCAN:
@@ -113,14 +140,16 @@ class Session:
         return words.banned(status, since, clock)
 
 
-def _needed_before(facts: Facts, earliest: datetime) -> Settled | None:
-    """The phase in which a person was needed until a moment ago, as the history tells it."""
-    settled = facts.settled
-    recent = settled is not None and settled.phase in _NEEDED and datetime.fromisoformat(settled.at) > earliest
-    return settled if recent else None
+def _needed_before(context: Context, earliest: datetime) -> Settled | None:
+    """The last phase in the database, if a person is needed in it and it began after `earliest`; else None."""
+    settled = context.settled
+    if settled is None or settled.phase not in _NEEDED:
+        return None
+    return settled if datetime.fromisoformat(settled.at) > earliest else None
 
 
 def _since_of(status: Status, now: datetime) -> datetime:
+    """When the present phase began; `now` if the status has no usable time."""
     try:
         return datetime.fromisoformat(str(status.get("since")))
     except ValueError:

@@ -1,8 +1,7 @@
-"""`alerts.db`: the open episodes, what is to be told, and what was told to whom.
+"""`alerts.db`: episodes, notes that are to be told, and notes that were told and to whom.
 
-All that is not settled is kept in memory too, and what changed is written at the next `flush`. So a full disk, or a
-file that was damaged or deleted, keeps nobody from being told: it is written again once that is possible. A damaged
-file is put aside.
+What still matters is kept in memory too, and changes are written at the next `flush`. So alerts are told even when the
+disk is full, or the file damaged or deleted: it is written again once that is possible. A damaged file is put aside.
 """
 
 import contextlib
@@ -24,9 +23,9 @@ from leadmasterd.store.database import is_damage, words_of
 log = logging.getLogger(__name__)
 
 KEPT: Final = 1_000
-"""Notes that are settled, and ended episodes. Older ones are deleted."""
+"""How many notes that are settled, and how many ended episodes, stay in the file. Older ones are deleted."""
 MOST_UNTOLD: Final = 1_000
-"""Notes that wait for an address; the oldest above that are given up."""
+"""How many notes may be due; the oldest above that are given up."""
 
 _SCHEMA: Final = """
 CREATE TABLE began (at TEXT NOT NULL) STRICT;
@@ -61,11 +60,13 @@ class Delivery:
     """What became of a note at one address."""
 
     shown: str
+    """The address, for people."""
     told_at: datetime | None = None
+    """When it was delivered; None if it was not."""
     tries: int = 0
-    """Those that failed."""
+    """How many tries have failed."""
     why: str = ""
-    """Of the last that failed."""
+    """Why the last try failed; empty after a delivery."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,44 +79,48 @@ class Note:
     state: Fate
     made_at: datetime
     due_at: datetime | None
+    """Since when it is to be told; None while it is held or gathered."""
     at_once: bool
-    """It was due when it was made."""
+    """Whether it was due when it was made."""
     flapping: bool
+    """As in `Told`: whether what follows is gathered."""
     text: Text
     deliveries: Mapping[str, Delivery] = field(default_factory=dict)
-    """By a key of the address."""
+    """By the address's key."""
 
 
 class Store:
-    """The file, and what of it is not settled. For one thread at a time."""
+    """The file, and in memory what of it still matters. To be used by one thread at a time."""
 
     def __init__(self, path: Path, now: datetime) -> None:
-        """Never fails: what is wrong with the file, `flush` says."""
+        """Opens the file. Never fails: the next `flush` returns what is wrong with it."""
         self._path = path
         self._connection: sqlite3.Connection | None = None
         self._inode: tuple[int, int] | None = None
+        """Of the file that is open."""
         self.began_at = now
-        """When alerts were switched on."""
+        """When alerts were first switched on, as the file says."""
         self.episodes: dict[Key, Episode] = {}
+        """Open and ended ones, the latest to change last."""
         self.notes: dict[int, Note] = {}
-        """Those that are not settled."""
+        """Those that are to be told: held, gathered or due."""
         self._told: list[Told] = []
         self._last_id = round(now.timestamp() * 1000)
-        """Until the file could be read, above all that may be in it."""
+        """The id of the last note. Until the file is read it is the time in milliseconds, above any id in the file."""
         self._changed: dict[tuple[str, Any], Episode | Note] = {}
-        """What is not written yet, by table and key."""
-        self._known = False
-        """Whether what the file held was read."""
+        """What is not written yet, by table and primary key."""
+        self._was_read = False
+        """Whether the content of the file was read; that is done once."""
         self.flush()
 
     def close(self) -> None:
-        """Close the file."""
+        """Close the file, if it is open. It does not write: see `flush`."""
         if self._connection:
             self._connection.close()
             self._connection = None
 
     def ledger(self) -> Ledger:
-        """As decisions need it."""
+        """What `episodes.decide` needs of it."""
         waiting = [
             Waiting(each.note_id, each.key, each.what, each.state)
             for each in self.notes.values()
@@ -126,12 +131,13 @@ class Store:
     # ------------------------------------------------------------------ changes
 
     def put_episode(self, key: Key, episode: Episode) -> None:
-        """New or changed."""
-        self.episodes.pop(key, None)  # the latest to change is the last
-        self.episodes[key] = self._changed["episodes", key] = episode
+        """Add or replace an episode."""
+        self.episodes.pop(key, None)  # so that it becomes the last
+        self.episodes[key] = episode
+        self._changed["episodes", key] = episode
 
     def add_note(self, key: Key, what: What, fate: Fate, text: Text, *, now: datetime, flapping: bool = False) -> None:
-        """A new one."""
+        """Add a note with the next id. One that is due now is counted as told, unless it tells of an end."""
         self._last_id += 1
         due = fate is Fate.DUE
         self.put_note(
@@ -152,7 +158,7 @@ class Store:
             self._told.append(Told(key.kind, now, flapping))
 
     def put_note(self, note: Note) -> None:
-        """Changed."""
+        """Add or replace a note. One that is settled is kept only until it is written."""
         self._changed["notes", note.note_id] = note
         if note.state in OPEN:
             self.notes[note.note_id] = note
@@ -160,7 +166,7 @@ class Store:
             self.notes.pop(note.note_id, None)
 
     def due(self) -> list[Note]:
-        """What is to be told now, the oldest first. The oldest of too many are given up."""
+        """The notes to be told now, the oldest first. If they are more than MOST_UNTOLD, gives the oldest up."""
         found = sorted((each for each in self.notes.values() if each.state is Fate.DUE), key=lambda each: each.note_id)
         for note in found[:-MOST_UNTOLD]:
             self.put_note(replace(note, state=Fate.GIVEN_UP))
@@ -169,42 +175,50 @@ class Store:
     # ------------------------------------------------------------------ the file
 
     def flush(self) -> str:
-        """Write what has changed. Returns why that can't be done now; then it is tried again by the next call."""
-        for last in (False, True):
-            try:
-                self._open()
-                if self._changed:
-                    self._write()
-            except (
-                sqlite3.Error,
-                OSError,
-                ValueError,
-                TypeError,
-            ) as error:  # the last two: from values that are not ours
-                self.close()
-                if _is_no_file_of_ours(error) and not last:
-                    self._put_aside(words_of(error))
-                else:
-                    return f"{self._path.name}: {words_of(error)}"
-            else:
-                break
+        """Write what has changed. Returns "", or why that can't be done now; the next call then tries again.
+
+        A file that is damaged is put aside once, and a new one is written.
+        """
+        try:
+            self._open_and_write()
+        except _FAILURES as error:
+            self.close()
+            if not _is_unusable(error):
+                return self._sentence(error)
+            self._put_aside(words_of(error))
+        else:
+            return ""
+        try:
+            self._open_and_write()
+        except _FAILURES as error:
+            self.close()
+            return self._sentence(error)
         return ""
 
+    def _sentence(self, error: Exception) -> str:
+        return f"{self._path.name}: {words_of(error)}"
+
+    def _open_and_write(self) -> None:
+        """Raises `_FAILURES`."""
+        self._open()
+        if self._changed:
+            self._write()
+
     def _open(self) -> None:
-        """Nothing if it is open. To a file that is new, all that is known is written."""
+        """Open the file, make its tables if it is new, and read it if that was not done. Does nothing if it is open.
+
+        If the file was deleted or replaced meanwhile, the one that is there now is opened.
+        """
         if self._connection:
             if self._inode == _inode(self._path):
                 return
             self.close()
         if not self._path.exists():
-            for suffix in _BESIDE:  # what a deleted file has left would be taken for the new one's
-                self._path.with_name(self._path.name + suffix).unlink(missing_ok=True)
-            self._changed |= {("episodes", key): each for key, each in self.episodes.items()}
-            self._changed |= {("notes", note_id): each for note_id, each in self.notes.items()}
+            self._prepare_new_file()
         self._path.touch(mode=0o600)
-        for suffix in _BESIDE:  # SQLite gave them the mode of the file, which may have been read-only then
+        for each in self._wal_files():  # SQLite gives them the file's mode, which may have been read-only then
             with contextlib.suppress(FileNotFoundError):
-                self._path.with_name(self._path.name + suffix).chmod(0o600)
+                each.chmod(0o600)
         self._connection = sqlite3.connect(self._path, isolation_level=None, timeout=2, check_same_thread=False)
         execute = self._connection.execute
         (version,) = execute("PRAGMA user_version").fetchone()
@@ -214,38 +228,51 @@ class Store:
         execute("PRAGMA synchronous = FULL")
         if version < 1:
             self._connection.executescript(f"BEGIN IMMEDIATE; {_SCHEMA} PRAGMA user_version = {VERSION}; COMMIT;")
-        if not self._known:
+        if not self._was_read:
             self._read()
-            self._known = True
+            self._was_read = True
         if execute("SELECT 1 FROM began").fetchone() is None:
             execute("INSERT INTO began VALUES (?)", (times.iso(self.began_at),))
         self._inode = _inode(self._path)
 
+    def _prepare_new_file(self) -> None:
+        """Remove the WAL of a deleted file, which SQLite would read into a new one, and have all in memory written."""
+        for each in self._wal_files():
+            each.unlink(missing_ok=True)
+        self._changed |= {("episodes", key): each for key, each in self.episodes.items()}
+        self._changed |= {("notes", note_id): each for note_id, each in self.notes.items()}
+
     def _read(self) -> None:
-        """What is known already is newer than what the file says of it."""
+        """Read what still matters.
+
+        What is in memory already, since the file could not be read before, is newer and stays. Rows of kinds that this
+        version does not know, since another one wrote them, are left out.
+        """
         assert self._connection
         execute = self._connection.execute
-        if began := execute("SELECT at FROM began").fetchone():
+        began = execute("SELECT at FROM began").fetchone()
+        if began:
             self.began_at = datetime.fromisoformat(began[0])
-        kinds = {str(kind) for kind in Kind}  # another version may have others
+        kinds = {str(kind) for kind in Kind}
         for kind, subject, since, told, is_open in execute("SELECT * FROM episodes"):
             if kind in kinds:
-                episode = Episode(datetime.fromisoformat(since), bool(told), bool(is_open))
+                episode = Episode(datetime.fromisoformat(since), told=bool(told), open=bool(is_open))
                 self.episodes.setdefault(Key(Kind(kind), subject), episode)
-        for row in execute("SELECT * FROM notes WHERE state IN ('held', 'gathered', 'due')"):
-            if row[1] in kinds:
-                self.notes.setdefault(row[0], _note(row))
+        for note_id, kind, *rest in execute("SELECT * FROM notes WHERE state IN ('held', 'gathered', 'due')"):
+            if kind in kinds:
+                self.notes.setdefault(note_id, _note((note_id, kind, *rest)))
         [(last_id,)] = execute("SELECT ifnull(max(note_id), 0) FROM notes")
-        if not self._changed:
+        if not self._changed:  # else notes in memory have larger ids already
             self._last_id = last_id
         for kind, at, flapping in execute(
             "SELECT kind, made_at, flapping FROM notes WHERE at_once AND what <> 'ended' "
             "ORDER BY note_id DESC LIMIT 100"
         ):
             if kind in kinds:
-                self._told.append(Told(Kind(kind), datetime.fromisoformat(at), bool(flapping)))
+                self._told.append(Told(Kind(kind), datetime.fromisoformat(at), flapping=bool(flapping)))
 
     def _write(self) -> None:
+        """Write all changes, and delete what is old, in one transaction. If it fails the changes stay to be written."""
         assert self._connection
         execute = self._connection.execute
         execute("BEGIN IMMEDIATE")
@@ -253,7 +280,7 @@ class Store:
             for (table, key), each in self._changed.items():
                 row = _episode_row(key, each) if isinstance(each, Episode) else _note_row(each)
                 execute(f"INSERT OR REPLACE INTO {table} VALUES ({', '.join('?' * len(row))})", row)
-            self._forget()
+            self._delete_old()
             execute("COMMIT")
         except BaseException:
             with contextlib.suppress(sqlite3.Error):
@@ -261,8 +288,8 @@ class Store:
             raise
         self._changed.clear()
 
-    def _forget(self) -> None:
-        """What is long settled. By number and not by age: a clock that jumps must not take anything away."""
+    def _delete_old(self) -> None:
+        """Delete all but the last KEPT settled notes and ended episodes. Not by age, since the clock may jump."""
         assert self._connection
         self._connection.execute(
             "DELETE FROM notes WHERE state NOT IN ('held', 'gathered', 'due') AND note_id <= "
@@ -270,12 +297,12 @@ class Store:
             f"ORDER BY note_id DESC LIMIT 1 OFFSET {KEPT})"
         )
         ended = [key for key, each in self.episodes.items() if not each.open]
-        for key in ended[:-KEPT]:  # in the order in which they were put
+        for key in ended[:-KEPT]:  # those that changed first
             del self.episodes[key]
             self._connection.execute("DELETE FROM episodes WHERE kind = ? AND subject = ?", key)
 
     def _put_aside(self, why: str) -> None:
-        """A damaged file must not silence alerts. It is kept for whoever wants to look; one of before is not."""
+        """Rename the damaged file, in the place of one that was renamed before, so that a new one can be made."""
         aside = self._path.with_name(f"{self._path.name}.damaged")
         log.error(
             "%s is damaged (%s): it is now %s, and a new one begins; what still holds is told again",
@@ -284,36 +311,42 @@ class Store:
             aside.name,
             extra={"action": "alerts_damaged"},
         )
-        for suffix in ("", *_BESIDE):
+        for suffix in ("", *_WAL_SUFFIXES):
             with contextlib.suppress(FileNotFoundError):
                 self._path.with_name(self._path.name + suffix).replace(aside.with_name(aside.name + suffix))
 
+    def _wal_files(self) -> list[Path]:
+        """The files that SQLite keeps beside it; they may not exist."""
+        return [self._path.with_name(self._path.name + suffix) for suffix in _WAL_SUFFIXES]
 
-_BESIDE: Final = ("-wal", "-shm")
+
+_WAL_SUFFIXES: Final = ("-wal", "-shm")
+_FAILURES: Final = (sqlite3.Error, OSError, ValueError, TypeError)
+"""What opening and writing may raise; the last two for values in the file that are not as we write them."""
 
 
-def _is_no_file_of_ours(error: Exception) -> bool:
-    """SQLITE_ERROR: its tables are others."""
-    return (
-        isinstance(error, ValueError | TypeError)
-        or is_damage(error)
-        or getattr(error, "sqlite_errorname", "") == "SQLITE_ERROR"
-    )
+def _is_unusable(error: Exception) -> bool:
+    """Whether the file itself is at fault: it is damaged, or its tables or values are not as we write them."""
+    has_other_tables = getattr(error, "sqlite_errorname", "") == "SQLITE_ERROR"
+    return isinstance(error, ValueError | TypeError) or is_damage(error) or has_other_tables
 
 
 def _inode(path: Path) -> tuple[int, int] | None:
+    """Device and inode; None if there is no such file."""
     try:
-        found = path.stat()
+        stat = path.stat()
     except FileNotFoundError:
         return None
-    return found.st_dev, found.st_ino
+    return stat.st_dev, stat.st_ino
 
 
 def _episode_row(key: Key, episode: Episode) -> tuple[Any, ...]:
+    """A row of the table `episodes`."""
     return (*key, times.iso(episode.since), int(episode.told), int(episode.open))
 
 
 def _note_row(note: Note) -> tuple[Any, ...]:
+    """A row of the table `notes`: deliveries as JSON, an array by address, times in ISO."""
     deliveries = {
         address: [each.shown, each.told_at and times.iso(each.told_at), each.tries, each.why]
         for address, each in note.deliveries.items()
@@ -334,6 +367,7 @@ def _note_row(note: Note) -> tuple[Any, ...]:
 
 
 def _note(row: tuple[Any, ...]) -> Note:
+    """The note in a row of the table `notes`. Raises ValueError or TypeError if it is not as `_note_row` makes it."""
     note_id, kind, subject, what, state, made_at, due_at, at_once, flapping, title, body, deliveries = row
     return Note(
         note_id=note_id,

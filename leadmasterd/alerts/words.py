@@ -1,6 +1,7 @@
-"""Alerts in words: short enough for a lock screen, with times of the business's zone. Pure.
+"""The texts of alerts: titles short enough for a lock screen, times in the business's zone. Pure.
 
-Names are chosen by strangers, so they are cut and made safe to show. What people wrote is only told if it is passed in.
+Names are chosen by strangers, so they are shortened and made safe to show. What customers wrote is quoted only if it is
+passed in (`said`). `since` is when the condition began; all moments are aware, and times as text are ISO.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -22,43 +23,54 @@ Status = Mapping[str, Any]
 """The object of `status.json`."""
 
 _NAME: Final = 40
+"""Characters of a name."""
 _QUOTED: Final = 300
+"""Characters of what somebody wrote."""
 LISTED: Final = 5
-"""People that a summary names."""
+"""How many people a summary names."""
 
 
 # ---------------------------------------------------------------------- putting together
 
 
 def make(title: str, *lines: str) -> Text:
-    """A text within its limits; empty lines are left out."""
+    """A text of these lines, without the empty ones, shortened to the limits of `Text`."""
     return Text(shortened(printable(title), TITLE), shortened("\n".join(filter(None, lines)), BODY))
 
 
 def _titled(template: str, who: str, **values: str) -> str:
-    """A title with a name, which is cut before anything else is. `template` has `{who}`."""
+    """The template with its `{who}` and values filled in; if it is too long for a title, only the name is shortened."""
     room = TITLE - len(template.format(who="", **values))
     return template.format(who=shortened(printable(who), max(room, 8)), **values)
 
 
 def _sentence(text: str) -> str:
-    """With a capital and a full stop."""
-    return text[:1].upper() + text[1:] + ("" if text.endswith((".", "!", "?")) else ".")
+    """The text with a capital letter and a full stop, unless it has an end of its own."""
+    end = "" if text.endswith((".", "!", "?")) else "."
+    return _capital(text) + end
+
+
+def _capital(text: str) -> str:
+    return text[:1].upper() + text[1:]
 
 
 def _at(moment: datetime, clock: Clock) -> str:
+    """`14:03` today, else with its date."""
     return clock.brief(times.iso(moment))
 
 
 def _because(status: Status) -> str:
+    """Why the daemon is in its present phase."""
     return _sentence(sentences.because(str(status.get("code")), status.get("values") or {}))
 
 
 def _first_that_fit(lines: Sequence[str]) -> str:
-    """The lines, or the first of them and how many more there are."""
-    if len(whole := "\n".join(lines)) <= BODY:
+    """The lines as one body; if they are too long, as many as fit from the first, and how many more there are."""
+    whole = "\n".join(lines)
+    if len(whole) <= BODY:
         return whole
-    room, kept = BODY - 40, []
+    kept: list[str] = []
+    room = BODY - 40  # for the last line
     for line in lines:
         room -= len(line) + 1
         if room < 0:
@@ -75,7 +87,7 @@ def _and_more(number: int) -> str:
 
 
 def needs_scan(status: Status, since: datetime, clock: Clock) -> Text:
-    """How to go on, and since when there have been codes."""
+    """That somebody has to scan a QR code or type a pairing code; how, and until when or since when there is one."""
     scan = status.get("scan") or {}
     if "pairing_code" in scan:
         how = _("Type {code} there; it is good until {at}.").format(
@@ -90,7 +102,7 @@ def needs_scan(status: Status, since: datetime, clock: Clock) -> Text:
 
 
 def needs_passkey(status: Status, since: datetime, clock: Clock) -> Text:
-    """How to go on; a code with its age."""
+    """That somebody has to answer with a passkey; and since when its code is shown, if that is the present step."""
     shown = ""
     if (status.get("values") or {}).get("step") == "code":
         shown = _("The code has been shown since {at}.").format(at=clock.brief(str(status["since"])))
@@ -99,13 +111,14 @@ def needs_passkey(status: Status, since: datetime, clock: Clock) -> Text:
 
 
 def _nothing_since(status: Status, since: datetime, clock: Clock) -> str:
+    """Since when nothing is captured; before a phone was ever linked there is no such time."""
     if status.get("account") is None:
         return _("Nothing is captured until a phone is linked.")
     return _("Nothing has been captured since {at}.").format(at=_at(since, clock))
 
 
 def banned(status: Status, since: datetime, clock: Clock) -> Text:
-    """With the end of the ban where WhatsApp names one."""
+    """That WhatsApp has banned the number or warns of it; with the end of the ban, if the status says when that is."""
     values = status.get("values") or {}
     if status.get("code") != "temporary_ban":
         return make(_("WhatsApp warns of this number"), _because(status), _nothing_since(status, since, clock))
@@ -126,6 +139,7 @@ def banned(status: Status, since: datetime, clock: Clock) -> Text:
 
 
 def _ban_ends(values: Mapping[str, Any]) -> datetime | None:
+    """When a ban ends, from the values of a status (seconds since 1970); None if that is missing or no usable time."""
     try:
         return datetime.fromtimestamp(float(values["expires"]), UTC)
     except (KeyError, TypeError, ValueError, OverflowError, OSError):
@@ -133,7 +147,10 @@ def _ban_ends(values: Mapping[str, Any]) -> datetime | None:
 
 
 def down(status: Status | None, since: datetime, clock: Clock) -> Text:
-    """Since when and why. `status`: None when the daemon has not said anything since it started."""
+    """That it has not listened since then, and why. `status`: None while the daemon has not written any.
+
+    That what comes meanwhile will be fetched is promised only if a phone is linked, or that is not known.
+    """
     why = _because(status) if status else _("The daemon has not reported its state since it started.")
     linked = status is None or status.get("account") is not None
     return make(
@@ -144,10 +161,16 @@ def down(status: Status | None, since: datetime, clock: Clock) -> Text:
 
 
 def listening_again(gaps: Sequence[Gap], clock: Clock, *, account: str | None) -> Text:
-    """How long it was down and what was fetched. `gaps`: all those of this time."""
+    """That it listens again, how long it was down, and how many messages were fetched for that time.
+
+    `gaps`: the outages since the alert. Without any a phone was linked for the first time, or they can't be read.
+    `account`: the linked one (its JID), if it is known.
+    """
     if not gaps:
-        title = _("WhatsApp is linked") if account else _("It listens to WhatsApp again")
-        return make(title, _("Listening as {account}.").format(account=account.partition("@")[0]) if account else "")
+        if not account:
+            return make(_("It listens to WhatsApp again"))
+        phone = account.partition("@")[0]
+        return make(_("WhatsApp is linked"), _("Listening as {account}.").format(account=phone))
     begins = min(gap.from_at for gap in gaps)
     ends = max(gap.to_at or times.iso(clock.now) for gap in gaps)
     lasted = (datetime.fromisoformat(ends) - datetime.fromisoformat(begins)).total_seconds()
@@ -171,9 +194,10 @@ def listening_again(gaps: Sequence[Gap], clock: Clock, *, account: str | None) -
 
 
 def of_warning(code: str, detail: str) -> Text:
-    """A warning of `health`: what it is, and what to do."""
-    title = _TITLES[code](health.feeds(detail)) if code in _TITLES else _capital(health.sentence(code, detail))
-    return make(title, *_warning(code, detail))
+    """A warning of `health`: what is wrong, and what to do. `detail`: as the warning has it, such as names of feeds."""
+    short_title = _TITLES.get(code)
+    title = short_title(health.feeds(detail)) if short_title else _capital(health.sentence(code, detail))
+    return make(title, _sentence(health.sentence(code, detail)), _sentence(health.what_to_do(code)))
 
 
 _TITLES: Final[Mapping[str, Callable[[str], str]]] = {
@@ -182,39 +206,31 @@ _TITLES: Final[Mapping[str, Callable[[str], str]]] = {
     health.FEED_DEAD.code: lambda feeds: _("Events given up: {feeds}").format(feeds=feeds),
     health.FEED_OVERFLOW.code: lambda feeds: _("Old events given up: {feeds}").format(feeds=feeds),
 }
-"""Where the sentence is too long for a title that names the feeds."""
-
-
-def _warning(code: str, detail: str) -> tuple[str, str]:
-    return _sentence(health.sentence(code, detail)), _sentence(health.what_to_do(code))
-
-
-def _capital(text: str) -> str:
-    return text[:1].upper() + text[1:]
+"""Titles for warnings whose sentence is too long for one, by code. Each takes the names of the feeds."""
 
 
 def trouble(what: str) -> Text:
-    """Why the database can't be read, in a sentence that says what to do."""
+    """That the database can't be used. `what`: why, and what to do, in one sentence."""
     return make(_("The database cannot be used"), _sentence(printable(what)))
 
 
 def refused(function: str, attempts: int, since: datetime, clock: Clock, *, was_refused: bool) -> Text:
-    """Something tried to send."""
+    """That something tried to send through WhatsApp Web. `function`: of the page, which was called `attempts` times."""
     if was_refused:
-        told = ngettext(
+        how_often = ngettext(
             "{n} attempt since {at}; it was refused.", "{n} attempts since {at}; all were refused.", attempts
         )
     else:
-        told = ngettext("{n} attempt since {at}, NOT refused.", "{n} attempts since {at}, NOT refused.", attempts)
+        how_often = ngettext("{n} attempt since {at}, NOT refused.", "{n} attempts since {at}, NOT refused.", attempts)
     return make(
         _titled(_("Something tried to send: {who}"), function),
-        told.format(n=figure(attempts), at=_at(since, clock)),
+        how_often.format(n=figure(attempts), at=_at(since, clock)),
         _sentence(health.what_to_do(health.SEND_REFUSED.code)),
     )
 
 
 def over(was: str, since: datetime, clock: Clock) -> Text:
-    """The end of a warning. `was`: the title it had; empty if it is not known any more."""
+    """The end of a warning, and how long it lasted. `was`: the title it had; empty if that is not known any more."""
     lasted = _("It lasted {length}.").format(length=length(max(0.0, (clock.now - since).total_seconds())))
     return make(_("Over: {what}").format(what=was) if was else _("What was told is over"), lasted)
 
@@ -223,24 +239,25 @@ def over(was: str, since: datetime, clock: Clock) -> Text:
 
 
 def _person(row: WaitingConversation | DueFollowUp | NewLead) -> str:
-    """`Ana, +5491155550001`."""
-    who, reach = words.person(row)
-    return ", ".join(filter(None, (shortened(printable(who), _NAME), printable(reach))))
+    """A person by name and phone, as `Ana, +5491155550001`; by what is known of these."""
+    who, under = words.person(row)
+    return ", ".join(filter(None, (shortened(printable(who), _NAME), printable(under))))
 
 
 def _waiter(row: WaitingConversation, clock: Clock) -> str:
-    """`Ana, +5491155550001: precio, since 14:03`: a line that also stands in digests and summaries."""
+    """Who waits, what they want and since when, in one line: `Ana, +5491155550001: price, since 14:03`."""
     return _("{person}: {wants}, since {at}").format(
         person=_person(row), wants=words.wanted(row), at=clock.brief(row["waiting_since"])
     )
 
 
 def _quoted(said: str | None) -> str:
+    """What somebody wrote, in quotation marks; empty for None and for no words."""
     return f"“{shortened(printable(said), _QUOTED)}”" if said else ""
 
 
 def about_to_miss(row: WaitingConversation, said: str | None, clock: Clock, target: float) -> Text:
-    """`said`: what they wrote, if that is to be told."""
+    """That somebody has to be answered soon. `said`: what they wrote, or None; `target`: seconds of opening hours."""
     due = clock.brief(row["due_at"] or "")
     return make(
         _titled(_("{who} waits: answer by {at}"), row["who"], at=due),
@@ -251,7 +268,7 @@ def about_to_miss(row: WaitingConversation, said: str | None, clock: Clock, targ
 
 
 def missed(row: WaitingConversation, said: str | None, clock: Clock, target: float) -> Text:
-    """`said`: what they wrote, if that is to be told."""
+    """That somebody has waited too long. `said`: what they wrote, or None; `target`: seconds of opening hours."""
     return make(
         _titled(_("{who} has waited too long"), row["who"]),
         _waiter(row, clock),
@@ -263,7 +280,7 @@ def missed(row: WaitingConversation, said: str | None, clock: Clock, target: flo
 
 
 def new_lead(lead: NewLead, said: str | None, clock: Clock) -> Text:
-    """`said`: what they wrote, if that is to be told."""
+    """That a lead was opened. `said`: what they wrote, or None."""
     from leadmasterd.classify.reasons import intent_name
 
     return make(
@@ -276,13 +293,15 @@ def new_lead(lead: NewLead, said: str | None, clock: Clock) -> Text:
 
 
 def follow_ups(rows: Sequence[DueFollowUp]) -> Text:
-    """What is to be done today."""
+    """The follow-ups that are due today, a line for each, as many as fit."""
     number = len(rows)
     title = ngettext("{n} follow-up is due today", "{n} follow-ups are due today", number).format(n=figure(number))
     lines = []
     for row in rows:
         line = _("{person}: {what}").format(person=_person(row), what=words.follow_up(row["kind"], row["number"]))
-        lines.append(line + (", " + _("overdue") if row["overdue"] else ""))
+        if row["overdue"]:
+            line += ", " + _("overdue")
+        lines.append(line)
     return Text(shortened(title, TITLE), _first_that_fit(lines))
 
 
@@ -294,17 +313,23 @@ _MANY: Final[Mapping[Kind, Callable[[int], str]]] = {
     Kind.MISSED: lambda n: ngettext("{n} person has waited too long", "{n} people have waited too long", n),
     Kind.NEW_LEAD: lambda n: ngettext("{n} new lead", "{n} new leads", n),
 }
+"""Titles for so many of a kind at once. The first line of the body of such a kind says who it is."""
 
 
 def digest(conditions: Sequence[Condition]) -> Text:
-    """Several as one, oldest first: a line for each, as many as fit, and how many more there are."""
+    """Several conditions as one text, oldest first: a line for each, as many as fit, and how many more there are."""
     kinds = {each.kind for each in conditions}
     number = len(conditions)
-    one_kind = _MANY.get(next(iter(kinds))) if len(kinds) == 1 else None
-    title = one_kind(number) if one_kind else ngettext("{n} alert", "{n} alerts", number)
+    title_of_kind = _MANY.get(next(iter(kinds))) if len(kinds) == 1 else None
+    title = title_of_kind(number) if title_of_kind else ngettext("{n} alert", "{n} alerts", number)
     ordered = sorted(conditions, key=lambda each: (each.since, each.subject))
-    lines = [(each.kind in _MANY and each.text.body.partition("\n")[0]) or each.text.title for each in ordered]
-    return Text(title.format(n=figure(number)), _first_that_fit(lines))
+    return Text(title.format(n=figure(number)), _first_that_fit([_line_in_digest(each) for each in ordered]))
+
+
+def _line_in_digest(condition: Condition) -> str:
+    """The first line of its body where that says who it is about, else its title."""
+    first_line = condition.text.body.partition("\n")[0]
+    return first_line if condition.kind in _MANY and first_line else condition.text.title
 
 
 # ---------------------------------------------------------------------- summaries
@@ -312,44 +337,42 @@ def digest(conditions: Sequence[Condition]) -> Text:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Day:
-    """What a summary tells."""
+    """What a summary says. Its period is the last 24 hours in the morning, and today in the evening."""
 
     waiting: Sequence[WaitingConversation] = ()
-    """The longest waiting few."""
+    """The few that have waited longest."""
     conversations: int = 0
+    """How many wait."""
     overdue: int = 0
+    """How many of them have waited too long."""
     due_today: int = 0
     """Follow-ups, those of earlier days too."""
     opened: int = 0
-    """Leads in the period."""
+    """Leads that were opened in the period."""
     unjudged: int = 0
+    """Conversations whose leads have not been derived yet."""
     gaps: Sequence[Gap] = ()
-    """Outages that reach into the period."""
+    """Outages of which a part is in the period."""
     open_gaps: Sequence[Gap] = ()
+    """Outages from which not everything has been fetched, the oldest first."""
     unreadable: str = ""
-    """Why the database can't be read; then nothing else here is known."""
+    """Why the database can't be read; then nothing else here is known. Empty if it can."""
 
 
 def summary(kind: Kind, day: Day, status: Status | None, clock: Clock) -> Text:
-    """Of the morning (what came in the last 24 hours) or of the evening (what came today)."""
+    """The summary of the morning (`kind` MORNING) or of the evening: who waits, what is due, what came and is missing.
+
+    `status`: None while the daemon has not written any.
+    """
     if day.unreadable:
         title = _("Summary: who waits is not known")
         return make(title, _("The database cannot be read: {why}").format(why=_sentence(printable(day.unreadable))))
-    number, late = day.conversations, day.overdue
-    if not number:
-        title = _("Good morning: nobody waits") if kind is Kind.MORNING else _("End of the day: nobody waits")
-    else:
-        one, many = (
-            (_("Good morning: {n} waits, {late} overdue"), _("Good morning: {n} wait, {late} overdue"))
-            if kind is Kind.MORNING
-            else (_("End of the day: {n} waits, {late} overdue"), _("End of the day: {n} wait, {late} overdue"))
-        )
-        title = (one if number == 1 else many).format(n=figure(number), late=figure(late))
-    people = [_waiter(row, clock) + (", " + _("overdue") if row["overdue"] else "") for row in day.waiting[:LISTED]]
-    if number > len(people):
-        people.append(_and_more(number - len(people)))
+    overdue = ", " + _("overdue")
+    people = [_waiter(row, clock) + (overdue if row["overdue"] else "") for row in day.waiting[:LISTED]]
+    if day.conversations > len(people):
+        people.append(_and_more(day.conversations - len(people)))
     return make(
-        title,
+        _title_of_summary(kind, day),
         *people,
         _follow_up_count(day.due_today),
         _opened(day.opened, kind),
@@ -359,12 +382,31 @@ def summary(kind: Kind, day: Day, status: Status | None, clock: Clock) -> Text:
     )
 
 
+def _title_of_summary(kind: Kind, day: Day) -> str:
+    """A greeting, and how many wait and how many of them for too long."""
+    number = day.conversations
+    if kind is Kind.MORNING:
+        nobody = _("Good morning: nobody waits")
+        one, many = _("Good morning: {n} waits, {late} overdue"), _("Good morning: {n} wait, {late} overdue")
+    else:
+        nobody = _("End of the day: nobody waits")
+        one, many = _("End of the day: {n} waits, {late} overdue"), _("End of the day: {n} wait, {late} overdue")
+    if number == 0:
+        return nobody
+    template = one if number == 1 else many
+    return template.format(n=figure(number), late=figure(day.overdue))
+
+
 def _follow_up_count(number: int) -> str:
+    """How many follow-ups are due today, or that none is."""
+    if not number:
+        return _("No follow-up is due today.")
     text = ngettext("{n} follow-up is due today.", "{n} follow-ups are due today.", number)
-    return text.format(n=figure(number)) if number else _("No follow-up is due today.")
+    return text.format(n=figure(number))
 
 
 def _opened(number: int, kind: Kind) -> str:
+    """How many leads were opened in the period of this summary."""
     if kind is Kind.MORNING:
         text = ngettext("{n} new lead in the last 24 hours.", "{n} new leads in the last 24 hours.", number)
     else:
@@ -373,7 +415,7 @@ def _opened(number: int, kind: Kind) -> str:
 
 
 def _fetched(gaps: Sequence[Gap]) -> str:
-    """What was recovered."""
+    """How many messages were fetched after outages; empty if none were."""
     ended = [gap for gap in gaps if gap.to_at]
     number = recovered(ended)
     if not number:
@@ -384,8 +426,13 @@ def _fetched(gaps: Sequence[Gap]) -> str:
 
 
 def completeness(open_gaps: Sequence[Gap], status: Status | None, clock: Clock) -> str:
-    """One sentence on whether everything is here, by the ledger of outages; empty if the daemon says nothing."""
-    if lasting := [gap for gap in open_gaps if gap.to_at is None]:
+    """Whether everything that WhatsApp delivered is captured, in a sentence or two; empty if that is not known.
+
+    `open_gaps`: outages from which not everything has been fetched, the oldest first. `status`: None while the daemon
+    has not written any.
+    """
+    lasting = [gap for gap in open_gaps if gap.to_at is None]
+    if lasting:
         text = _("Not complete: nothing has been captured since {at}.").format(at=clock.brief(lasting[0].from_at))
         return f"{text} {_because(status)}" if status else text
     if open_gaps:

@@ -20,7 +20,10 @@ class Failures:
         """On the monotonic clock, oldest first."""
 
     def note(self, address: str) -> None:
-        """Count one more failure of this address. When there is no room, the addresses kept for longest go first."""
+        """Count one more failure of this address.
+
+        When there is no room for it, addresses without recent failures are removed, and if need be the oldest.
+        """
         if len(self._times) >= MOST_ADDRESSES and address not in self._times:
             self._times = {each: failed for each, failed in self._times.items() if _without_old(failed)}
             while len(self._times) >= MOST_ADDRESSES:
