@@ -1,7 +1,8 @@
 """Writes the outbox: makes the triggers of `events.SOURCES`, writes the events that come of time, and deletes old ones.
 
-In the SQL of a source `ROW` stands for the changed row: `NEW` or `OLD` in a trigger, or the alias of a table. Every
-function that takes a connection runs inside the caller's transaction.
+In the SQL of a source `ROW` stands for the changed row: `NEW` or `OLD` in a trigger, or the alias of a table. The table
+`told` notes for which rows an event of time was written, by kind and row id. Every function that takes a connection
+runs inside the caller's transaction.
 """
 
 import sqlite3

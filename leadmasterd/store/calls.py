@@ -1,4 +1,4 @@
-"""Calls: each is stored once, whether it was seen ringing or only its line in the chat (`call_log`) tells of it.
+"""Calls: each is stored once, whether it was seen ringing or only its line in the chat (`call_log`) shows it.
 
 A call that was missed while nothing listened, or that the page does not show us, has only the line. WhatsApp Web gives
 the line the call's id (WAWebCallLogUtils, build of 2026-04-27); a line with another id is recognised by its time.

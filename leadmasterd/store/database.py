@@ -20,7 +20,7 @@ _ROOM_OF_UPDATE: Final = 2.5
 """Room that such an update needs, as a multiple of the file's size: the old and the new pages of `messages` in the WAL,
 then the new ones in the file. Measured: 2.4 for a file of a million messages and nothing else."""
 _LEAST_ROOM: Final = 64 * 1024
-"""Bytes that SQLite needs to open a database: the files beside it (WAL and its index) are made or grown then."""
+"""Bytes that SQLite needs to open a database: it makes or extends the WAL and its index then."""
 _DAMAGED: Final = ("SQLITE_CORRUPT", "SQLITE_NOTADB")
 _NO_TEXT: Final = "Could not decode to UTF-8"
 _NO_TABLE: Final = "no such table: "

@@ -108,7 +108,11 @@ def _has_phone(connection: sqlite3.Connection, root: int) -> bool:
 
 
 def _changed_hands(connection: sqlite3.Connection) -> Iterator[Duplicate]:
-    """Contacts from whose number another LID with another name wrote after a long silence."""
+    """Contacts from whose number another LID with another name wrote after a long silence.
+
+    In the query `several` are contacts that had more than one LID, and `said` is what they wrote, each message with the
+    name before it, and how long nothing came before it.
+    """
     for contact, name in connection.execute(
         "WITH several AS (SELECT contact_id, max(first_seen_at) AS last_lid_at FROM contact_identities "
         "  WHERE kind = 'lid' GROUP BY contact_id HAVING count(*) > 1), "

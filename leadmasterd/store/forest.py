@@ -59,7 +59,7 @@ class Forest:
                 raise ValueError(f"contact {drop} stands for {keep}: keep it and drop {keep}")
             self._up.pop(drop)
         elif keep in self._up:
-            self.reroot(drop)
+            self.reroot(drop)  # `drop` has no pointer up then, and its whole tree comes below `keep`
         renamed = [
             pointer._replace(
                 kept=keep if pointer.kept == drop else pointer.kept,

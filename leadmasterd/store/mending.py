@@ -1,6 +1,6 @@
 """Decides again who wrote stored messages, and with which marks, by the wire lines that are still kept.
 
-For what an earlier version did not know or decided otherwise. A line of a listener that told no marks holds the page's
+For what an earlier version did not know or decided otherwise. A line of a listener that gave no marks holds the page's
 record in `data`; the marks are read from there by the rules of node_listener/src/message/marks.js. Messages in chats
 that are not captured any more (bots, WhatsApp's own accounts, notes to oneself) stay, with the author `system`.
 """
@@ -138,7 +138,7 @@ def _decided_by_line(line: str, before: Decided, rules: CaptureFilter) -> Decide
         return "system", marks
     if adds_marks:
         marks = decision.marks
-    if author in OURS and decision.author in OURS:  # the projection tells the operator from automatic replies
+    if author in OURS and decision.author in OURS:  # the projection decides which of the two
         return author, marks
     return decision.author, marks
 
@@ -172,7 +172,7 @@ def _message_in(line: str) -> Message | Ciphertext | None:
 
 
 def marks_of(record: Mapping[str, object]) -> dict[str, str | bool]:
-    """The marks of the page's record, as the listener tells them today (tests/test_marks.py compares the two)."""
+    """The marks of the page's record, as the listener gives them today (tests/test_marks.py compares the two)."""
 
     def text(*names: str) -> str | None:
         """The first of these fields that is a text, and not empty."""

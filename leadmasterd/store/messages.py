@@ -28,12 +28,12 @@ from leadmasterd.store.same_message import (
     CONTENT,
     REVOKED,
     Stored,
+    add_in_order,
     digest,
     find_same,
     has_other_words,
     judge,
     marks_it_lacked,
-    remember,
 )
 from leadmasterd.store.sql import NULL, insert, insert_all
 from leadmasterd.store.unify import earlier_texts
@@ -254,7 +254,7 @@ class Messages:
             if candidates is None:
                 known[identity] = arrival
             else:
-                remember(candidates, arrival.as_stored())
+                add_in_order(candidates, arrival.as_stored())
             arrivals.append(arrival)
         return arrivals
 
@@ -299,7 +299,7 @@ class Messages:
         """Add to `found` the messages that a query (`_OF_KEYS` or `_OF_MEMBER`) finds. `member`: as in `_Place`."""
         for conversation, direction, stanza_id, *columns in self._db.execute(query, values):
             identity = (self._people.thread(conversation)[0], direction, stanza_id, member)
-            remember(found.setdefault(identity, []), Stored(*columns))
+            add_in_order(found.setdefault(identity, []), Stored(*columns))
 
     def _insert(self, account: int, arrivals: Sequence[_Arrival]) -> Mapping[int, str]:
         """Insert the new messages with their wire lines, and the ids under which new ones and copies were seen.

@@ -66,7 +66,7 @@ def _sort_time(stored: Stored) -> int:
     return _UNDATED if stored.wire_t is None else stored.wire_t
 
 
-def remember(known: list[Stored], stored: Stored) -> None:
+def add_in_order(known: list[Stored], stored: Stored) -> None:
     """Add a message to those with the same id. They are kept in order of time, as there may be thousands."""
     insort(known, stored, key=_sort_time)
 
@@ -74,8 +74,8 @@ def remember(known: list[Stored], stored: Stored) -> None:
 def find_same(known: Sequence[Stored], t: int | None, content: Content) -> Stored | None:
     """The message of which one with the time `t` and this content is a copy; None if there is none.
 
-    `known`: the messages with the same id, in order of time (`remember`). If several have that time, the first with the
-    same content is meant, or else the first.
+    `known`: the messages with the same id, in order of time (`add_in_order`). If several have that time, the first with
+    the same content is meant, or else the first.
     """
     if len(known) == 1:
         return known[0] if known[0].is_same(t) else None
@@ -137,7 +137,7 @@ Verdict = Literal["repeats", "tells_more", "differs"]
 def judge(stored: Stored, copy: Copy) -> Verdict:
     """What a copy with the same chat, id and time is to the stored message.
 
-    It tells more if it brings the text of an unreadable message, new marks, a revocation, or a change that a sweep
+    `tells_more` if it brings the text of an unreadable message, new marks, a revocation, or a change that a sweep
     found. One that differs may still be an earlier text of the stored message: the caller looks in `message_versions`.
     """
     if not copy.readable:

@@ -19,11 +19,11 @@ from leadmasterd.store.same_message import (
     CONTENT,
     REVOKED,
     Stored,
+    add_in_order,
     find_same,
     has_content,
     judge,
     marks_it_lacked,
-    remember,
 )
 
 _REFERENCES: Final = (
@@ -99,7 +99,7 @@ def _unify(
         if older is not None and _take_over(connection, older, younger):
             gone[younger.message_id] = older.message_id
         else:
-            remember(with_id, younger)
+            add_in_order(with_id, younger)
     if gone:
         mark_wholly_dirty(connection, _conversations_of(connection, [*gone, *gone.values()]))
         _replace(connection, gone)

@@ -210,7 +210,7 @@ def _add(connection: sqlite3.Connection, documents: list[Document]) -> None:
 
 
 def _flush(connection: sqlite3.Connection) -> None:
-    """Have FTS5 write what it holds now. If it failed at the commit, the index could not be told as the cause.
+    """Have FTS5 write what it holds now. If it failed at the commit, nothing would show that the index is the cause.
 
     The end of a savepoint makes it write.
     """
