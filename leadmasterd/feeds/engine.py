@@ -392,11 +392,11 @@ class Feed:
                 log.warning(
                     "feed %s: the receiver seems to be down (%s)", self.name, outcome.why, extra={"action": "feed_down"}
                 )
-        wait = wait_after(tries, outcome, random.random())
-        if wait is None:
+        planned = wait_after(tries, outcome, random.random())
+        if planned is None:
             log.error(
-                "feed %s: event %d was given up after %d tries (%s)",
-                *(self.name, event.event_id, tries, outcome.why),
+                "feed %(feed)s: event %(event)d was given up after %(tries)d tries (%(why)s)",
+                {"feed": self.name, "event": event.event_id, "tries": tries, "why": outcome.why},
                 extra={"action": "feed_dead"},
             )
             self._changes.dead.append((event, tries, outcome.why))
@@ -404,7 +404,7 @@ class Feed:
             self._make_final(stream, event)
             self._set_gap(stream, gap=True)
             return
-        wait /= self._divisor
+        wait = planned / self._divisor
         next_at = times.iso(datetime.now(UTC) + timedelta(seconds=wait))
         self._changes.tries[stream.number] = PutOff(event.event_id, tries, next_at, outcome.why)
         stream.tries = tries
@@ -487,7 +487,8 @@ class Feed:
             self._changes.given_up = self._changes.given_up + newly if self._changes.given_up else newly
             log.error(
                 "feed %s: %d events were given up, because undelivered events take too much disk",
-                *(self.name, len(gone)),
+                self.name,
+                len(gone),
                 extra={"action": "feed_overflow"},
             )
         self._on_settled(self._changes.size)
