@@ -194,7 +194,7 @@ class Auth:
         return None
 
     def restore(self, snapshot: Snapshot, *, now: datetime, why: str) -> None:
-        """Make a snapshot the live profile, and quarantine the one before. `why`: for whoever finds that one.
+        """Make a snapshot the live profile, and quarantine the one before. `why`: noted there as the reason.
 
         Raises CannotUseSnapshot if the snapshot is damaged, and OSError.
         """

@@ -31,7 +31,7 @@ _CHECKOUT: Final = Path(__file__).resolve().parent.parent.parent
 def find_node(configured: str) -> Path:
     """The node to run: the configured one (`listener.node`), else the first on PATH that is supported, else the first.
 
-    Raises CannotUseProgram if there is none, or if it is too old. One that was killed before it told its version
+    Raises CannotUseProgram if there is none, or if it is too old. One that was killed before it printed its version
     counts as usable, because an error here ends the service for good.
     """
     nodes = _nodes(configured)

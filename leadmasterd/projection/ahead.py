@@ -17,7 +17,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from struct import Struct
-from typing import Final
+from typing import Final, NamedTuple
 
 from leadmasterd.apart import python_module
 from leadmasterd.listener import tree
@@ -40,9 +40,16 @@ _CHECKPOINT_USUALLY: Final = 1_000
 """Pages of the WAL, of 4 KB each, after which SQLite copies them into the database file; 1,000 is its default. While
 very much is written, the same pages are written again and again: then it pays to copy them less often."""
 
-Labelled = tuple[int, int, dict[object, StoredLabel]]
-"""A contact's first dirty conversation, how many messages the contact has, and new labels of its bursts by
-`label_key`."""
+
+class Labelled(NamedTuple):
+    """What the process has labelled of one contact."""
+
+    conversation: int
+    """The contact's first dirty one."""
+    messages: int
+    """How many the contact has."""
+    labels: dict[object, StoredLabel]
+    """By `label_key`: of the bursts that had none."""
 
 
 class Ahead:
@@ -104,7 +111,7 @@ class Ahead:
         assert self._process.stdout is not None
         os.set_blocking(self._process.stdout.fileno(), False)
 
-    def take(self, conversations: int, messages: int) -> list[int]:
+    def take(self, most_conversations: int, most_messages: int) -> list[int]:
         """The next labelled conversations: at most so many, with at most so many messages together.
 
         The first one is taken even if it alone has more messages. Until the next call, `labels_for` gives the labels of
@@ -115,11 +122,15 @@ class Ahead:
             can_read = self._read(self._process)
         self._labels = {}
         taken: list[int] = []
-        while self._ready and len(taken) < conversations and (not taken or self._ready[0][1] <= messages):
-            conversation, its_messages, labels = self._ready.popleft()
-            taken.append(conversation)
-            messages -= its_messages
-            self._labels |= labels
+        messages_left = most_messages
+        while self._ready and len(taken) < most_conversations:
+            following = self._ready[0]
+            if taken and following.messages > messages_left:
+                break
+            self._ready.popleft()
+            taken.append(following.conversation)
+            messages_left -= following.messages
+            self._labels |= following.labels
         return taken
 
     def end(self) -> None:

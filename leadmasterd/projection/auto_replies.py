@@ -368,7 +368,10 @@ _TO_CONTACT: Final = (
 
 
 def _is_automatic(connection: sqlite3.Connection, body_key: str) -> bool:
-    """Whether a body is automatic, by all its sendings: quick ones, or ones close together, to enough persons."""
+    """Whether a body is automatic: many of its first sendings have a sign of a machine, and several persons got it.
+
+    They must be `AUTO_REPLY_PERSONS` whom it reached quickly, or as many whom it reached together.
+    """
     [(sendings, with_signs)] = connection.execute(
         "SELECT count(*), sum(signs > 0) FROM "
         "(SELECT signs FROM sent_bodies WHERE body_key = ? ORDER BY sent_at, message_id LIMIT ?)",
@@ -376,12 +379,20 @@ def _is_automatic(connection: sqlite3.Connection, body_key: str) -> bool:
     )
     if with_signs < sendings * _LEAST_SHARE:
         return False
+    return _went_quickly_to_several(connection, body_key) or _went_together_to_several(connection, body_key)
+
+
+def _went_quickly_to_several(connection: sqlite3.Connection, body_key: str) -> bool:
+    """Whether `AUTO_REPLY_PERSONS` were sent a body within `QUICK_REPLY_MS` of a message of theirs."""
     to_contacts = connection.execute(
         f"SELECT DISTINCT {_TO_CONTACT} WHERE body_key = ? AND signs > 0 AND signs & ?", (body_key, _QUICK)
     )
     with closing(to_contacts):  # of a body sent to thousands, the first few rows suffice
-        if are_several_persons(connection, to_contacts, AUTO_REPLY_PERSONS):
-            return True
+        return are_several_persons(connection, to_contacts, AUTO_REPLY_PERSONS)
+
+
+def _went_together_to_several(connection: sqlite3.Connection, body_key: str) -> bool:
+    """Whether `AUTO_REPLY_PERSONS` were sent a body within one stretch of `TOGETHER_MS`."""
     near = connection.execute(
         f"SELECT sent_at, {_TO_CONTACT} WHERE body_key = ? AND signs > 0 AND signs & ? ORDER BY sent_at",
         (body_key, _NEAR),
@@ -434,9 +445,13 @@ def _automatic_messages(
 
     @cache
     def trails() -> Trails:
+        """What is remembered of each thread. Looks at all messages once more, on the first call only."""
         found: dict[int, list[tuple[int, Heard]]] = {thread: [] for thread in threads}
         for thread, trail in found.items():
             untyped_in(thread, trail)
         return found
 
-    return set().union(*map(untyped_in, threads)), trails
+    automatic: set[int] = set()
+    for thread in threads:
+        automatic |= untyped_in(thread)
+    return automatic, trails

@@ -58,7 +58,7 @@ class Checkpoint:
 
 
 class Checkpoints:
-    """The stored checkpoints of one contact."""
+    """The stored checkpoints of the contact of one history."""
 
     def __init__(self, connection: sqlite3.Connection, policy: Policy, history: History) -> None:
         self._db = connection

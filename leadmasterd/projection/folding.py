@@ -22,7 +22,7 @@ from leadmasterd.projection.windows import Windows
 
 
 class Spacing(NamedTuple):
-    """Where a history may be parted."""
+    """How a history is divided."""
 
     every: int
     """At least so many events between two checkpoints."""

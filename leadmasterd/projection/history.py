@@ -186,7 +186,7 @@ class History:
         self.outgoing = [message for message in self.outgoing if message.at < at]
 
     def _boundary_check(self) -> Callable[[int], bool]:
-        """A function that says whether the history may be parted at a time (ms).
+        """A function that says whether the history may be divided at a time (ms).
 
         It may not between a call's ringing and its line in the chat, nor between a dismissal and the time up to which
         its author had seen what came.
@@ -352,11 +352,13 @@ def _load_messages(batch: _Batch) -> dict[int, list[Called]]:
     ):  # fmt: skip
         history = batch.history_of[conversation]
         at = times.to_ms(sent_at)
-        if type_ == VOTE and not incoming:
-            history.events.append(Reacted(at, conversation, own_id))  # a tap that answers no words
-            continue
-        if type_ == VOTE and not votes_for_something(json.loads(details) if details else NOTHING):
-            continue
+        if type_ == VOTE:
+            if not incoming:
+                history.events.append(Reacted(at, conversation, own_id))  # a tap that answers no words
+                continue
+            vote = json.loads(details) if details else NOTHING
+            if not votes_for_something(vote):
+                continue
         if type_ == CALL_LOG:
             history.call_times.append(at)
             call_lines[conversation].append(
@@ -412,12 +414,22 @@ def _load_messages(batch: _Batch) -> dict[int, list[Called]]:
                 )
             )
     if edited:
-        for message_id, texts in _earlier_texts(batch.connection, edited).items():
-            message_list, position = edited[message_id]
-            message = message_list[position]
-            changed = {"earlier": tuple(texts)} if isinstance(message, Inbound) else {"body": texts[0]}
-            message_list[position] = message._replace(**changed)
+        _set_earlier_texts(batch.connection, edited)
     return call_lines
+
+
+def _set_earlier_texts(connection: sqlite3.Connection, edited: Mapping[int, tuple[list[Any], int]]) -> None:
+    """Give edited inbound messages their earlier texts, and edited outgoing ones the first text as their body.
+
+    `edited`: message -> the list that it is in (`events` or `outgoing`), and its position there.
+    """
+    for message_id, texts in _earlier_texts(connection, edited).items():
+        message_list, position = edited[message_id]
+        message = message_list[position]
+        if isinstance(message, Inbound):
+            message_list[position] = message._replace(earlier=tuple(texts))
+        else:
+            message_list[position] = message._replace(body=texts[0])
 
 
 def _earlier_texts(connection: sqlite3.Connection, message_ids: Iterable[int]) -> dict[int, list[str]]:

@@ -82,7 +82,7 @@ def _label_all(connection: sqlite3.Connection, bulk: Bulk, burst_seconds: float)
             unlabelled = [_unlabelled(connection, history, burst_seconds) for history in batch]
             labels = iter(bulk.labels([asked for of_history in unlabelled for asked in of_history]))
             yield [
-                (min(dirty & history.people.keys()), history.message_count, _next_labels(of_history, labels))
+                Labelled(min(dirty & history.people.keys()), history.message_count, _next_labels(of_history, labels))
                 for history, of_history in zip(batch, unlabelled, strict=True)
             ]
 

@@ -85,7 +85,8 @@ class Projector:
         if without_contact:
             self._mark_clean(without_contact)
         contact_count, at = len(histories), iso(now)
-        if contact_count > 1 and self._spacing.window >= SHORT:
+        may_be_batched = contact_count > 1 and self._spacing.window >= SHORT  # in a batch each is one window
+        if may_be_batched:
             measure(self._db, histories)
         histories.reverse()  # batches are taken from its end
         while histories:
@@ -96,10 +97,8 @@ class Projector:
             changed_at = self._mark_clean([conversation for history in batch for conversation in history.people])
             for history in batch:
                 to_derive = [each for each in history.people if each in requested or each in changed_at]
-                since = [changed_at.get(each) for each in to_derive]
-                known = [each for each in since if each is not None]
-                earliest = min(known) if len(known) == len(since) else None
-                self._derive(history, earliest, now=at, actor=actor)
+                since = _earliest([changed_at.get(each) for each in to_derive])
+                self._derive(history, since, now=at, actor=actor)
         return contact_count
 
     def _mark_clean(self, conversations: Collection[int]) -> dict[int, str | None]:
@@ -130,3 +129,9 @@ class Projector:
                 folding.write(checkpoints)
                 return
             since = repeat_since
+
+
+def _earliest(changes: Sequence[str | None]) -> str | None:
+    """The earliest of these times (ISO); None if one of them is unknown, that is None."""
+    known = [at for at in changes if at is not None]
+    return min(known) if len(known) == len(changes) else None

@@ -371,7 +371,8 @@ class LeadRows:
         else:
             if stored[lead_id].row != row:
                 self._db.execute(_UPDATE_LEAD, (*row, self._now, lead_id))
-            since = BEGINNING if lead.lead_id is None else self._since_at
+            opened_in_this_fold = lead.lead_id is None
+            since = BEGINNING if opened_in_this_fold else self._since_at
             recorded = self._recorded(lead_id, "at >= ?", since)
         stage_before = stored[lead_id].row.stage if lead_id in stored else None
         self._write_record(lead_id, lead, recorded, stage_before=stage_before)

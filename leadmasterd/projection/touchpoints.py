@@ -152,7 +152,7 @@ def _reported_rows(
 def _row(
     message: _MessageRef, kind: str, raw: object, *, source_id: object, source_url: object, headline: object
 ) -> _TouchRow:
-    """`raw`: the JSON object that tells of it, stored whole. The three others: from the page, so of any JSON type."""
+    """`raw`: the JSON object that reports it, stored whole. The last three are from the page, so of any JSON type."""
     return _TouchRow(
         message_id=message.message_id,
         kind=kind,

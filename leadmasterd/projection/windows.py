@@ -97,7 +97,7 @@ def bursts_of(
             windows.load()
             reading = windows.read(burst_seconds, None, every=1)
             if reading is None:
-                continue
+                continue  # load more
             for step in reading.steps:
                 if isinstance(step, Burst):
                     wrote.add(history.people[step.conversation])

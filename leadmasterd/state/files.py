@@ -90,7 +90,7 @@ def lock_unless_held(fd: int) -> bool:
 
 
 def is_running(paths: Paths) -> bool:
-    """Whether a daemon holds the lock, which is certain: the status file may be stale. False without a lock file.
+    """Whether a daemon holds the lock. Unlike the status file, this is never out of date. False without a lock file.
 
     Raises PermissionError if this user may not look.
     """

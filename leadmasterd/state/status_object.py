@@ -126,7 +126,7 @@ class FeedReport(TypedDict):
     """Why the feeds' books can't be written."""
     feeds: list[FeedStatus]
     alerts: str
-    """Why somebody can't be told of an alert; empty while all is well."""
+    """Why alerts can't be delivered; empty while all is well."""
 
 
 class Status(Session):

@@ -405,7 +405,7 @@ class Reaction:
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """A call rings; told once a call. `chat`: with whom."""
+    """A call rings. Reported once per call. `chat`: with whom."""
 
     seq: int
     call_id: str
