@@ -4,10 +4,14 @@ import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
 from sqlite_utils import Database
 
+from leadmasterd.errors import Refused
+from leadmasterd.queries import people
+from leadmasterd.queries.database import rows
 from leadmasterd.store.database import open_for_writing
 from leadmasterd.store.schema import migrate
 from tests import wire
@@ -170,3 +174,22 @@ def test_opening_again_changes_nothing(tmp_path: Path) -> None:
     open_for_writing(path).close()
     with closing(open_for_writing(path)) as connection:
         assert connection.execute(MERGES).fetchall() == [(1, 2, "system", "same_phone", None)]
+
+
+def test_of_several_with_one_name_who_is_merged_away_meanwhile_is_not_listed(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The daemon may merge two chats between two queries of one command: each sees what is committed."""
+    for number, chat in enumerate(("5491155550001@c.us", "5491155550002@c.us")):
+        store.write(wire.message(f"m{number}", chat=chat, body="hola", notify_name="Ana"))
+
+    def rows_after_a_merge(connection: sqlite3.Connection, query: str, **named: Any) -> list[dict[str, Any]]:
+        if " AS lead " in query and named["chat"] == 2:
+            with closing(sqlite3.connect(store.path, isolation_level=None)) as daemon:
+                daemon.execute("DELETE FROM conversations WHERE conversation_id = 2")
+        return rows(connection, query, **named)
+
+    monkeypatch.setattr(people, "rows", rows_after_a_merge)
+    with closing(sqlite3.connect(store.path)) as connection, pytest.raises(Refused) as refused:
+        people.find_named(connection, "ana")
+    assert str(refused.value).splitlines()[1:] == ["  +5491155550001  Ana"]

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from leadmasterd.queries import search as search_module
+from leadmasterd.queries.database import rows
 from leadmasterd.queries.search import Found, Piece, excerpt, search
 from leadmasterd.store.word_index import fill
 from leadmasterd.text import places_of, words
@@ -92,6 +93,28 @@ def test_all_words_have_to_fit(shop: Store) -> None:
 
 def test_what_was_captured_a_moment_ago_is_found(shop: Store) -> None:
     assert chats(ask(shop, "recien")) == ["5491155550001@c.us"]
+
+
+@pytest.mark.parametrize(("table", "column", "before"), [
+    ("messages", "message_id", "FROM messages WHERE message_id"),
+    ("conversations", "conversation_id", "FROM conversations v"),
+])  # fmt: skip
+def test_what_is_merged_away_while_it_is_searched_is_left_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, table: str, column: str, before: str
+) -> None:
+    """The daemon may merge two messages or two chats between two queries of one search: each sees what is committed."""
+    with opened(tmp_path / "leadmaster.db") as store:
+        for number, chat in enumerate(("5491155550001@c.us", "5491155550002@c.us")):
+            store.write(wire.message(f"m{number}", chat=chat, t=wire.NOON + number, body="hola"))
+
+        def rows_after_a_merge(connection: sqlite3.Connection, query: str, **named: object) -> list[dict[str, Any]]:
+            if before in query and named["ids"] != "[]":
+                with closing(sqlite3.connect(store.path, isolation_level=None)) as daemon:
+                    daemon.execute(f"DELETE FROM {table} WHERE {column} = (SELECT max({column}) FROM {table})")
+            return rows(connection, query, **named)
+
+        monkeypatch.setattr(search_module, "rows", rows_after_a_merge)
+        assert chats(ask(store, "hola")) == ["5491155550001@c.us"]
 
 
 def test_what_was_found_is_marked_in_its_own_letters(shop: Store) -> None:

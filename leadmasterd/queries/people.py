@@ -183,7 +183,8 @@ def find_named(connection: Connection, text: str) -> Subject | None:
     if len(found) < 2:
         return found[0] if found else None
     lines = [_("{n} people are called {text}; say which one by an id:").format(n=len(found), text=repr(text))]
-    lines += [_listed(connection, each) for each in found[:_MOST_LISTED]]
+    for each in found[:_MOST_LISTED]:
+        lines += _listed(connection, each)
     if len(found) > _MOST_LISTED:
         lines.append(_("  and {n} more").format(n=len(found) - _MOST_LISTED))
     raise Refused("\n".join(lines))
@@ -207,12 +208,13 @@ def _with_latest_conversation(connection: Connection, root: int) -> Subject | No
     return Subject(root, chats, found[0]["conversation_id"]) if found else None
 
 
-def _listed(connection: Connection, subject: Subject) -> str:
+def _listed(connection: Connection, subject: Subject) -> list[str]:
     """A line with an id that finds this person, their name and their latest lead: `  5491155550001  Ana Gómez, lead 5`.
 
-    The lead is left out where there is none.
+    The lead is left out where there is none. No line if the daemon has merged the conversation into another since it
+    was read.
     """
-    [row] = rows(
+    found = rows(
         connection,
         f"SELECT {DISPLAY_NAME} AS who, coalesce(c.phone, r.phone, v.chat) AS id, (SELECT max(lead_id) FROM leads "
         "WHERE contact_id = r.contact_id) AS lead FROM conversations v JOIN contacts c USING (contact_id) "
@@ -220,8 +222,11 @@ def _listed(connection: Connection, subject: Subject) -> str:
         root=subject.contact_id,
         chat=subject.conversation_id,
     )
-    lead = ", " + _("lead {lead}").format(lead=row["lead"]) if row["lead"] else ""
-    return f"  {printable(row['id'].removesuffix('@c.us'))}  {printable(row['who'])}{lead}"
+    lines = []
+    for row in found:
+        lead = ", " + _("lead {lead}").format(lead=row["lead"]) if row["lead"] else ""
+        lines.append(f"  {printable(row['id'].removesuffix('@c.us'))}  {printable(row['who'])}{lead}")
+    return lines
 
 
 def _subject(

@@ -199,7 +199,8 @@ def _by_conversation(
 ) -> tuple[list[FoundConversation], int | None]:
     """The messages grouped by conversation, the one with the newest first, and where the next page begins (`older`).
 
-    A page ends before the message that would bring one conversation too many, or where the messages were cut.
+    A page ends before the message that would bring one conversation too many, or where the messages were cut. What the
+    daemon has merged into another since it was read is left out: each query sees what is committed by then.
     """
     stored = {
         row["message_id"]: row
@@ -213,6 +214,8 @@ def _by_conversation(
     by_conversation: dict[int, list[Document]] = {}
     older = fitting.cut
     for document in fitting.documents:
+        if document.message_id not in stored:
+            continue
         conversation = stored[document.message_id]["conversation_id"]
         if conversation not in by_conversation and len(by_conversation) == CONVERSATIONS:
             older = document.place + 1  # so that the next page begins with this message
@@ -220,10 +223,11 @@ def _by_conversation(
         by_conversation.setdefault(conversation, []).append(document)
     chats = _chats(connection, by_conversation)
     found = []
-    for conversation, hits in by_conversation.items():
+    for conversation, chat in chats.items():
+        hits = by_conversation[conversation]
         shown = [_hit(document, stored[document.message_id], wanted) for document in hits[:HITS]]
         added: dict[str, Any] = {"hits": shown, "more": len(hits) - len(shown)}
-        found.append(cast("FoundConversation", chats[conversation] | added))
+        found.append(cast("FoundConversation", chat | added))
     return found, older
 
 
