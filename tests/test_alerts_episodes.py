@@ -143,7 +143,7 @@ def test_the_fourth_of_a_kind_within_an_hour_says_so() -> None:
     """What follows waits, ends too, and is told together an hour later."""
     scan = condition(Kind.NEEDS_SCAN)
     thrice = told_before(Kind.NEEDS_SCAN, 50, 40, 5)
-    assert steps(Ledger(told=thrice), scan) == [Began(scan, Fate.DUE, flapping=4)]
+    assert steps(Ledger(told=thrice), scan) == [Began(scan, Fate.DUE, number=4)]
     assert steps(Ledger(told=thrice[1:]), scan) == [Began(scan, Fate.DUE)]
     assert steps(Ledger(told=told_before(Kind.NEEDS_SCAN, 61, 40, 5)), scan) == [Began(scan, Fate.DUE)]
     assert steps(Ledger(told=told_before(Kind.DISK, 50, 40, 5)), scan) == [Began(scan, Fate.DUE)]

@@ -132,12 +132,12 @@ class Ledger:
 class Began:
     """An episode began. `fate`: of its note; None if nothing is told of it.
 
-    `flapping`: which of its kind it is within an hour, if it is above three; else 0.
+    `number`: which of its kind it is within an hour, if its kind flaps from this one on; else 0.
     """
 
     condition: Condition
     fate: Fate | None
-    flapping: int = 0
+    number: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -259,9 +259,9 @@ class _Look:
         if self._is_gathering(kind):
             return Began(condition, Fate.GATHERED)
         number = 1 + len(self._told[kind])
-        flapping = number if number > FLAPPING else 0
-        self._told[kind].append(Told(kind, self._now, flapping=bool(flapping)))
-        return Began(condition, Fate.DUE, flapping)
+        flaps = number > FLAPPING
+        self._told[kind].append(Told(kind, self._now, flapping=flaps))
+        return Began(condition, Fate.DUE, number if flaps else 0)
 
     def _endings(self) -> Iterator[Step]:
         """The open episodes that have ended, each with what becomes of the note of its end, if there is one."""

@@ -115,7 +115,7 @@ class Observer:
         return words.over(self._titles.get((kind, subject), ""), since, self._clock(now))
 
     def _listening_again(self, since: datetime, now: datetime) -> Text:
-        """That the session is back, with the outages since then; without them if they can't be read now."""
+        """What to tell when the session is back: the outages since then; nothing of them if they can't be read now."""
         nothing: tuple[Gap, ...] = ()
         gaps = self._reader.ask(
             lambda connection: reliability(connection, since=since, now=now).gaps, now, nothing=nothing

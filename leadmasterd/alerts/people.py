@@ -183,6 +183,6 @@ def _warning_times(settings: LightLeadsSettings, before: timedelta) -> Callable[
             return times.iso(datetime.fromisoformat(due) - before)
         began = datetime.fromisoformat(since)
         found = calendar.due(began, seconds_to_warning) if seconds_to_warning > 0 else calendar.opens(began)
-        return min(due, times.iso(found)) if found else due
+        return min(due, times.iso(found)) if found else due  # no opening hours ahead: not before the deadline
 
     return warn_at

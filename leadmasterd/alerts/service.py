@@ -154,12 +154,13 @@ class Alerts:
         """Change episodes and notes in the store as a step says. It is written to the file later, by `_flush`."""
         store = self._store
         match step:
-            case Began(condition, fate, flapping):
+            case Began(condition, fate, number):
                 key = Key(condition.kind, condition.subject)
                 store.put_episode(key, Episode(condition.since, told=fate in (Fate.DUE, Fate.GATHERED)))
                 if fate:
-                    text = bundle.flapping(condition.text, flapping) if flapping else condition.text
-                    store.add_note(key, What.BEGAN, fate, text, now=now, flapping=bool(flapping))
+                    flaps = number > 0
+                    text = bundle.flapping(condition.text, number) if flaps else condition.text
+                    store.add_note(key, What.BEGAN, fate, text, now=now, flapping=flaps)
             case Crowd(conditions):
                 for each in conditions:
                     store.put_episode(Key(each.kind, each.subject), Episode(each.since, told=True))
@@ -188,7 +189,7 @@ class Alerts:
                 store.add_note(Key(kind, ""), What.DIGEST, Fate.DUE, text, now=now, flapping=True)
 
     def _put_told(self, key: Key, *, told: bool) -> None:
-        """Set `told` of this episode, if it is still known."""
+        """Set whether the beginning of this episode counts as told, if the episode is still known."""
         episode = self._store.episodes.get(key)
         if episode:
             self._store.put_episode(key, replace(episode, told=told))

@@ -137,7 +137,10 @@ class Store:
         self._changed["episodes", key] = episode
 
     def add_note(self, key: Key, what: What, fate: Fate, text: Text, *, now: datetime, flapping: bool = False) -> None:
-        """Add a note with the next id. One that is due now is counted as told, unless it tells of an end."""
+        """Add a note with the next id. One that is due now is counted as told, unless it tells of an end.
+
+        `flapping`: as in `Told`.
+        """
         self._last_id += 1
         due = fate is Fate.DUE
         self.put_note(

@@ -87,7 +87,7 @@ def _and_more(number: int) -> str:
 
 
 def needs_scan(status: Status, since: datetime, clock: Clock) -> Text:
-    """That somebody has to scan a QR code or type a pairing code; how, and until when or since when there is one."""
+    """Says that somebody has to scan a QR code or type a pairing code, how, and for how long there have been codes."""
     scan = status.get("scan") or {}
     if "pairing_code" in scan:
         how = _("Type {code} there; it is good until {at}.").format(
@@ -102,7 +102,7 @@ def needs_scan(status: Status, since: datetime, clock: Clock) -> Text:
 
 
 def needs_passkey(status: Status, since: datetime, clock: Clock) -> Text:
-    """That somebody has to answer with a passkey; and since when its code is shown, if that is the present step."""
+    """Says that somebody has to answer with a passkey; and since when its code is shown, if it is at that step."""
     shown = ""
     if (status.get("values") or {}).get("step") == "code":
         shown = _("The code has been shown since {at}.").format(at=clock.brief(str(status["since"])))
@@ -118,7 +118,7 @@ def _nothing_since(status: Status, since: datetime, clock: Clock) -> str:
 
 
 def banned(status: Status, since: datetime, clock: Clock) -> Text:
-    """That WhatsApp has banned the number or warns of it; with the end of the ban, if the status says when that is."""
+    """Says that WhatsApp has banned the number, until when if the status tells, or that it has warned of it."""
     values = status.get("values") or {}
     if status.get("code") != "temporary_ban":
         return make(_("WhatsApp warns of this number"), _because(status), _nothing_since(status, since, clock))
@@ -147,9 +147,9 @@ def _ban_ends(values: Mapping[str, Any]) -> datetime | None:
 
 
 def down(status: Status | None, since: datetime, clock: Clock) -> Text:
-    """That it has not listened since then, and why. `status`: None while the daemon has not written any.
+    """Says that it has not listened since then, and why. `status`: None while the daemon has not written any.
 
-    That what comes meanwhile will be fetched is promised only if a phone is linked, or that is not known.
+    It promises that what comes meanwhile will be fetched only if a phone is linked, or that is not known.
     """
     why = _because(status) if status else _("The daemon has not reported its state since it started.")
     linked = status is None or status.get("account") is not None
@@ -161,7 +161,7 @@ def down(status: Status | None, since: datetime, clock: Clock) -> Text:
 
 
 def listening_again(gaps: Sequence[Gap], clock: Clock, *, account: str | None) -> Text:
-    """That it listens again, how long it was down, and how many messages were fetched for that time.
+    """Says that it listens again, how long it was down, and how many messages were fetched for that time.
 
     `gaps`: the outages since the alert. Without any a phone was linked for the first time, or they can't be read.
     `account`: the linked one (its JID), if it is known.
@@ -210,12 +210,12 @@ _TITLES: Final[Mapping[str, Callable[[str], str]]] = {
 
 
 def trouble(what: str) -> Text:
-    """That the database can't be used. `what`: why, and what to do, in one sentence."""
+    """Says that the database can't be used. `what`: why, and what to do, in one sentence."""
     return make(_("The database cannot be used"), _sentence(printable(what)))
 
 
 def refused(function: str, attempts: int, since: datetime, clock: Clock, *, was_refused: bool) -> Text:
-    """That something tried to send through WhatsApp Web. `function`: of the page, which was called `attempts` times."""
+    """Says that something tried to send through WhatsApp Web. `function`: of the page, called `attempts` times."""
     if was_refused:
         how_often = ngettext(
             "{n} attempt since {at}; it was refused.", "{n} attempts since {at}; all were refused.", attempts
@@ -257,7 +257,7 @@ def _quoted(said: str | None) -> str:
 
 
 def about_to_miss(row: WaitingConversation, said: str | None, clock: Clock, target: float) -> Text:
-    """That somebody has to be answered soon. `said`: what they wrote, or None; `target`: seconds of opening hours."""
+    """Says that somebody must be answered soon. `said`: what they wrote, or None; `target`: seconds of opening time."""
     due = clock.brief(row["due_at"] or "")
     return make(
         _titled(_("{who} waits: answer by {at}"), row["who"], at=due),
@@ -268,7 +268,7 @@ def about_to_miss(row: WaitingConversation, said: str | None, clock: Clock, targ
 
 
 def missed(row: WaitingConversation, said: str | None, clock: Clock, target: float) -> Text:
-    """That somebody has waited too long. `said`: what they wrote, or None; `target`: seconds of opening hours."""
+    """Says that somebody has waited too long. `said`: what they wrote, or None; `target`: seconds of opening time."""
     return make(
         _titled(_("{who} has waited too long"), row["who"]),
         _waiter(row, clock),
@@ -280,7 +280,7 @@ def missed(row: WaitingConversation, said: str | None, clock: Clock, target: flo
 
 
 def new_lead(lead: NewLead, said: str | None, clock: Clock) -> Text:
-    """That a lead was opened. `said`: what they wrote, or None."""
+    """Says that a lead was opened. `said`: what they wrote, or None."""
     from leadmasterd.classify.reasons import intent_name
 
     return make(

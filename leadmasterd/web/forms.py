@@ -74,8 +74,9 @@ def decision(path: str, act: "Callable[[Request, Form, LeadEditor], Done]") -> R
     def decide(request: Request, form: Form) -> Done:
         from leadmasterd.actions.unit_of_work import Patience, open_editor
 
-        session, site = session_of(request), site_of(request)
-        assert session is not None
+        site = site_of(request)
+        session = session_of(request)
+        assert session is not None  # `posted` has checked it
         patience = Patience(LONGEST_LOCK)
         with open_editor(site.plain, site.paths, actor=f"person:{session.name}", patience=patience) as editor:
             return act(request, form, editor)

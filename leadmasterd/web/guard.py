@@ -55,6 +55,7 @@ class Guard:
             if message["type"] == "http.response.start":
                 headers = MutableHeaders(scope=message)
                 headers.update(_HEADERS)
+                # A browser may keep static files, but has to ask whether they changed. Pages it may not keep.
                 headers["Cache-Control"] = "no-cache" if scope["path"].startswith("/static/") else "no-store"
                 if scope.get("leadmasterd.delete_cookie"):
                     headers.append("Set-Cookie", f"{COOKIE}=; Path=/; Max-Age=0; HttpOnly; SameSite=Strict")

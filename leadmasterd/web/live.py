@@ -197,6 +197,7 @@ class _Look:
         return stat.st_mtime_ns, stat.st_ino
 
     def _is_running(self) -> bool:
+        """Whether the daemon is; False also where that can't be seen."""
         try:
             return is_running(self._paths)
         except OSError:

@@ -63,7 +63,7 @@ def serve(paths: Paths, place: Place, language: Language, *, idle: float | None)
         timeout_graceful_shutdown=_LAST_ANSWERS,
         backlog=_BACKLOG,
     )
-    _log_with_ours()
+    _use_our_log()
     logging.getLogger("leadmasterd.web").info(
         "serving the page at %s; `leadmasterd web link` prints a link that lets a browser in", place.own_url()
     )
@@ -141,8 +141,8 @@ def _listen(place: Place) -> socket.socket:
     return listening
 
 
-def _log_with_ours() -> None:
-    """Write uvicorn's warnings and errors to our own log's handlers, in their form."""
+def _use_our_log() -> None:
+    """Have uvicorn's warnings and errors written by the handlers of our own log."""
     log = logging.getLogger("uvicorn")
     log.handlers[:] = logging.getLogger("leadmasterd").handlers
     log.setLevel(logging.WARNING)
