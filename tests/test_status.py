@@ -293,6 +293,18 @@ def test_qr_of_a_daemon_that_has_said_nothing_yet_is_starting(
     assert capsys.readouterr().err == "No code is shown now: leadmasterd is starting.\n"
 
 
+def test_qr_says_only_once_that_the_daemon_is_starting(
+    paths: Paths, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It looks again and again before there is a status file."""
+    looks = iter([True, True, True, True, False])
+    monkeypatch.setattr("leadmasterd.cli.cmd_qr.is_running", lambda _paths: next(looks))
+    monkeypatch.setattr("leadmasterd.cli.cmd_qr._LOOK_EVERY", 0)
+    assert main(["qr"]) == 3
+    said = capsys.readouterr().err.splitlines()
+    assert said == ["No code is shown now: leadmasterd is starting.", "the daemon has stopped"]
+
+
 @pytest.mark.parametrize("typed", ["abc", "", "12", "0111555", "549 11 5555 x", "5491155550100123456"])
 def test_a_pairing_code_for_no_phone_is_64_at_once(
     paths: Paths, held: Lock, capsys: pytest.CaptureFixture[str], typed: str

@@ -1,4 +1,7 @@
-"""`leadmasterd qr`: the code to scan, live until it is scanned."""
+"""`leadmasterd qr`: shows the code to scan, and each that replaces it, until one is scanned.
+
+The daemon writes the current code into status.json; this command only reads it there.
+"""
 
 import argparse
 import os
@@ -21,14 +24,17 @@ from leadmasterd.state.files import is_running, read_status
 from leadmasterd.text import _
 
 _LOOK_EVERY = 0.3
-_BELOW = 3
+"""Seconds between two looks at status.json."""
+_ROWS_BELOW = 3
 """Rows for the two lines below a code, and for the cursor."""
-_NO_CODE_FOLLOWS = frozenset({"syncing", "ready", "paused", "halted", "needs_passkey"})
-"""Phases in which the command ends instead of waiting for one."""
+_SCANNED = frozenset({"syncing", "ready"})
+"""Phases in which the phone is linked, so that no code is needed."""
+_NO_CODE_FOLLOWS = frozenset({"paused", "halted", "needs_passkey"})
+"""Phases in which there is no code until a person does something else first."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """How the code is shown."""
+    """Add which code to show, and how."""
     parser.add_argument("--png", metavar=_("FILE"), help=_("write it to FILE as a picture and exit"))
     parser.add_argument(
         "--pairing-code", type=phone, metavar=_("PHONE"), help=_("request an 8-character code for this phone instead")
@@ -44,7 +50,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """0 once scanned or if no code is needed, 1 if there is none to show, 3 without a running daemon."""
+    """Show codes until one is scanned, or only the current one. Returns 0 if that worked or no code is needed, else 1.
+
+    Raises CannotReachDaemon, and Refused for a picture that can't be made.
+    """
     paths = find_paths(arguments.config)
     if not is_running(paths):
         raise CannotReachDaemon(
@@ -58,6 +67,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _save_picture(paths: Paths, target: str) -> int:
+    """Write the current QR code as PNG. Returns 0. Raises Refused if there is none, or it can't be written."""
     scan = (read_status(paths) or {}).get("scan") or {}
     if "qr" not in scan:
         raise Refused(_("cannot write {file}: there is no QR code now; see `leadmasterd status`").format(file=target))
@@ -75,48 +85,109 @@ def _show(paths: Paths, arguments: argparse.Namespace) -> int:
     presenter = TerminalPresenter(clock) if sys.stdout.isatty() else JournalPresenter(clock)
     if arguments.light and not sys.stdout.isatty():
         presenter.ink = qr.Ink.DARK_MODULES
-    shown: str | None = None
-    told = ""
+    only_pairing_code = bool(arguments.pairing_code)
+    if arguments.once:
+        return _show_once(paths, presenter, only_pairing_code=only_pairing_code)
+    return _show_until_scanned(paths, presenter, only_pairing_code=only_pairing_code)
+
+
+def _show_once(paths: Paths, presenter: TerminalPresenter, *, only_pairing_code: bool) -> int:
+    """Print the current code, or why there is none. Returns the exit code.
+
+    `only_pairing_code`: one was requested just now, so wait until it is there.
+    """
     while True:
-        status: dict[str, Any] = read_status(paths) or {}
+        status = read_status(paths) or {}
         scan = status.get("scan") or {}
-        text = scan.get("pairing_code") or (None if arguments.pairing_code else scan.get("qr"))
-        if not text and not arguments.once and status.get("code") != told:  # in a wait the sentence counts its tries
-            told = str(status.get("code"))
-            if status.get("phase") not in _NO_CODE_FOLLOWS:
-                print(_no_code(status), file=sys.stderr, flush=True)
-        if text and text != shown and not (lacking := _does_not_fit(scan, paths)):
-            shown = text
-            show = presenter.pairing_code if "pairing_code" in scan else presenter.code
-            show(text, datetime.fromisoformat(scan["valid_until"]))
-        elif text and text != shown and lacking != told:
-            told = lacking
-            print(lacking, file=sys.stderr, flush=True)
-            if arguments.once:
+        if code := _code_in(scan, only_pairing_code=only_pairing_code):
+            if too_small := _window_too_small(scan, paths):
+                print(too_small, file=sys.stderr, flush=True)
                 return 1
-        if arguments.once and (text or not arguments.pairing_code):
-            if not text:
-                print(_no_code(status), file=sys.stderr)
-            return 0 if text else 1
-        if status.get("phase") in ("syncing", "ready"):
-            print(_("Scanned.") if shown else _no_code(status))
+            _present(presenter, code, scan)
             return 0
-        if not is_running(paths):
-            raise CannotReachDaemon(_("the daemon has stopped"))
-        if status.get("phase") in ("paused", "halted", "needs_passkey"):
+        if not only_pairing_code:
             print(_no_code(status), file=sys.stderr)
             return 1
+        if (exit_code := _end(status, paths, was_shown=False)) is not None:
+            return exit_code
         time.sleep(_LOOK_EVERY)
 
 
-def _does_not_fit(scan: Mapping[str, Any], paths: Paths) -> str:
-    """What the terminal lacks for this code, and where the picture is. Empty where it fits, or its size is unknown."""
+def _show_until_scanned(paths: Paths, presenter: TerminalPresenter, *, only_pairing_code: bool) -> int:
+    """Print each new code until one is scanned, or until none will follow. Returns the exit code.
+
+    Why there is no code, or why the window can't show it, is said on stderr, once until that changes.
+    """
+    shown: str | None = None  # the code on the screen
+    last_note = ""  # what was last said on stderr: the daemon's code for it, or the sentence about the window
+    while True:
+        status = read_status(paths) or {}
+        scan = status.get("scan") or {}
+        code = _code_in(scan, only_pairing_code=only_pairing_code)
+        if code and code != shown:
+            too_small = _window_too_small(scan, paths)
+            if not too_small:
+                shown = code
+                _present(presenter, code, scan)
+            elif too_small != last_note:
+                last_note = too_small
+                print(too_small, file=sys.stderr, flush=True)
+        elif not code:
+            # By the daemon's code: while it waits to start again, the sentence counts its tries.
+            reason = str(status.get("code"))
+            if reason != last_note:
+                last_note = reason
+                if status.get("phase") not in _SCANNED | _NO_CODE_FOLLOWS:  # of those `_end` says it
+                    print(_no_code(status), file=sys.stderr, flush=True)
+        if (exit_code := _end(status, paths, was_shown=shown is not None)) is not None:
+            return exit_code
+        time.sleep(_LOOK_EVERY)
+
+
+def _code_in(scan: Mapping[str, Any], *, only_pairing_code: bool) -> str | None:
+    """The code to show, from `scan` of status.json: the pairing code, or else the QR's text. None: there is none."""
+    code: str | None = scan.get("pairing_code")
+    if not code and not only_pairing_code:
+        code = scan.get("qr")
+    return code
+
+
+def _present(presenter: TerminalPresenter, code: str, scan: Mapping[str, Any]) -> None:
+    """Print a code of either kind, with instructions and until when it is good."""
+    show = presenter.pairing_code if "pairing_code" in scan else presenter.code
+    show(code, datetime.fromisoformat(scan["valid_until"]))
+
+
+def _end(status: dict[str, Any], paths: Paths, *, was_shown: bool) -> int | None:
+    """The exit code if no further code will follow, and say why; None while one may. Raises CannotReachDaemon.
+
+    `was_shown`: whether a code was, which must then have been scanned.
+    """
+    phase = status.get("phase")
+    if phase in _SCANNED:
+        print(_("Scanned.") if was_shown else _no_code(status))
+        return 0
+    if not is_running(paths):
+        raise CannotReachDaemon(_("the daemon has stopped"))
+    if phase in _NO_CODE_FOLLOWS:
+        print(_no_code(status), file=sys.stderr)
+        return 1
+    return None
+
+
+def _window_too_small(scan: Mapping[str, Any], paths: Paths) -> str:
+    """A sentence about how large the terminal must be for this QR code, and where else it is shown as a picture.
+
+    Empty if the code fits, if it is a pairing code, if stdout is no terminal, or if the terminal's size is unknown.
+    """
     if "pairing_code" in scan or not sys.stdout.isatty():
         return ""
-    lines = len(qr.matrix(scan["qr"]))
-    columns, rows = lines, (lines + 1) // 2
-    has = os.get_terminal_size(sys.stdout.fileno())
-    if not has.columns or not has.lines or (has.columns >= columns and has.lines >= rows + _BELOW):
+    modules = len(qr.matrix(scan["qr"]))  # in each direction
+    columns, rows = modules, (modules + 1) // 2  # a character is one module wide and two high
+    window = os.get_terminal_size(sys.stdout.fileno())
+    size_is_unknown = not window.columns or not window.lines
+    fits = window.columns >= columns and window.lines >= rows + _ROWS_BELOW
+    if size_is_unknown or fits:
         return ""
     return _(
         "The code needs {columns} columns and {rows} rows, with {below} more for the text below it, and this window "
@@ -125,15 +196,15 @@ def _does_not_fit(scan: Mapping[str, Any], paths: Paths) -> str:
     ).format(
         columns=columns,
         rows=rows,
-        below=_BELOW,
-        has_columns=has.columns,
-        has_rows=has.lines,
+        below=_ROWS_BELOW,
+        has_columns=window.columns,
+        has_rows=window.lines,
         picture=paths.qr_picture.absolute(),
     )
 
 
 def phone(text: str) -> str:
-    """Digits with the country code, whatever stands between them."""
+    """The type of `--pairing-code`: a number's digits with the country code. Spaces and punctuation are dropped."""
     digits = "".join(char for char in text if char not in " +-().\u00a0")
     if not re.fullmatch(r"[1-9][0-9]{6,14}", digits):
         raise argparse.ArgumentTypeError(
@@ -143,6 +214,7 @@ def phone(text: str) -> str:
 
 
 def _no_code(status: dict[str, Any]) -> str:
+    """Why no code is shown, in a sentence. `status`: status.json; empty before the daemon has written it."""
     if not status:
         return _("No code is shown now: leadmasterd is starting.")
     if trouble := status.get("trouble"):
