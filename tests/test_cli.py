@@ -735,9 +735,9 @@ def test_the_line_for_another_user_can_be_typed_as_it_is(monkeypatch: pytest.Mon
     program = tmp_path / "leadmasterd"
     program.touch()
     monkeypatch.setattr(sys, "argv", [str(program), "leads", "note", "5", "llama el lunes"])
-    assert f"sudo -u root {program} leads note 5 'llama el lunes'`" in cli._not_allowed("/")
+    assert f"sudo -u root {program} leads note 5 'llama el lunes'`" in cli._permission_denied("/")
     monkeypatch.setattr(sys, "argv", ["/elsewhere/__main__.py", "status"])
-    assert "sudo -u root leadmasterd status`" in cli._not_allowed("/")
+    assert "sudo -u root leadmasterd status`" in cli._permission_denied("/")
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="becoming another user needs root")

@@ -26,15 +26,19 @@ from leadmasterd.settings.paths import ENV_PREFIX
 from leadmasterd.text import _, speak
 
 _SUDO_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
-"""Debian's secure_path."""
+"""PATH under sudo on Debian (its `secure_path`)."""
 _READS_DATABASE = frozenset({"status", "messages", "leads", "history", "report", "rules", "doctor", "feeds"})
-"""Commands that a damaged database can make fail in any way."""
+"""Commands that read the database. When one fails unexpectedly, `main` looks whether a damaged file is the cause."""
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Run one command and return its exit code."""
+    """Run one command and return its exit code.
+
+    `argv`: the words after the program's name; None: those of this process. An error becomes a sentence on stderr and
+    an exit code, and a defect a traceback and 70. Raises SystemExit after `--help`, `--version` and usage errors.
+    """
     arguments = None
-    # None where the shell has closed them (`>&-`).
+    # Python sets them to None where the shell has closed them (`>&-`).
     sys.stdout = sys.stdout or Path(os.devnull).open("w")  # noqa: SIM115 - for as long as we run
     sys.stderr = sys.stderr or Path(os.devnull).open("w")  # noqa: SIM115
     print_for_people()
@@ -46,15 +50,16 @@ def main(argv: list[str] | None = None) -> int:
             speak("en")  # what programs read is English
         code = int(arguments.run(arguments))
         sys.stdout.flush()
-        if code != SETTINGS and arguments.command != "doctor":  # they say it themselves
+        has_named_them = code == SETTINGS or arguments.command == "doctor"  # among its own findings
+        if not has_named_them:
             _note_unknown_variables()
     except KeyboardInterrupt:
-        return 130
-    except BrokenPipeError:
-        _discard_stdout()  # the reader left
-        return 141
+        return 130  # 128 + SIGINT, as shells have it
+    except BrokenPipeError:  # whoever read our output has closed the pipe
+        _discard_stdout()
+        return 141  # 128 + SIGPIPE
     except PermissionError as error:
-        print(_not_allowed(error.filename), file=sys.stderr)
+        print(_permission_denied(error.filename), file=sys.stderr)
         return STATE
     except LeadmasterdError as error:
         return _report(error, arguments)
@@ -79,18 +84,28 @@ def _discard_stdout() -> None:
 
 
 def _report(error: LeadmasterdError, arguments: argparse.Namespace | None) -> int:
-    """Print the error, and which user to run the command as if this one may not. Returns the exit code."""
-    locked = isinstance(error, DatabaseBusy) and error.code == "database_locked"
-    print((locked and _busy_daemon(arguments)) or error, file=sys.stderr)
+    """Print an error with what we know about its cause, and return its exit code.
+
+    If the database is locked, say whether our own daemon holds the lock. If it belongs to another user, add the command
+    to run as that user. `arguments` is None if the error came before the command line was parsed.
+    """
+    sentence = str(error)
+    if isinstance(error, DatabaseBusy) and error.code == "database_locked":
+        sentence = _busy_daemon(arguments) or sentence
+    print(sentence, file=sys.stderr)
     if isinstance(error, MayNotWrite) and error.of_another_user:
-        print(_not_allowed(error.of_another_user), file=sys.stderr)
-    if error.exit_code != SETTINGS:
+        print(_permission_denied(error.of_another_user), file=sys.stderr)
+    if error.exit_code != SETTINGS:  # an error in the settings has named unknown variables already
         _note_unknown_variables()
     return error.exit_code
 
 
 def _note_unknown_variables() -> None:
-    """Say what was ignored. Whoever reads all settings has refused it instead."""
+    """Name on stderr each LEADMASTERD_ variable that is not a setting.
+
+    For commands that read only a few settings and ignore such a variable. `settings.model.load` refuses it, so after
+    that there is nothing to name.
+    """
     if any(name.upper().startswith(ENV_PREFIX) for name in os.environ):
         from leadmasterd.settings.variables import ignored_variables
 
@@ -99,7 +114,10 @@ def _note_unknown_variables() -> None:
 
 
 def _cause_in_database(error: Exception, arguments: argparse.Namespace) -> CannotUseDatabase | None:
-    """Why the command failed if its database is damaged or can't be read; None if that is not why."""
+    """The error of a database that is damaged or can't be read, if that is why the command failed; else None.
+
+    None, too, if the command does not read the database, or the settings or the file can't be found.
+    """
     from leadmasterd.settings.paths import find_paths
 
     if arguments.command not in _READS_DATABASE:
@@ -116,7 +134,7 @@ def _cause_in_database(error: Exception, arguments: argparse.Namespace) -> Canno
 
 
 def _device_problem(error: Exception) -> str | None:
-    """The message for an I/O error of the disk or the terminal; None for any other error."""
+    """The sentence for a full disk, or for a disk or terminal that can't be read or written; None for other errors."""
     from leadmasterd import causes
 
     match getattr(error, "errno", None):
@@ -128,8 +146,8 @@ def _device_problem(error: Exception) -> str | None:
             return None
 
 
-def _not_allowed(path: object) -> str:
-    """Whose file it is, and the command to run as that user."""
+def _permission_denied(path: object) -> str:
+    """The sentence for a file that this user may not use, with the `sudo` line that runs this command as its owner."""
     import shlex
     import shutil
 
@@ -137,27 +155,30 @@ def _not_allowed(path: object) -> str:
     from leadmasterd.state.files import owner_of
 
     owner = owner_of(Path(str(path)))
-    typed, words = Path(sys.argv[0]), sys.argv[1:]
-    # The other user's PATH may not have the program: then name it in full.
-    in_path = shutil.which("leadmasterd", path=_SUDO_PATH)
-    in_full = typed.name == "leadmasterd" and typed.is_file() and not in_path
-    if in_path and words[:2] == ["--config", str(SYSTEM_FILE)]:  # the installed command adds them by itself
+    started_as, words = Path(sys.argv[0]), sys.argv[1:]
+    sudo_finds_it = shutil.which("leadmasterd", path=_SUDO_PATH) is not None
+    if sudo_finds_it and words[:2] == ["--config", str(SYSTEM_FILE)]:  # the installed command adds these two by itself
         words = words[2:]
-    program = str(typed.absolute()) if in_full else "leadmasterd"
+    program = "leadmasterd"
+    if not sudo_finds_it and started_as.name == "leadmasterd" and started_as.is_file():
+        program = str(started_as.absolute())
     return _("cannot use {path}: permission denied; try `sudo -u {owner} {words}`").format(
         path=path, owner=owner, words=shlex.join([program, *words])
     )
 
 
 def _busy_daemon(arguments: argparse.Namespace | None) -> str | None:
-    """If our own daemon holds the database, say so; None if it may be another program."""
+    """The sentence for a database that our own daemon has locked; None if another program may hold the lock."""
     from leadmasterd.settings.paths import find_paths
     from leadmasterd.state.files import is_running, read_status
 
     if arguments is None:
         return None
     paths = find_paths(arguments.config)
-    if not is_running(paths) or ((read_status(paths) or {}).get("trouble") or {}).get("code") == "database_locked":
+    if not is_running(paths):
+        return None
+    trouble = (read_status(paths) or {}).get("trouble") or {}
+    if trouble.get("code") == "database_locked":  # the daemon is itself waiting for that lock
         return None
     return _(
         "cannot use {path} now: the daemon is busy writing to it, as after a long outage; nothing is half done, "

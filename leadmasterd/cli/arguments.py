@@ -21,7 +21,11 @@ _LARGEST = 2**63 - 1
 
 
 class Command(NamedTuple):
-    """One command: its line in `--help`, and the module in `cli/` that holds its flags and its `run`."""
+    """One command: its line in `--help`, and the module in `cli/` that implements it.
+
+    The module has `add_arguments(parser)`, which adds flags and the end of `--help`, and `run(arguments)`, which prints
+    the answer and returns the exit code.
+    """
 
     summary: str
     module: str
@@ -30,25 +34,30 @@ class Command(NamedTuple):
 
 
 class CommandParser(argparse.ArgumentParser):
-    """Imports its command's module when it is first used. Usage errors exit with 64."""
+    """Parses one command, whose module it imports when it is first used. Usage errors exit with 64.
+
+    `command`: None for the program itself, which has no module but only commands. `subparsers`: by name.
+    """
 
     def __init__(self, *, command: Command | None = None, **options: Any) -> None:
         super().__init__(formatter_class=_formatter, **options)
         self._command = command
-        self.below: Mapping[str, _Later] = {}
+        self.subparsers: Mapping[str, _LazyParser] = {}
 
     def load(self) -> None:
-        """Add the command's flags and its `run`. Does nothing the second time."""
-        command, self._command = self._command, None
+        """Import the command's module and add its flags and its `run`. Does nothing the second time."""
+        command = self._command
         if command is None:
             return
+        self._command = None
         module = import_module(f"leadmasterd.cli.{command.module}")
         part = f"_{command.part}" if command.part else ""
-        getattr(module, f"add{part}_arguments")(self)
-        self.set_defaults(run=getattr(module, f"run{part}", None))
+        add_arguments = getattr(module, f"add{part}_arguments")
+        add_arguments(self)
+        self.set_defaults(run=getattr(module, f"run{part}", None))  # None: it only has subcommands
 
     def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
-        """Report unrecognised arguments from the subcommand, with its usage."""
+        """Parse, and refuse unknown arguments here: argparse leaves that to the top-level parser, with its usage."""
         self.load()
         found, left_over = super().parse_known_args(args, namespace)
         if left_over:
@@ -56,12 +65,12 @@ class CommandParser(argparse.ArgumentParser):
         return found, left_over
 
     def format_help(self) -> str:
-        """Load the flags first: docs/cli.md is written from commands that nobody typed."""
+        """The help with all flags, loaded first: tools/draw_cli.py asks for commands that nobody has typed."""
         self.load()
         return super().format_help()
 
     def error(self, message: str) -> NoReturn:
-        """Usage and the message on stderr; exit code 64."""
+        """Print the usage and the message on stderr, and exit with 64."""
         self.print_usage(sys.stderr)
         advice = _("Try `{command} --help`.").format(command=self.prog)
         self.exit(64, f"{self.prog}: {message}\n{advice}\n")
@@ -74,29 +83,35 @@ def _formatter(prog: str) -> argparse.RawDescriptionHelpFormatter:
 def add_commands(
     parser: argparse.ArgumentParser, commands: Mapping[str, Command], *, dest: str, required: bool = True
 ) -> None:
-    """One subcommand each. The name that is typed becomes `arguments.<dest>`."""
+    """Add these subcommands to a CommandParser. `dest`: the attribute of the arguments that gets the typed name.
+
+    `required`: one must be typed.
+    """
     group = parser.add_subparsers(
         title=_("commands"),
         metavar=_("COMMAND"),
         required=required,
         dest=dest,
-        parser_class=cast("type[CommandParser]", _Later),
+        parser_class=cast("type[CommandParser]", _LazyParser),
     )
     for name, command in commands.items():
         group.add_parser(name, help=command.summary, command=command)
     assert isinstance(parser, CommandParser)
-    parser.below = cast("Mapping[str, _Later]", group.choices)
+    parser.subparsers = cast("Mapping[str, _LazyParser]", group.choices)
 
 
-class _Later:
-    """Stands for a command's parser, made when first used: to make all of them takes as long as many a command."""
+class _LazyParser:
+    """Stands in for a command's parser and makes it on first use: making all of them takes as long as a short command.
+
+    argparse makes one for each command, with the options of `add_parser`.
+    """
 
     def __init__(self, *, command: Command, prog: str) -> None:
         self._command, self._prog = command, prog
 
     @cached_property
     def parser(self) -> CommandParser:
-        """The parser itself."""
+        """The real parser, made on first use."""
         summary = self._command.summary
         description = f"{summary[0].upper()}{summary[1:]}."
         made = CommandParser(prog=self._prog, description=description, command=self._command)
@@ -105,19 +120,20 @@ class _Later:
         return made
 
     def __getattr__(self, name: str) -> Any:
+        """Whatever argparse asks of a parser, the real one answers."""
         return getattr(self.parser, name)
 
 
 def subcommands(parser: CommandParser) -> dict[str, CommandParser]:
     """This command's subcommands by name, with their flags loaded; empty if it has none."""
-    found = {name: each.parser for name, each in parser.below.items()}
+    found = {name: each.parser for name, each in parser.subparsers.items()}
     for each in found.values():
         each.load()
     return found
 
 
 def add_epilog(parser: argparse.ArgumentParser, *examples: str, notes: str = "") -> None:
-    """The end of `--help`. An example is a complete command line."""
+    """Set the end of `--help`: examples, each a complete command line, and then the notes."""
     parser.epilog = "\n".join((_("examples:"), *(f"  {line}" for line in examples)))
     if notes:
         parser.epilog += f"\n\n{notes}"
@@ -127,9 +143,9 @@ def add_epilog(parser: argparse.ArgumentParser, *examples: str, notes: str = "")
 
 
 def add_json(parser: Any, *, after_command: bool = False) -> None:
-    """`--json`, for a command with an object in docs/json.md. `after_command`: its group accepts it too.
+    """Add `--json`, for a command with an object in docs/json.md. `parser` may be a group of flags.
 
-    `parser` may be a group of flags.
+    `after_command`: the parent command has the flag too (`add_json_before_command`), so this one must not reset it.
     """
     parser.add_argument(
         "--json",
@@ -140,24 +156,24 @@ def add_json(parser: Any, *, after_command: bool = False) -> None:
 
 
 def add_json_before_command(parser: argparse.ArgumentParser) -> None:
-    """`auth --json list` is as good as `auth list --json`."""
+    """Add a hidden `--json` to a parent command: `auth --json list` means `auth list --json`."""
     parser.add_argument("--json", action="store_true", help=argparse.SUPPRESS)
 
 
 def add_id(parser: argparse.ArgumentParser) -> None:
-    """`ID`, as `queries.people.find` takes it."""
+    """Add a required `ID`, which `queries.people.find` resolves to a person or a lead."""
     parser.add_argument("id", type=typed, metavar=_("ID"), help=_("a lead's number, a phone, a chat id or a name"))
 
 
 def add_limit(parser: argparse.ArgumentParser, text: str | None = None) -> None:
-    """`--limit N`, 20 unless given."""
+    """Add `--limit N`, 20 by default. `text`: its help, if the usual one does not fit."""
     parser.add_argument(
         "--limit", type=positive, default=20, metavar=_("N"), help=text or _("show at most N (default 20)")
     )
 
 
 def add_time(parser: Any, flag: str, text: str, *, required: bool = False) -> None:
-    """A flag that takes a date or a time. `parser` may be a group of flags."""
+    """Add a flag that takes a date or a time, for `cli.times.time_from`. `parser` may be a group of flags."""
     form = _("(ISO 8601, hoy, ayer, 7d or 12h; without an offset: in leads.timezone)")
     parser.add_argument(flag, type=typed, metavar=_("TIME"), help=f"{text} {form}", required=required)
 
@@ -166,16 +182,16 @@ def add_time(parser: Any, flag: str, text: str, *, required: bool = False) -> No
 
 
 def typed(text: str) -> str:
-    """Text as typed. Bytes that are not UTF-8 can be neither stored nor searched for, so they are replaced."""
+    """Text as typed. Bytes that are not UTF-8 become `?`, because they can be neither stored nor searched for."""
     return text.encode("utf-8", "replace").decode()
 
 
 def positive(text: str) -> int:
-    """A whole number of at least 1."""
+    """A whole number of at least 1; above SQLite's largest integer, that one."""
     try:
         number = int(text)
     except ValueError:
-        number = 0
+        number = 0  # refused below
     if number < 1:
         raise argparse.ArgumentTypeError(_("{text} must be a whole number, at least 1").format(text=repr(text)))
     return min(number, _LARGEST)

@@ -1,4 +1,4 @@
-"""Shared by the commands that change leads: opening the editor for the current user, and changes as sentences."""
+"""Shared by the commands that change leads: opening the lead editor for who runs the command, and printing changes."""
 
 import os
 import pwd
@@ -18,7 +18,7 @@ from leadmasterd.text import _, ngettext
 
 @contextmanager
 def lead_editor(config: str | None) -> Iterator[LeadEditor]:
-    """An editor on behalf of the person at the terminal. Raises Refused before anything was captured."""
+    """An editor that records its changes as the terminal user's. Raises Refused if nothing has been captured yet."""
     settings, paths = load(config)
     patience = Patience(LOCK_TIMEOUT, _say_that_we_wait)
     with open_editor(settings.plain(), paths, actor=f"person:{_login()}", patience=patience) as editor:
@@ -26,8 +26,8 @@ def lead_editor(config: str | None) -> Iterator[LeadEditor]:
 
 
 def _login() -> str:
-    """The login of the person at the terminal, even through sudo."""
-    with suppress(KeyError):
+    """The login of the person at the terminal, even through sudo; `uid N` for a user without a name."""
+    with suppress(KeyError):  # no such user in the password database
         if os.geteuid() == 0 and os.environ.get("SUDO_USER"):
             return os.environ["SUDO_USER"]
         return pwd.getpwuid(os.getuid()).pw_name
@@ -40,18 +40,19 @@ def _say_that_we_wait(seconds: int) -> None:
 
 
 def clock_of(editor: LeadEditor) -> Clock:
-    """The business's clock."""
+    """A clock for the time zone of the editor's settings."""
     return Clock(datetime.now(UTC), ZoneInfo(editor.settings.leads.timezone))
 
 
 def print_changes(lines: Sequence[str], changes: Sequence[Change], clock: Clock) -> None:
-    """What was decided, and then what it changed."""
-    for line in (*lines, *(change_sentence(change, clock) for change in changes)):
+    """Print what was decided (`lines`), and then a sentence for each change that followed from it."""
+    sentences = [change_sentence(change, clock) for change in changes]
+    for line in (*lines, *sentences):
         print(folded(line, 2))
 
 
 def change_sentence(change: Change, clock: Clock) -> str:
-    """`Lead 5: new -> won.`"""
+    """A change in words, such as `Lead 5: new -> won.` What `before` and `after` are depends on `change.what`."""
     before, after = change.before, change.after
     match change.what:
         case "opened":

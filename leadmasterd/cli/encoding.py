@@ -1,4 +1,7 @@
-"""Text output for terminals, files and pipes that can't take every character."""
+"""How text is encoded for terminals, files and pipes that can't take every character.
+
+Each `print_…` function sets up stdout for the rest of the process.
+"""
 
 import codecs
 import sys
@@ -8,27 +11,30 @@ _JSON_ESCAPES = "leadmasterd.json"
 
 
 def print_for_people() -> None:
-    """Print a question mark for what the terminal can't show."""
+    """From now on print a question mark for each character that stdout or stderr can't encode."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):
             stream.reconfigure(errors="replace")
 
 
 def print_json() -> None:
-    """Lose nothing: UTF-8 where stdout is UTF-8, else ASCII with JSON's own escapes."""
+    """From now on lose no character on stdout: UTF-8 where it is UTF-8, else ASCII with JSON's own escapes."""
     if isinstance(sys.stdout, TextIOWrapper):
         utf8 = codecs.lookup(sys.stdout.encoding).name == "utf-8"
         sys.stdout.reconfigure(encoding="utf-8" if utf8 else "ascii", errors=_JSON_ESCAPES)
 
 
 def print_utf8() -> None:
-    """For formats that are UTF-8 whatever the terminal is."""
+    """From now on print UTF-8 on stdout whatever the terminal's encoding, for formats that are always UTF-8."""
     if isinstance(sys.stdout, TextIOWrapper):
         sys.stdout.reconfigure(encoding="utf-8", errors="replace")
 
 
 def _escaped(error: UnicodeError) -> tuple[str, int]:
-    """JSON has non-ASCII characters only in strings, where any character may be escaped."""
+    """An error handler for `str.encode`: the characters that can't be encoded as JSON escapes, and where to go on.
+
+    Only for JSON, which has non-ASCII characters in strings alone, where any character may be escaped.
+    """
     import json
 
     if not isinstance(error, UnicodeEncodeError):

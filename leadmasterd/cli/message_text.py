@@ -8,7 +8,7 @@ from leadmasterd.text import _, printable
 
 
 def message_text(message: CapturedMessage | DetailMessage, clock: Clock) -> str:
-    """What it says, with what became of it. Safe to print on a terminal."""
+    """Its text, or a description of its content, marked if it was deleted or edited. Safe to print on a terminal."""
     text = line(content_of(message), clock.full)
     if message["revoked_at"]:
         return printable(_("[deleted] {text}").format(text=text).rstrip())

@@ -1,6 +1,7 @@
-"""Stages and intents as people type them: by id or in Spanish, with a suggestion for a typo.
+"""Stages and intents as people type them (by id or in Spanish, with a suggestion for a typo) and as tables show them.
 
-So tables and suggestions show both in English: who answers customers reads Spanish. In Spanish the name says it all.
+In English, tables and suggestions show both the id and the Spanish name, because those who answer customers read
+Spanish. In Spanish they show the name alone.
 """
 
 from collections.abc import Iterable, Mapping
@@ -18,53 +19,53 @@ def stage(text: str, *, allowed: Iterable[str] | None = None) -> str:
     from leadmasterd.sentences import STAGES_ES
 
     known = {each: STAGES_ES[each] for each in allowed or STAGES_ES}
-    names = _names(known)
-    if found := names.get(_normalised(text)):
+    ids = _ids_by_name(known)
+    if found := ids.get(_normalised(text)):
         return found
-    close, listed = _close(text, names, known), _listed(known)
-    if close:
-        told = _("cannot use the stage {text}: there is no such stage; did you mean {name}? known: {known}")
+    suggestion = _suggestion(text, ids, known)
+    if suggestion:
+        sentence = _("cannot use the stage {text}: there is no such stage; did you mean {name}? known: {known}")
     else:
-        told = _("cannot use the stage {text}: there is no such stage; known: {known}")
-    raise CannotUseArgument(told.format(text=repr(text), name=close, known=listed))
+        sentence = _("cannot use the stage {text}: there is no such stage; known: {known}")
+    raise CannotUseArgument(sentence.format(text=repr(text), name=suggestion, known=_listed(known)))
 
 
 def intent(text: str) -> str:
     """An intent's id. Raises CannotUseArgument for an unknown name."""
     from leadmasterd.classify.reasons import INTENT_ES
 
-    names = _names(INTENT_ES) | {"disponibilidad": "availability"}
-    if found := names.get(_normalised(text)):
+    ids = _ids_by_name(INTENT_ES) | {"disponibilidad": "availability"}  # people type this name too
+    if found := ids.get(_normalised(text)):
         return found
-    close, listed = _close(text, names, INTENT_ES), _listed(INTENT_ES)
-    if close:
-        told = _("cannot use the label {text}: there is no such intent; did you mean {name}? known: {known}")
+    suggestion = _suggestion(text, ids, INTENT_ES)
+    if suggestion:
+        sentence = _("cannot use the label {text}: there is no such intent; did you mean {name}? known: {known}")
     else:
-        told = _("cannot use the label {text}: there is no such intent; known: {known}")
-    raise CannotUseArgument(told.format(text=repr(text), name=close, known=listed))
+        sentence = _("cannot use the label {text}: there is no such intent; known: {known}")
+    raise CannotUseArgument(sentence.format(text=repr(text), name=suggestion, known=_listed(INTENT_ES)))
 
 
-def _names(known: Mapping[str, str]) -> dict[str, str]:
-    """What may be typed, with the id that it means. `known`: ids with their Spanish names."""
-    names = {_normalised(name): name for name in known}
-    for name, spanish in known.items():
+def _ids_by_name(known: Mapping[str, str]) -> dict[str, str]:
+    """The id that each name means, normalised: the id itself or a Spanish name. `known`: ids with those names."""
+    ids = {_normalised(stored): stored for stored in known}
+    for stored, spanish in known.items():
         # «cambio/devolución» has two names.
-        names |= {_normalised(each): name for each in (spanish, *spanish.split("/"))}
-    return names
+        ids |= {_normalised(name): stored for name in (spanish, *spanish.split("/"))}
+    return ids
 
 
-def _close(text: str, names: Mapping[str, str], known: Mapping[str, str]) -> str:
-    """What was most likely meant; empty if nothing is near."""
-    close = nearest(_normalised(text), names)
-    return _both(names[close], known) if close else ""
+def _suggestion(text: str, ids: Mapping[str, str], known: Mapping[str, str]) -> str:
+    """What was most likely meant by an unknown text, as `_in_a_line` shows it; empty if no name is near."""
+    name = nearest(_normalised(text), ids)
+    return _in_a_line(ids[name], known) if name else ""
 
 
 def _listed(known: Mapping[str, str]) -> str:
-    return ", ".join(_both(name, known) for name in known)
+    return ", ".join(_in_a_line(stored, known) for stored in known)
 
 
 def _normalised(text: str) -> str:
-    """Without accents and capitals; hyphens and underscores are spaces."""
+    """Lower case without accents; hyphens and underscores become spaces, and several spaces one."""
     return " ".join(unaccented(text).replace("_", " ").replace("-", " ").split())
 
 
@@ -72,35 +73,42 @@ def _normalised(text: str) -> str:
 
 
 def stage_lines(stage: str) -> tuple[str, ...]:
-    """For a table: `new` and `nuevo`, or `nuevo`."""
+    """The lines of a cell: `new` and `nuevo` in English, `nuevo` in Spanish."""
     from leadmasterd.sentences import STAGES_ES
 
     return _lines(stage, STAGES_ES)
 
 
 def intent_lines(intent: str) -> tuple[str, ...]:
-    """For a table: `price` and `precio`, or `precio`."""
+    """The lines of a cell: `price` and `precio` in English, `precio` in Spanish."""
     from leadmasterd.classify.reasons import INTENT_ES
 
     return _lines(intent, INTENT_ES)
 
 
 def wanted_lines(row: "WaitingConversation") -> tuple[str, ...]:
-    """What somebody is waiting for, for a table."""
+    """The lines of a cell: what somebody who waits wants, by the label, or that they only called."""
     from leadmasterd.queries.words import only_called
 
-    if only_called(row):
-        return (_("missed call"),) if spoken_language() == "es" else (_("missed call"), "llamada perdida")
-    return intent_lines(row["intent"] or "unknown")
+    if not only_called(row):
+        return intent_lines(row["intent"] or "unknown")
+    if spoken_language() == "es":
+        return (_("missed call"),)
+    return _("missed call"), "llamada perdida"
 
 
 def _lines(stored: str, spanish: Mapping[str, str]) -> tuple[str, ...]:
-    """An id and its Spanish name, once if they are the same; the name alone to who reads Spanish."""
+    """An id and, on a second line, its Spanish name if that differs; in Spanish the name alone.
+
+    `spanish`: the names by id; an id that is not in it is its own name.
+    """
     name = spanish.get(stored, stored)
-    return (name,) if spoken_language() == "es" else tuple(dict.fromkeys((stored, name)))
+    if spoken_language() == "es" or name == stored:
+        return (name,)
+    return stored, name
 
 
-def _both(stored: str, spanish: Mapping[str, str]) -> str:
-    """In a line: `new (nuevo)`, or `nuevo`."""
+def _in_a_line(stored: str, spanish: Mapping[str, str]) -> str:
+    """`new (nuevo)` in English, `nuevo` in Spanish."""
     first, *second = _lines(stored, spanish)
     return f"{first} ({second[0]})" if second else first

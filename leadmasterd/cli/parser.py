@@ -1,4 +1,7 @@
-"""The command line: every command with its summary. Flags are in the commands' own files, imported when typed."""
+"""The top level of the command line: every command with its summary.
+
+Flags are in the commands' own modules, which are imported when the command is typed.
+"""
 
 from collections.abc import Mapping
 
@@ -8,7 +11,7 @@ from leadmasterd.text import _
 
 
 def commands() -> Mapping[str, Command]:
-    """In the order of `--help`."""
+    """Every command by its name, in the order of `--help`."""
     return {
         "run": Command(_("run the daemon in the foreground (systemd runs this)"), "cmd_run"),
         "status": Command(_("is it listening, since when, and if not, why"), "cmd_status"),
@@ -33,7 +36,7 @@ def commands() -> Mapping[str, Command]:
 
 
 def make_parser() -> CommandParser:
-    """The command line as `main` uses it: a command's flags are added when it is typed."""
+    """The parser of the whole command line. A command's flags are added only when that command is typed."""
     parser = CommandParser(
         prog="leadmasterd",
         description=_("Keeps every message of one WhatsApp number in SQLite. Sends no messages."),

@@ -1,4 +1,4 @@
-"""Shared by the commands that read leads: opening the database, the light settings, and notes on stderr.
+"""Shared by the commands that read leads: opening the database, reading the settings, and notes on stderr.
 
 Light imports, because these commands must answer at once.
 """
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 def database(paths: Paths) -> Connection | None:
-    """The database. None, with a calm note, before anything was captured."""
+    """The database, to be closed by the caller. None, with a note on stderr, if there is none yet."""
     try:
         return open_for_reading(paths)
     except FileNotFoundError:
@@ -28,7 +28,10 @@ def database(paths: Paths) -> Connection | None:
 
 
 def leads_database(paths: Paths, settings: LightLeadsSettings) -> Connection | None:
-    """The database, whose deadlines are by these settings' opening hours. None as `database`."""
+    """The database with `due_at` by the opening hours in these settings, whatever hours it was stored by.
+
+    None, with a note on stderr, if there is none yet.
+    """
     connection = database(paths)
     if connection is None:
         return None
@@ -40,7 +43,7 @@ def leads_database(paths: Paths, settings: LightLeadsSettings) -> Connection | N
 
 
 def leads_settings(paths: Paths) -> LightLeadsSettings:
-    """The settings, with a warning on stderr if some are wrong: the figures shown would differ."""
+    """The settings; a warning on stderr names those that are wrong, for which the defaults are used."""
     settings = read_leads_settings(paths)
     if wrong := settings.wrong():
         print(
@@ -53,19 +56,22 @@ def leads_settings(paths: Paths) -> LightLeadsSettings:
 
 
 def business_seconds(settings: LightLeadsSettings) -> BusinessSeconds | None:
-    """Seconds while the business was open, as `queries` takes it; None if the settings for it can't be used."""
+    """Counts the seconds in which the business was open, for `queries`; None if the opening hours can't be used.
+
+    The calendar behind it is slow to load, so commands call this only if somebody waits.
+    """
     calendar = settings.calendar()
     return calendar.business_seconds if calendar else None
 
 
 def print_zone(clock: Clock) -> None:
-    """Name the time zone on stderr where it differs from the machine's."""
+    """Name on stderr the zone of the times that were shown, if it is not the machine's."""
     if zone := clock.zone_name():
         print(_("Times are in {zone} time (leads.timezone).").format(zone=zone), file=sys.stderr)
 
 
 def lead_cell(lead: int | None) -> "Cell":
-    """The number of a lead; `-` where there is none."""
+    """A cell with the number of a lead; `-` for somebody without one."""
     from leadmasterd.cli.tables import cell
 
     return cell(lead or "-", style="dim" if lead is None else "")

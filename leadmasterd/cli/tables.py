@@ -14,30 +14,33 @@ from unicodedata import combining, east_asian_width
 from leadmasterd.text import _, printable
 
 _GAP: Final = 2
+"""Spaces between two columns."""
 _NARROWEST: Final = 6
+"""A column is never cut to less than this."""
 _LEGIBLE: Final = len("+5491155550001")
 """A phone can be typed as an ID, so leave out spare columns rather than cut it."""
 _PIPE_COLUMNS: Final = 80
 
-_JOINED: Final = re.compile("[\u200d\ufe0f\U0001f3fb-\U0001f3ff]")
+_EMOJI_MODIFIERS: Final = re.compile("[\u200d\ufe0f\U0001f3fb-\U0001f3ff]")
 """What joins or changes emoji: terminals disagree on the width of the result."""
 
 
 class Column(NamedTuple):
-    """A column of a table. `shrinks`: may be cut when space is short; the others are cut only beyond `most`.
-
-    `spare`: may be left out when cutting is not enough, from left to right.
-    """
+    """A column of a table, and what happens to it where the table is wider than the screen."""
 
     title: str
     right: bool = False
+    """Aligned to the right, as numbers are."""
     shrinks: bool = False
+    """Cut when space is short."""
     most: int | None = None
+    """Always cut to this width; None: no limit."""
     spare: bool = False
+    """Left out when cutting is not enough, the leftmost such column first."""
 
 
 class Cell(NamedTuple):
-    """One or more lines: the first in rich's style `style`, the others in `below`."""
+    """One or more lines of text: the first in the rich style `style`, those below it in the style `below`."""
 
     lines: tuple[str, ...]
     style: str = ""
@@ -45,24 +48,27 @@ class Cell(NamedTuple):
 
 
 def cell(*lines: object, style: str = "", below: str = "dim") -> Cell:
-    """A cell; its texts may be from strangers."""
-    return Cell(tuple(_even(str(line)) for line in lines), style, below)
+    """A cell of these lines. They may be from strangers: what could change the terminal is removed."""
+    return Cell(tuple(_measurable(str(line)) for line in lines), style, below)
 
 
 def show(columns: Sequence[Column], rows: Sequence[Sequence[Cell]]) -> None:
-    """Print a table."""
+    """Print a table: in colour on a terminal, plain elsewhere. Each row has one cell for each column."""
     room = columns_of_screen()
-    places = _those_that_fit(columns, rows, room)
-    columns, rows = [columns[place] for place in places], [[row[place] for place in places] for row in rows]
-    widths = _widths(columns, rows, room)
+    places = _columns_that_fit(columns, rows, room)
+    shown_columns = [columns[place] for place in places]
+    shown_rows = [[row[place] for place in places] for row in rows]
+    widths = _widths(shown_columns, shown_rows, room)
     if sys.stdout.isatty():
-        _show_rich(columns, rows, widths)
+        _show_rich(shown_columns, shown_rows, widths)
         return
-    for row in ([cell(column.title) for column in columns], *rows):
+    titles = [cell(column.title) for column in shown_columns]
+    for row in (titles, *shown_rows):
+        # A row takes as many lines as its tallest cell.
         for line in zip_longest(*(each.lines for each in row), fillvalue=""):
             fitted = (
                 _fitted(text, width, right=column.right)
-                for text, width, column in zip(line, widths, columns, strict=True)
+                for text, width, column in zip(line, widths, shown_columns, strict=True)
             )
             print((" " * _GAP).join(fitted).rstrip())
 
@@ -77,31 +83,36 @@ def columns_of_screen() -> int:
 
 
 def padded(text: str, width: int) -> str:
-    """Text that may be from strangers, cut or padded to this many columns."""
-    return _fitted(_even(text), width, right=False)
+    """Text that may be from strangers, cut or padded to this many screen columns."""
+    return _fitted(_measurable(text), width, right=False)
 
 
 def note_more(shown: int, limit: int) -> None:
-    """If the limit was reached, say that there may be more."""
+    """Say on stderr that there may be more, if as many were shown as the limit allows."""
     if shown == limit:
         print(_("There may be more: --limit shows them."), file=sys.stderr)
 
 
 def folded(text: str, indent: int) -> str:
-    """Wrapped on a terminal, all lines but the first indented; unchanged elsewhere."""
+    """Text wrapped at the width of the terminal, all lines but the first indented; unchanged elsewhere."""
     if not sys.stdout.isatty():
         return text
-    room, lines, taken = columns_of_screen(), [""], 0
-    for word in re.findall(r"\s*\S+", text):
-        if taken + _cells(word) > room and lines[-1].strip():
-            lines.append(" " * indent)
-            word, taken = word.lstrip(), indent
-        lines[-1] += word
-        taken += _cells(word)
+    room = columns_of_screen()
+    lines = [""]
+    used = 0  # screen columns of the last line
+    for spaced_word in re.findall(r"\s*\S+", text):  # a word with the spaces before it
+        if used + _screen_width(spaced_word) > room and lines[-1].strip():
+            word = spaced_word.lstrip()
+            lines.append(" " * indent + word)
+            used = indent + _screen_width(word)
+        else:
+            lines[-1] += spaced_word
+            used += _screen_width(spaced_word)
     return "\n".join(lines)
 
 
 def _show_rich(columns: Sequence[Column], rows: Sequence[Sequence[Cell]], widths: Sequence[int]) -> None:
+    """Print the table in colour, with columns of these widths; longer texts end with an ellipsis."""
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
@@ -122,55 +133,68 @@ def _show_rich(columns: Sequence[Column], rows: Sequence[Sequence[Cell]], widths
     console.print(table)
 
 
-def _those_that_fit(columns: Sequence[Column], rows: Sequence[Sequence[Cell]], room: int) -> list[int]:
-    """The indexes of the columns that are shown."""
-    wide = _wanted_widths(columns, rows, room)
-    least = [min(width, _LEGIBLE) if column.shrinks else width for column, width in zip(columns, wide, strict=True)]
+def _columns_that_fit(columns: Sequence[Column], rows: Sequence[Sequence[Cell]], room: int) -> list[int]:
+    """Indexes of the columns to show: without the spare ones for which there is no room, however much is cut."""
+    wanted = _wanted_widths(columns, rows, room)
+    least = [min(width, _LEGIBLE) if column.shrinks else width for column, width in zip(columns, wanted, strict=True)]
     places = list(range(len(columns)))
     for place, column in enumerate(columns):
-        if column.spare and sum(least[each] + _GAP for each in places) - _GAP > room:
+        if column.spare and _table_width([least[each] for each in places]) > room:
             places.remove(place)
     return places
 
 
 def _wanted_widths(columns: Sequence[Column], rows: Sequence[Sequence[Cell]], room: int) -> list[int]:
-    return [
-        min(column.most or room, max(_cells(text) for row in rows for text in (column.title, *row[place].lines)))
-        for place, column in enumerate(columns)
-    ]
+    """The width of each column's widest text, at most its `most`, or else `room`."""
+    widths = []
+    for place, column in enumerate(columns):
+        lines = (line for row in rows for line in row[place].lines)
+        widest = max(map(_screen_width, (column.title, *lines)))
+        widths.append(min(column.most or room, widest))
+    return widths
 
 
 def _widths(columns: Sequence[Column], rows: Sequence[Sequence[Cell]], room: int) -> list[int]:
+    """The width of each column in a table that fits into `room`, as far as none gets narrower than _NARROWEST."""
     widths = _wanted_widths(columns, rows, room)
-    over = max(0, sum(widths) + _GAP * (len(columns) - 1) - room)
+    excess = max(0, _table_width(widths) - room)
     widths = [
-        max(_NARROWEST, width - over) if column.shrinks else width
+        max(_NARROWEST, width - excess) if column.shrinks else width
         for column, width in zip(columns, widths, strict=True)
     ]
     # On a phone's terminal the widest columns shrink, so that none is lost.
-    while sum(widths) + _GAP * (len(columns) - 1) > room and max(widths) > _NARROWEST:
+    while _table_width(widths) > room and max(widths) > _NARROWEST:
         widths[widths.index(max(widths))] -= 1
     return widths
 
 
-def _even(text: str) -> str:
-    return _JOINED.sub("", printable(text))
+def _table_width(widths: Sequence[int]) -> int:
+    return sum(widths) + _GAP * (len(widths) - 1)
+
+
+def _measurable(text: str) -> str:
+    """Text as one printable line, without what makes its width depend on the terminal."""
+    return _EMOJI_MODIFIERS.sub("", printable(text))
 
 
 def _fitted(text: str, width: int, *, right: bool) -> str:
-    """Cut or padded to the width."""
-    if _cells(text) > width:
-        while text and _cells(text) > width - 1:
+    """Text of exactly this many screen columns: cut with an ellipsis, or padded with spaces (`right`: before it)."""
+    if _screen_width(text) > width:
+        while text and _screen_width(text) > width - 1:
             text = text[:-1]
         text += "…"
-    spare = " " * (width - _cells(text))
-    return spare + text if right else text + spare
+    padding = " " * (width - _screen_width(text))
+    return padding + text if right else text + padding
 
 
-def _cells(text: str) -> int:
-    """Screen columns that a text takes, as well as can be known."""
+def _screen_width(text: str) -> int:
+    """Screen columns that a text takes on most terminals."""
     if text.isascii():
         return len(text)
-    return sum(
-        2 if east_asian_width(char) in "WF" else 0 if combining(char) or char == "\u200d" else 1 for char in text
-    )
+    return sum(map(_width_of_character, text))
+
+
+def _width_of_character(char: str) -> int:
+    if east_asian_width(char) in "WF":  # wide, full-width
+        return 2
+    return 0 if combining(char) or char == "\u200d" else 1

@@ -10,7 +10,7 @@ from leadmasterd.settings.paths import Paths
 from leadmasterd.text import _, unaccented
 
 _DAYS = {"hoy": 0, "today": 0, "ayer": 1, "yesterday": 1, "anteayer": 2}
-"""Days that begin at midnight, so many days ago."""
+"""How many days ago that day is, which begins at midnight."""
 _UNITS = {
     "min": timedelta(minutes=1),
     "h": timedelta(hours=1),
@@ -22,7 +22,7 @@ _UNITS = {
 
 
 def clock_of(paths: Paths) -> Clock:
-    """Now, in the zone of the settings; in the default zone if they name an unknown one."""
+    """A clock for the zone of the settings; for the default zone if they name an unknown one."""
     return Clock(datetime.now(UTC), read_leads_settings(paths).zone())
 
 
@@ -31,10 +31,11 @@ def time_from(text: str, zone: tzinfo | None) -> datetime:
 
     `zone` holds for a text without an offset; None: the machine's.
     """
-    now, word = datetime.now(UTC), unaccented(text.strip())
+    now = datetime.now(UTC)
+    word = unaccented(text.strip())
     try:
-        if (days := _DAYS.get(word)) is not None:
-            day = now.astimezone(zone).date() - timedelta(days=days)
+        if word in _DAYS:
+            day = now.astimezone(zone).date() - timedelta(days=_DAYS[word])
             return datetime.combine(day, time.min, zone).astimezone(UTC)
         if ago := re.fullmatch(r"([0-9]{1,6}) ?(min|h|d|w|s)", word):
             return now - int(ago[1]) * _UNITS[ago[2]]
@@ -51,9 +52,14 @@ def time_from(text: str, zone: tzinfo | None) -> datetime:
 
 
 def end_from(text: str, zone: tzinfo | None) -> datetime:
-    """The end of a stretch as typed: a date or a day such as `ayer` is part of it as a whole. Raises as `time_from`."""
-    at, word = time_from(text, zone), unaccented(text.strip())
-    if word not in _DAYS and not re.fullmatch(r"[0-9]{4}-?[0-9]{2}-?[0-9]{2}", word):
+    """The end of a period as typed, in UTC. A date or a day such as `ayer` is included: it ends at the next midnight.
+
+    Anything else is read by `time_from`. Raises CannotUseArgument.
+    """
+    at = time_from(text, zone)
+    word = unaccented(text.strip())
+    is_a_day = word in _DAYS or re.fullmatch(r"[0-9]{4}-?[0-9]{2}-?[0-9]{2}", word)
+    if not is_a_day:
         return at
     try:
         return datetime.combine(at.astimezone(zone).date() + timedelta(days=1), time.min, zone).astimezone(UTC)
