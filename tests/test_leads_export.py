@@ -321,7 +321,7 @@ def test_a_long_export_to_a_file_tells_how_far_it_is(shop: Shop, monkeypatch: py
     """On a terminal, and the line is gone at the end; nothing elsewhere."""
     customers_of_all_kinds(shop)
     words = ("leads", "export", "--output", "leads.csv")
-    monkeypatch.setattr("leadmasterd.cli.leads_export._TOLD_EVERY", 10)
+    monkeypatch.setattr("leadmasterd.cli.leads_export._PROGRESS_EVERY", 10)
     assert shop.types(*words).err == ""
     monkeypatch.setattr("sys.stderr.isatty", lambda: True)
     assert shop.types(*words).err == "\r10\r\x1b[K"

@@ -1,23 +1,24 @@
-"""`leadmasterd alerts history`: what was told, when and to whom."""
+"""`leadmasterd alerts history`: which alerts there were, when, and what became of each at every address."""
 
 import argparse
 import json
 import sys
 
 from leadmasterd.cli.arguments import add_epilog, add_json, add_limit
-from leadmasterd.cli.tables import Column, cell, show
+from leadmasterd.cli.tables import Cell, Column, cell, show
 from leadmasterd.cli.times import clock_of
 from leadmasterd.clock import Clock
-from leadmasterd.queries.alert_history import Delivery, alert_history
+from leadmasterd.queries.alert_history import Alert, Delivery, alert_history
 from leadmasterd.queries.words import alert_state
 from leadmasterd.settings.paths import find_paths
 from leadmasterd.text import _, ngettext
 
 _STYLES = {"due": "yellow", "given_up": "bold red"}
+"""Of the state, for those that stand out."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """How many."""
+    """Add how many to show, and `--json`."""
     add_limit(parser)
     add_json(parser)
     add_epilog(
@@ -30,7 +31,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """An empty list is not an error."""
+    """Print the newest alerts. Returns 0, also if there are none."""
     paths = find_paths(arguments.config)
     answer = alert_history(paths, limit=arguments.limit)
     if arguments.json:
@@ -46,26 +47,30 @@ def run(arguments: argparse.Namespace) -> int:
         Column(_("told")),
         Column(_("what, and to whom"), shrinks=True),
     ]
-    show(
-        columns,
-        [
-            [
-                cell(*clock.short(each["at"])),
-                cell(each["kind"]),
-                cell(alert_state(each["state"]), style=_STYLES.get(each["state"], "")),
-                cell(each["title"], *(line for one in each["deliveries"] for line in _delivery(one, clock))),
-            ]
-            for each in answer["alerts"]
-        ],
-    )
+    show(columns, [_row(alert, clock) for alert in answer["alerts"]])
     if answer["total"] > len(answer["alerts"]):
         text = _("The newest {n} are shown: --limit {all} shows all.")
         print(text.format(n=len(answer["alerts"]), all=answer["total"]), file=sys.stderr)
     return 0
 
 
+def _row(alert: Alert, clock: Clock) -> list[Cell]:
+    lines = [alert["title"]]
+    for delivery in alert["deliveries"]:
+        lines += _delivery(delivery, clock)
+    return [
+        cell(*clock.short(alert["at"])),
+        cell(alert["kind"]),
+        cell(alert_state(alert["state"]), style=_STYLES.get(alert["state"], "")),
+        cell(*lines),
+    ]
+
+
 def _delivery(delivery: Delivery, clock: Clock) -> list[str]:
-    """When it was told there, or why it was not. What matters stands first: a narrow screen cuts the lines."""
+    """Lines about one address: when the alert was delivered there, or how often that failed and why.
+
+    What matters comes first, because a narrow screen cuts the lines.
+    """
     tries = delivery["tries"]
     if delivery["told_at"]:
         at = clock.brief(delivery["told_at"])

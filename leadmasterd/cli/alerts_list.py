@@ -1,4 +1,4 @@
-"""`leadmasterd alerts list`: addresses, kinds, and what is open."""
+"""`leadmasterd alerts list`: where alerts go, which kinds are sent, and which alerts are open."""
 
 import argparse
 import json
@@ -15,10 +15,11 @@ from leadmasterd.state.files import is_running
 from leadmasterd.text import _, printable
 
 _LABEL = 12
+"""Columns of a label with the spaces after it."""
 
 
 class AddressObject(TypedDict):
-    """Where alerts go. `problem`: why it can't be used; `warning`: what is unsafe about it. Both may be empty."""
+    """One address. `problem`: why it can't be used, and then `to` is empty; `warning`: what is unsafe about it."""
 
     to: str
     problem: str
@@ -35,13 +36,13 @@ class AlertList(TypedDict):
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Only --json."""
+    """Add `--json`, the only flag."""
     add_json(parser)
     add_epilog(parser, "leadmasterd alerts list", "leadmasterd alerts list --json")
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Without an address nothing is told, which is not an error."""
+    """Print the addresses and the open alerts. Returns 0, also if no address is configured."""
     from leadmasterd.alerts.addresses import addresses_of
 
     settings, paths = load(arguments.config)
@@ -87,7 +88,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _rows(answer: AlertList) -> list[tuple[str, str]]:
-    quiet = answer["quiet_hours"]
+    """Labels and texts of what is configured: the addresses, kinds and quiet hours."""
     rows = []
     for each in answer["addresses"]:
         if each["problem"]:
@@ -97,5 +98,9 @@ def _rows(answer: AlertList) -> list[tuple[str, str]]:
         if each["warning"]:
             rows.append((_("careful"), each["warning"]))
     rows.append((_("kinds"), ", ".join(answer["kinds"])))
-    rows.append((_("quiet"), _("{begin} to {end}").format(begin=quiet[0], end=quiet[1]) if quiet else _("never")))
+    quiet = _("never")
+    if answer["quiet_hours"]:
+        begin, end = answer["quiet_hours"]
+        quiet = _("{begin} to {end}").format(begin=begin, end=end)
+    rows.append((_("quiet"), quiet))
     return rows

@@ -14,7 +14,7 @@ from leadmasterd.text import _, figure, printable, speaking, translated
 
 
 class Tested(TypedDict):
-    """What came of it at one address. `why`: empty if it was delivered."""
+    """The result at one address. `seconds`: how long it took; `why`: empty if it was delivered."""
 
     to: str
     delivered: bool
@@ -30,7 +30,7 @@ class AlertTest(TypedDict):
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Only --json."""
+    """Add `--json`, the only flag."""
     add_json(parser)
     add_epilog(
         parser,
@@ -41,38 +41,40 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Exit code 1 unless everybody got it; 78 if an address can't be used."""
+    """Send the test alert. Returns 0 if every address got it, else 1.
+
+    Raises Refused if no address is configured, and CannotUseSettings, after the usable ones, if one can't be used.
+    """
     from leadmasterd.alerts.addresses import Address, addresses_of
     from leadmasterd.alerts.kinds import Text
 
-    logging.getLogger("leadmasterd").addHandler(logging.NullHandler())  # what failed is told here
+    logging.getLogger("leadmasterd").addHandler(logging.NullHandler())  # failures are printed here, not logged
     settings, paths = load(arguments.config)
     if not settings.alerts.tells:
         raise Refused(_("Nobody is told anything: no address is configured. docs/alerts.md shows how."))
     addresses, unusable = addresses_of(settings.alerts, paths)
-    with speaking(settings.language()):  # whatever the answer is printed in
-        title, body = (
+    with speaking(settings.language()):  # the language of all alerts; this command may speak another
+        text = Text(
             _("leadmasterd: a test"),
             _("This is a test: alerts of leadmasterd reach you here. Nothing is wrong."),
         )
-    text = Text(title, body)
 
-    async def tested(address: Address) -> Tested:
+    async def test(address: Address) -> Tested:
         began = time.monotonic()
         [result] = await address.notifier.send(text)
         seconds = round(time.monotonic() - began, 3)
-        found = Tested(to=address.shown, delivered=result.delivered, seconds=seconds, why=translated(result.why))
+        tested = Tested(to=address.shown, delivered=result.delivered, seconds=seconds, why=translated(result.why))
         if not arguments.json:
-            print(_line(found), flush=True)
-        return found
+            print(_line(tested), flush=True)
+        return tested
 
-    async def all_of_them() -> list[Tested]:
-        return list(await asyncio.gather(*map(tested, addresses)))
+    async def test_all() -> list[Tested]:
+        return list(await asyncio.gather(*map(test, addresses)))
 
-    done = asyncio.run(all_of_them())
-    ok = not unusable and all(each["delivered"] for each in done)
+    results = asyncio.run(test_all())
+    ok = not unusable and all(each["delivered"] for each in results)
     if arguments.json:
-        print(json.dumps(AlertTest(ok=ok, addresses=done), ensure_ascii=False))
+        print(json.dumps(AlertTest(ok=ok, addresses=results), ensure_ascii=False))
     if unusable:
         raise CannotUseSettings("\n".join(unusable))
     return 0 if ok else NO

@@ -22,7 +22,7 @@ from leadmasterd.text import _, printable
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Which file, and whether the number may change."""
+    """Add the file, what may be done with it, and `--json`."""
     parser.add_argument("file", metavar=_("FILE"), help=_("from `auth pair`, or Chrome's zipped profile folder"))
     parser.add_argument("--dry-run", action="store_true", help=_("only verify it; the daemon may run meanwhile"))
     parser.add_argument("--new-number", action="store_true", help=_("accept another number than the linked one"))
@@ -39,7 +39,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 class ImportRecord(TypedDict):
-    """`auth import --json`."""
+    """`auth import --json`. `bytes`: once unpacked; `former`: where the session that was here is kept.
+
+    `account`, `made_at` and `browser` are None if the file does not say.
+    """
 
     code: Literal["imported", "verified"]
     file: str
@@ -53,18 +56,21 @@ class ImportRecord(TypedDict):
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Nothing is replaced unless all of the file is good."""
+    """Verify the file and, without `--dry-run`, make its session the one here; the old one is kept aside.
+
+    Nothing is replaced unless the whole file is good. Raises Refused and CannotUseState.
+    """
     paths = find_paths(arguments.config)
     if not arguments.dry_run:
         _require_stopped(paths)
     with SessionFile(Path(arguments.file)) as file:
-        ours = newest_version(_configured_browser(arguments.config))
-        check_browser(file, ours)
+        our_browser = newest_version(_configured_browser(arguments.config))
+        check_browser(file, our_browser)
         if not arguments.new_number:
             _require_same_number(file, paths)
         former: Path | None = None
         if arguments.dry_run:
-            check_space(file, _existing(paths.profile))
+            check_space(file, _nearest_folder(paths.profile))
             file.verify()
         else:
             with locked(paths) as auth:
@@ -83,12 +89,13 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.json:
         print(json.dumps(record, ensure_ascii=False))
     else:
-        for line in _sentences(record, paths, ours):
+        for line in _sentences(record, paths, our_browser):
             print(line)
     return 0
 
 
 def _require_stopped(paths: Paths) -> None:
+    """Raises CannotUseState while the daemon runs: it holds the profile open."""
     if is_running(paths):
         raise CannotUseState(
             _("cannot import a session while the daemon runs: stop it first with `{command}`").format(
@@ -98,11 +105,11 @@ def _require_stopped(paths: Paths) -> None:
 
 
 def _stop_command(paths: Paths) -> str:
-    """What stops the daemon: systemctl where it runs as a unit, else a signal."""
+    """The command that stops the running daemon: systemctl if it runs as a unit (or nobody knows), else `kill`."""
     pid = holder_of_lock(paths)
     if pid is None:
         return "sudo systemctl stop leadmasterd"
-    with contextlib.suppress(OSError):
+    with contextlib.suppress(OSError):  # it has just ended
         group = Path(f"/proc/{pid}/cgroup").read_text()
         if unit := re.search(r"/(leadmasterd[^/\n]*\.service)$", group, re.MULTILINE):
             return f"sudo systemctl stop {unit[1]}"
@@ -110,13 +117,16 @@ def _stop_command(paths: Paths) -> str:
 
 
 def _configured_browser(config: str | None) -> str:
+    """The browser in the settings; empty: whichever is found here."""
     from leadmasterd.settings.model import load
 
     return load(config)[0].listener.browser
 
 
 def _require_same_number(file: SessionFile, paths: Paths) -> None:
-    linked = Auth(paths).linked_account() or ((read_status(paths) or {}).get("account") or {}).get("wid")
+    """Raises Refused if the file is of another number than the one linked here, as far as both are known."""
+    last_account = (read_status(paths) or {}).get("account") or {}
+    linked = Auth(paths).linked_account() or last_account.get("wid")
     if linked and file.account and file.account != linked:
         raise Refused(
             _(
@@ -127,6 +137,10 @@ def _require_same_number(file: SessionFile, paths: Paths) -> None:
 
 
 def _put_in_place(file: SessionFile, auth: Auth, paths: Paths) -> Path | None:
+    """Make the file's session the live one. Returns where the former session is kept; None if there was none.
+
+    Raises CannotUseState and Refused; the session here is then as it was.
+    """
     if (pid := auth.browser_using_it()) is not None:
         raise CannotUseState(
             _("cannot import {file}: a browser (pid {pid}) has the profile open; close it first").format(
@@ -149,39 +163,42 @@ def _put_in_place(file: SessionFile, auth: Auth, paths: Paths) -> Path | None:
         ) from error
 
 
-def _existing(path: Path) -> Path:
-    """The nearest folder above that exists."""
+def _nearest_folder(path: Path) -> Path:
+    """The nearest folder above the path that exists."""
     return next(folder for folder in path.absolute().parents if folder.is_dir())
 
 
-def _sentences(record: ImportRecord, paths: Paths, ours: str) -> list[str]:
-    """What was imported or verified, and what to do next."""
-    done = record["code"] == "imported"
-    account, clock = record["account"], clock_of(paths)
+def _sentences(record: ImportRecord, paths: Paths, our_browser: str) -> list[str]:
+    """What was imported or verified, and what to do next. `our_browser`: the version here; empty if unknown."""
+    imported = record["code"] == "imported"
+    account = record["account"]
+    clock = clock_of(paths)
     size = _("{files} files, {mb} MB").format(files=record["files"], mb=record["bytes"] // 1_000_000)
-    told = [
-        (_("Imported {file}: {size}.") if done else _("{file} is good: {size}.")).format(file=record["file"], size=size)
-    ]
+    first = _("Imported {file}: {size}.") if imported else _("{file} is good: {size}.")
+    sentences = [first.format(file=record["file"], size=size)]
     if account and record["made_at"]:
         made = clock.full(record["made_at"]) + clock.where()
-        told.append(_("It is the session of {number}, of {made}.").format(number=_number(account), made=made))
+        sentences.append(_("It is the session of {number}, of {made}.").format(number=_number(account), made=made))
     else:
-        told.append(_("It does not say whose account it is: `leadmasterd status` will, once the daemon has started."))
-    if major(record["browser"]) is None or major(ours) is None:
-        told.append(_("It could not be checked whether the browser here is new enough for it."))
-    if not done:
-        told.append(_("Nothing was changed."))
-        return told
+        sentences.append(
+            _("It does not say whose account it is: `leadmasterd status` will, once the daemon has started.")
+        )
+    if major(record["browser"]) is None or major(our_browser) is None:
+        sentences.append(_("It could not be checked whether the browser here is new enough for it."))
+    if not imported:
+        sentences.append(_("Nothing was changed."))
+        return sentences
     if record["former"]:
-        told.append(_("The session that was here is kept in {path}.").format(path=record["former"]))
-    told.append(_("Start the daemon: `sudo systemctl start leadmasterd`, or `leadmasterd run`."))
-    told.append(
+        sentences.append(_("The session that was here is kept in {path}.").format(path=record["former"]))
+    sentences.append(_("Start the daemon: `sudo systemctl start leadmasterd`, or `leadmasterd run`."))
+    sentences.append(
         _("Once it is ready, delete {file} here and where it came from: whoever has it can read the chats.").format(
             file=record["file"]
         )
     )
-    return told
+    return sentences
 
 
 def _number(account: str) -> str:
+    """The phone number in a WhatsApp id."""
     return printable(account.partition("@")[0])

@@ -1,4 +1,4 @@
-"""The session on disk for a command that changes it: nobody else may use it meanwhile."""
+"""Exclusive use of the session on disk, for the commands that change it."""
 
 import errno
 import os
@@ -13,9 +13,10 @@ from leadmasterd.text import _
 
 @contextmanager
 def locked(paths: Paths) -> Iterator[Auth]:
-    """The session, with the state directory locked: the profile of a running daemon must not be touched.
+    """The session, with the state directory locked meanwhile, so that no daemon runs on it.
 
-    Raises PermissionError to root when the state is another user's: the daemon could not read what root writes there.
+    Raises CannotUseState if a daemon runs, and PermissionError if root asks and the state belongs to another user: the
+    daemon could not read what root writes there.
     """
     if os.geteuid() == 0 and paths.state_dir.exists() and paths.state_dir.stat().st_uid != 0:
         raise PermissionError(errno.EPERM, _("permission denied"), str(paths.state_dir))

@@ -32,7 +32,7 @@ _SIGNALS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Where the file goes, and where the browser's profile is meanwhile."""
+    """Add where the file goes, where the browser's profile is meanwhile, and `--json`."""
     parser.add_argument(
         "--output", metavar=_("FILE"), help=_("the file to write (default: leadmasterd-session-DATE.zip here)")
     )
@@ -55,7 +55,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 class PairRecord(TypedDict):
-    """`auth pair --json`."""
+    """`auth pair --json`. `file`: what was written; `files` and `bytes`: what is in it and how large it is."""
 
     file: str
     account: str
@@ -66,7 +66,10 @@ class PairRecord(TypedDict):
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """0 once the file is written; 1 if the account was not linked; 78 without a browser or Node."""
+    """Open the window, wait until the account is linked, and write the file. Returns 0.
+
+    Raises Refused if nothing was linked or the file can't be written, CannotUseProgram without a browser or Node.
+    """
     settings, _paths = load(arguments.config)
     if not (os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")):
         raise Refused(
@@ -80,14 +83,14 @@ def run(arguments: argparse.Namespace) -> int:
     now = datetime.now(UTC)
     file = Path(arguments.output or f"leadmasterd-session-{now.astimezone():%Y-%m-%d}.zip")
     _check_output(file)
-    out = sys.stderr if arguments.json else sys.stdout
+    out = sys.stderr if arguments.json else sys.stdout  # with --json stdout has the object alone
 
     def say(sentence: str) -> None:
         print(sentence, file=out, flush=True)
 
     with _work_folder(arguments.work_dir) as folder:
         profile = folder / "profile"
-        linked = _until_signal(lambda: link(settings, node=node, browser=browser, profile=profile, say=say))
+        linked = _run_until_signal(lambda: link(settings, node=node, browser=browser, profile=profile, say=say))
         packed = _pack(folder, file, linked)
     record = PairRecord(
         file=str(file),
@@ -108,7 +111,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _check_output(file: Path) -> None:
-    """Refuse before the window opens what could not be written after it."""
+    """Check before anybody links an account that the file can be written afterwards. Raises Refused."""
     if file.exists() or file.is_symlink():
         raise Refused(_("cannot write {file}: it exists already; name another --output").format(file=file))
     if not file.parent.is_dir():
@@ -119,7 +122,10 @@ def _check_output(file: Path) -> None:
 
 @contextmanager
 def _work_folder(place: str | None) -> Iterator[Path]:
-    """A folder of our own that is gone afterwards, with every process that still uses it."""
+    """A new folder within `place` (None: where temporary files are), for the browser's profile.
+
+    It is deleted afterwards, and every process that still uses the profile is killed. Raises Refused without room.
+    """
     try:
         folder = Path(tempfile.mkdtemp(prefix="leadmasterd-pair-", dir=place))
     except OSError as error:
@@ -142,8 +148,11 @@ def _work_folder(place: str | None) -> Iterator[Path]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _until_signal(start: Callable[[], Coroutine[Any, Any, Answer]]) -> Answer:
-    """Run it; Ctrl-C, and the end of the terminal, cancel it once, so that the browser is closed in good order."""
+def _run_until_signal(start: Callable[[], Coroutine[Any, Any, Answer]]) -> Answer:
+    """Run a coroutine to its end and return its result.
+
+    A signal such as Ctrl-C cancels it instead of ending the process, so that it can close the browser properly.
+    """
 
     async def cancellable() -> Answer:
         task = asyncio.current_task()
@@ -156,7 +165,10 @@ def _until_signal(start: Callable[[], Coroutine[Any, Any, Answer]]) -> Answer:
 
 
 def _pack(folder: Path, file: Path, linked: Linked) -> Packed:
-    """Write the file, or else keep the profile: the account is linked, and linking again may be impossible."""
+    """Write the session file from the profile in `folder`.
+
+    If that fails, move the profile to a folder that stays, because linking again may be impossible, and raise Refused.
+    """
     profile = folder / "profile"
     try:
         origin = Origin(linked.account, linked.browser, linked.at)

@@ -8,7 +8,7 @@ from leadmasterd.text import _
 
 
 def commands() -> Mapping[str, Command]:
-    """In the order of `--help`."""
+    """The subcommands by name, in the order of `--help`."""
     return {
         "list": Command(_("who is told of what, and which alerts are open"), "alerts_list"),
         "test": Command(_("send one alert to each address now, and show what came of it"), "alerts_test"),
@@ -17,7 +17,7 @@ def commands() -> Mapping[str, Command]:
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Its subcommands."""
+    """Add the subcommands, and the end of `--help`."""
     add_commands(parser, commands(), dest="action")
     add_epilog(
         parser,

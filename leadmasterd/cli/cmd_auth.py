@@ -18,7 +18,7 @@ from leadmasterd.text import _
 
 
 def commands() -> Mapping[str, Command]:
-    """In the order of `--help`."""
+    """The subcommands by name, in the order of `--help`."""
     return {
         "list": Command(_("list the session, its snapshots, and sessions that were set aside"), "cmd_auth", "list"),
         "snapshot": Command(_("take a snapshot; a running listener stops for a moment"), "cmd_auth", "snapshot"),
@@ -30,26 +30,26 @@ def commands() -> Mapping[str, Command]:
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Its subcommands."""
+    """Add the subcommands, and the end of `--help`."""
     add_commands(parser, commands(), dest="action")
     add_json_before_command(parser)
     add_epilog(parser, "leadmasterd auth list", "leadmasterd auth snapshot", "leadmasterd auth restore")
 
 
 def add_list_arguments(parser: argparse.ArgumentParser) -> None:
-    """Only --json."""
+    """Add `--json`, the only flag."""
     add_json(parser, after_command=True)
     add_epilog(parser, "leadmasterd auth list", "leadmasterd auth list --json | jq .snapshots[0].good")
 
 
 def add_snapshot_arguments(parser: argparse.ArgumentParser) -> None:
-    """Only --json."""
+    """Add `--json`, the only flag."""
     add_json(parser, after_command=True)
     add_epilog(parser, "leadmasterd auth snapshot")
 
 
 def add_restore_arguments(parser: argparse.ArgumentParser) -> None:
-    """Which snapshot."""
+    """Add the name of a snapshot, and `--json`."""
     parser.add_argument(
         "name", nargs="?", metavar=_("NAME"), help=_("a snapshot's name (default: the newest good one)")
     )
@@ -58,13 +58,13 @@ def add_restore_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def add_reset_arguments(parser: argparse.ArgumentParser) -> None:
-    """Only --json."""
+    """Add `--json`, the only flag."""
     add_json(parser, after_command=True)
     add_epilog(parser, "leadmasterd auth reset")
 
 
 class SnapshotObject(TypedDict):
-    """An object of `snapshots` in `auth list --json`."""
+    """An object of `snapshots` in `auth list --json`. `code`: `good`, or as CannotUseSnapshot has it."""
 
     name: str
     made_at: str
@@ -78,7 +78,7 @@ class SnapshotObject(TypedDict):
 
 
 class SessionList(TypedDict):
-    """`auth list --json`."""
+    """`auth list --json`. `linked`: the account of the live session; `quarantined`: names of sessions set aside."""
 
     linked: str | None
     snapshots: list[SnapshotObject]
@@ -96,7 +96,7 @@ class Done(TypedDict):
 
 
 def run_list(arguments: argparse.Namespace) -> int:
-    """Each snapshot is verified by reading all of its files."""
+    """Print the live session, its snapshots (each verified by reading all of its files) and what was set aside."""
     paths = find_paths(arguments.config)
     auth, clock = Auth(paths), clock_of(paths)
     snapshots = [_snapshot_object(auth, each) for each in auth.snapshots()]
@@ -124,11 +124,14 @@ def run_list(arguments: argparse.Namespace) -> int:
 
 
 def _snapshot_object(auth: Auth, snapshot: Snapshot) -> SnapshotObject:
-    code, problem = "good", None
+    """Verify the snapshot, which reads all of its files, and describe it with the result."""
+    code = "good"
+    problem = None
     try:
         auth.verify(snapshot)
     except CannotUseSnapshot as error:
-        code, problem = error.code, str(error)
+        code = error.code
+        problem = str(error)
     return SnapshotObject(
         name=snapshot.name,
         made_at=snapshot.made_at,
@@ -146,7 +149,7 @@ def _snapshot_object(auth: Auth, snapshot: Snapshot) -> SnapshotObject:
 
 
 def run_snapshot(arguments: argparse.Namespace) -> int:
-    """Ask the running daemon for it, or take it here if none is running."""
+    """Ask the running daemon for a snapshot, or take it here if none is running. Raises CannotUseSnapshot."""
     paths = find_paths(arguments.config)
     if is_running(paths):
         ask(paths.socket, "snapshot")
@@ -159,7 +162,7 @@ def run_snapshot(arguments: argparse.Namespace) -> int:
 
 
 def run_restore(arguments: argparse.Namespace) -> int:
-    """Exit code 1 if there is no such snapshot."""
+    """Make a snapshot the live session: the named one, or the newest good one. Raises Refused if there is none."""
     paths = find_paths(arguments.config)
     name = arguments.name
     with locked(paths) as auth:
@@ -168,10 +171,10 @@ def run_restore(arguments: argparse.Namespace) -> int:
         else:
             snapshot = next((each for each in auth.snapshots() if each.name == name), None)
         if snapshot is None:
+            if not name:
+                raise Refused(_("cannot restore: there is no good snapshot; see `leadmasterd auth list`"))
             raise Refused(
                 _("cannot restore {name}: there is no such snapshot; see `leadmasterd auth list`").format(name=name)
-                if name
-                else _("cannot restore: there is no good snapshot; see `leadmasterd auth list`")
             )
         auth.restore(snapshot, now=datetime.now(UTC), why="a person restored a snapshot")
     text = _("Restored {name}; the previous session was set aside. Start the daemon.").format(name=snapshot.name)
@@ -179,7 +182,7 @@ def run_restore(arguments: argparse.Namespace) -> int:
 
 
 def run_reset(arguments: argparse.Namespace) -> int:
-    """Nothing is deleted."""
+    """Move the live session to the quarantine, where it is kept, so that the next start asks for a scan."""
     paths = find_paths(arguments.config)
     with locked(paths) as auth:
         path = auth.quarantine(now=datetime.now(UTC), why="a person reset the session")
@@ -191,5 +194,6 @@ def run_reset(arguments: argparse.Namespace) -> int:
 
 
 def _report(arguments: argparse.Namespace, text: str, done: Done) -> int:
+    """Print the result, as JSON with `--json`. Returns the exit code."""
     print(json.dumps(done, ensure_ascii=False) if arguments.json else text)
     return 0

@@ -1,4 +1,4 @@
-"""`leadmasterd config check` and `show`."""
+"""`leadmasterd config check` and `show`: whether the settings can be used, and which are in force."""
 
 import argparse
 import json
@@ -32,7 +32,7 @@ class Shown(TypedDict):
 
 
 def commands() -> Mapping[str, Command]:
-    """In the order of `--help`."""
+    """The subcommands by name, in the order of `--help`."""
     return {
         "check": Command(_("check the settings: every problem at once"), "cmd_config", "check"),
         "show": Command(_("show the settings in force, defaults and environment included"), "cmd_config", "show"),
@@ -40,30 +40,33 @@ def commands() -> Mapping[str, Command]:
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Its subcommands."""
+    """Add the subcommands, and the end of `--help`."""
     add_commands(parser, commands(), dest="action")
     add_json_before_command(parser)
     add_epilog(parser, "leadmasterd config check", "leadmasterd config show")
 
 
 def add_check_arguments(parser: argparse.ArgumentParser) -> None:
-    """Only --json."""
+    """Add `--json`, the only flag."""
     add_json(parser, after_command=True)
     add_epilog(parser, "leadmasterd config check", "leadmasterd --config new.toml config check")
 
 
 def add_show_arguments(parser: argparse.ArgumentParser) -> None:
-    """Only --json."""
+    """Add `--json`, the only flag."""
     add_json(parser, after_command=True)
     add_epilog(parser, "leadmasterd config show", "leadmasterd config show --json | jq .settings.leads")
 
 
 def run_check(arguments: argparse.Namespace) -> int:
-    """0, or 78 with every problem."""
+    """Check the settings, with the programs and addresses that they name, and print every problem.
+
+    Returns 0, or 78 with `--json`. Raises CannotUseSettings without it.
+    """
     try:
         settings, paths = load(arguments.config)
-        _look_for_programs(settings.listener)
-        _understand_addresses(settings, paths)
+        _check_programs(settings.listener)
+        _check_alert_addresses(settings, paths)
     except CannotUseSettings as error:
         return _problems(arguments, error)
     warnings = _warnings(settings.leads)
@@ -79,7 +82,7 @@ def run_check(arguments: argparse.Namespace) -> int:
 
 
 def _warnings(leads: LeadsSettings) -> list[str]:
-    """What is allowed, and hardly meant."""
+    """Settings that are valid but are probably a mistake: opening hours without any open day."""
     if any(leads.hours.values()):
         return []
     if any(leads.overrides.values()):
@@ -87,31 +90,35 @@ def _warnings(leads: LeadsSettings) -> list[str]:
     return [_("`leads.hours` has no open day, so nobody is ever expected to answer, and nobody's wait is ever overdue")]
 
 
-def _look_for_programs(listener: ListenerSettings) -> None:
-    """Those that the settings name, for what is on PATH is the doctor's. Raises CannotUseSettings."""
+def _check_programs(listener: ListenerSettings) -> None:
+    """Check node and the browser if the settings name them. Raises CannotUseSettings.
+
+    `leadmasterd doctor` checks those that are found by themselves.
+    """
     problems = []
-    for name, find in ((listener.node, find_node), (listener.browser, find_browser)):
-        if name:
+    for program, find in ((listener.node, find_node), (listener.browser, find_browser)):
+        if program:
             try:
-                find(name)
+                find(program)
             except CannotUseProgram as error:
                 problems.append(str(error))
     if problems:
         raise CannotUseSettings("\n".join(problems))
 
 
-def _understand_addresses(settings: Settings, paths: Paths) -> None:
-    """Those of alerts. Raises CannotUseSettings."""
+def _check_alert_addresses(settings: Settings, paths: Paths) -> None:
+    """Raises CannotUseSettings, one line for each address of an alert that can't be used."""
     if not settings.alerts.tells:
         return
     from leadmasterd.alerts.addresses import addresses_of
 
-    if unusable := addresses_of(settings.alerts, paths)[1]:
+    _usable, unusable = addresses_of(settings.alerts, paths)
+    if unusable:
         raise CannotUseSettings("\n".join(unusable))
 
 
 def run_show(arguments: argparse.Namespace) -> int:
-    """As TOML that could be a settings file."""
+    """Print the settings in force, without `--json` as TOML that could be a settings file."""
     try:
         settings, paths = load(arguments.config)
     except CannotUseSettings as error:
@@ -130,7 +137,7 @@ def run_show(arguments: argparse.Namespace) -> int:
 
 
 def _problems(arguments: argparse.Namespace, error: CannotUseSettings) -> int:
-    """Print them as JSON with `--json`; else `main` prints them."""
+    """Print the problems as JSON and return the exit code. Without `--json` raises the error, which `main` prints."""
     if not arguments.json:
         raise error
     print(json.dumps(Checked(ok=False, problems=str(error).splitlines()), ensure_ascii=False))
@@ -138,11 +145,12 @@ def _problems(arguments: argparse.Namespace, error: CannotUseSettings) -> int:
 
 
 def _source(paths: Paths) -> str:
+    """Where the settings come from, for people."""
     return str(paths.file) if paths.file else _("built-in defaults")
 
 
 def _toml(values: dict[str, object]) -> str:
-    """Settings as TOML: plain values first, then the sections. Settings only hold values whose JSON is TOML."""
+    """Settings as TOML: plain values first, then the sections."""
     lines = [f"{key} = {_literal(value)}" for key, value in values.items() if not isinstance(value, dict)]
     for section, inner in values.items():
         if isinstance(inner, dict):
@@ -151,6 +159,7 @@ def _toml(values: dict[str, object]) -> str:
 
 
 def _literal(value: object) -> str:
+    """A value in TOML. What settings hold is written as in JSON, but for tables and the DEL character."""
     if isinstance(value, dict):
         return "{" + ", ".join(f"{_literal(key)} = {_literal(inner)}" for key, inner in value.items()) + "}"
     return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")

@@ -12,27 +12,27 @@ from leadmasterd.text import _
 
 
 def add_pause_arguments(parser: argparse.ArgumentParser) -> None:
-    """No flags."""
+    """Add an example only: there are no flags."""
     add_epilog(parser, "leadmasterd pause")
 
 
 def add_resume_arguments(parser: argparse.ArgumentParser) -> None:
-    """No flags."""
+    """Add an example only: there are no flags."""
     add_epilog(parser, "leadmasterd resume")
 
 
 def add_restart_listener_arguments(parser: argparse.ArgumentParser) -> None:
-    """No flags."""
+    """Add an example only: there are no flags."""
     add_epilog(parser, "leadmasterd restart-listener")
 
 
 def run_pause(arguments: argparse.Namespace) -> int:
-    """Kept in the state directory, so that a restart does not end it."""
+    """Ask the daemon to stop listening. It keeps that in the state directory, so that a restart does not end it."""
     return _request(arguments, _("Paused, across restarts too, until `leadmasterd resume`."))
 
 
 def run_resume(arguments: argparse.Namespace) -> int:
-    """Ends a halt as well. In a temporary ban it tries before the end, which a person has to answer for."""
+    """Ask the daemon to listen again after a pause or a halt. Warns on stderr during a temporary ban."""
     status = read_status(find_paths(arguments.config)) or {}
     if status.get("phase") == "halted" and status.get("code") == "temporary_ban":
         print(
@@ -45,11 +45,12 @@ def run_resume(arguments: argparse.Namespace) -> int:
 
 
 def run_restart_listener(arguments: argparse.Namespace) -> int:
-    """The daemon itself keeps running."""
+    """Ask the daemon to restart the listener. The daemon itself keeps running."""
     return _request(arguments, _("Restarting the listener. `leadmasterd status` shows the progress."))
 
 
-def _request(arguments: argparse.Namespace, done: str) -> int:
+def _request(arguments: argparse.Namespace, sentence: str) -> int:
+    """Send the typed command to the daemon, and print the sentence once it has agreed. Raises as `ask` does."""
     ask(find_paths(arguments.config).socket, arguments.command)
-    print(done)
+    print(sentence)
     return 0

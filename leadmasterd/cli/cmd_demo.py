@@ -5,7 +5,7 @@ import shlex
 import shutil
 import sys
 import tempfile
-from contextlib import nullcontext, suppress
+from contextlib import AbstractContextManager, nullcontext, suppress
 from pathlib import Path
 from typing import Final
 
@@ -21,12 +21,12 @@ from leadmasterd.text import _, spoken_language
 
 _SETTINGS: Final = "config.toml"
 
-_BESIDE_ROWS: Final = 12
+_OTHER_LINES: Final = 12
 """Lines of the last screen besides the waiting customers: headings, the summary, the next command."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """How to scan, and what to keep."""
+    """Add how to scan, what to keep, and which shape of WhatsApp's keys the stand-in uses."""
     parser.add_argument("--auto", action="store_true", help=_("scan without asking (the default without a terminal)"))
     parser.add_argument("--keep", metavar=_("FOLDER"), help=_("keep the demo's state in FOLDER, to look around in"))
     parser.add_argument(
@@ -45,9 +45,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """0 only if every message was captured exactly once and nothing was sent."""
+    """Play the demo. Returns 0 only if every message was captured exactly once and nothing was sent, else 1."""
     if arguments.keep:
         _prepare(Path(arguments.keep))
+    # A person sees the code, presses Enter for the scan, and may open the page.
     by_hand = sys.stdin.isatty() and sys.stdout.isatty() and not arguments.auto
     picture: Path | None = arguments.picture
     if arguments.keep and not by_hand:
@@ -60,8 +61,12 @@ def run(arguments: argparse.Namespace) -> int:
         ),
         flush=True,
     )
-    where = nullcontext(arguments.keep) if arguments.keep else tempfile.TemporaryDirectory(prefix="leadmasterd-demo-")
-    with where as folder:
+    state_folder: AbstractContextManager[str]
+    if arguments.keep:
+        state_folder = nullcontext(arguments.keep)
+    else:
+        state_folder = tempfile.TemporaryDirectory(prefix="leadmasterd-demo-")
+    with state_folder as folder:
         demo = Demo(
             Path(folder),
             find_node(""),
@@ -80,17 +85,18 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _show(demo: Demo, outcome: Outcome, *, by_hand: bool, keep: str | None, picture: Path | None) -> None:
-    """What was captured, the tables, and the page. Raises DemoFailed."""
+    """Print what was captured and two tables, and serve the page (`by_hand`) or take a picture of it.
+
+    `keep`: the folder in which the demo's state stays, for which commands are printed; None if it is deleted. Raises
+    DemoFailed.
+    """
     _report(outcome)
-    for heading, words in (
-        (_("What each customer wants (`leadmasterd leads list`):"), ("leads", "list")),
-        (
-            _("Who is waiting for an answer, and how long (`leadmasterd leads waiting`):"),
-            ("leads", "waiting", *_as_many_as_fit()),
-        ),
-    ):
-        print(f"\n{heading}\n", flush=True)
-        demo.show(*words)
+    heading = _("What each customer wants (`leadmasterd leads list`):")
+    print(f"\n{heading}\n", flush=True)
+    demo.show("leads", "list")
+    heading = _("Who is waiting for an answer, and how long (`leadmasterd leads waiting`):")
+    print(f"\n{heading}\n", flush=True)
+    demo.show("leads", "waiting", *_limit_that_fits())
     print()
     if by_hand:
         with demo.page() as link, suppress(KeyboardInterrupt, EOFError):
@@ -104,13 +110,14 @@ def _show(demo: Demo, outcome: Outcome, *, by_hand: bool, keep: str | None, pict
         print(_('To look around in it afterwards: --keep FOLDER (make demo ARGS="--keep FOLDER")'))
         return
     program = [_program(), "--config", str(Path(keep, _SETTINGS))]
-    lead, page = (shlex.join([*program, *words]) for words in (("leads", "show", "1"), ("web",)))
-    print(_("Look around:"), lead)
-    print(_("The page:"), page)
+    lead_command = [*program, "leads", "show", "1"]
+    page_command = [*program, "web"]
+    print(_("Look around:"), shlex.join(lead_command))
+    print(_("The page:"), shlex.join(page_command))
 
 
 def _picture(text: str) -> Path:
-    """A file whose name says what it will be."""
+    """The type of `--picture`: a file name that ends with .png or .webp."""
     file = Path(text)
     if file.suffix not in (".png", ".webp"):
         raise argparse.ArgumentTypeError(_("{text} must end with .png or .webp").format(text=repr(text)))
@@ -118,7 +125,7 @@ def _picture(text: str) -> Path:
 
 
 def _prepare(folder: Path) -> None:
-    """Make a folder with the settings of the demo's shop. Raises CannotUseState if it is not empty."""
+    """Make the folder of `--keep`, with the settings of the demo's shop. Raises CannotUseState if it is not empty."""
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         if any(folder.iterdir()):
@@ -142,19 +149,22 @@ def _prepare(folder: Path) -> None:
         ) from error
 
 
-def _as_many_as_fit() -> list[str]:
-    """Keep the table's head and the longest waits on a small terminal."""
+def _limit_that_fits() -> list[str]:
+    """`--limit N` for a table of two lines a row that fits on the terminal, three rows at least; on a pipe nothing."""
     if not sys.stdout.isatty():
         return []
-    return ["--limit", str(max(3, (shutil.get_terminal_size().lines - _BESIDE_ROWS) // 2))]
+    room = shutil.get_terminal_size().lines - _OTHER_LINES
+    return ["--limit", str(max(3, room // 2))]
 
 
 def _program() -> str:
-    """How to start this program from the current folder."""
-    beside = Path(sys.executable).with_name("leadmasterd")
-    if shutil.which("leadmasterd") or not beside.exists():
+    """What to type in the current folder to start this program: its name, or the path next to Python's."""
+    next_to_python = Path(sys.executable).with_name("leadmasterd")
+    if shutil.which("leadmasterd") or not next_to_python.exists():
         return "leadmasterd"
-    return str(beside.relative_to(Path.cwd())) if beside.is_relative_to(Path.cwd()) else str(beside)
+    if next_to_python.is_relative_to(Path.cwd()):
+        return str(next_to_python.relative_to(Path.cwd()))
+    return str(next_to_python)
 
 
 def _wait_for_enter() -> None:
@@ -162,11 +172,13 @@ def _wait_for_enter() -> None:
 
 
 def _report(outcome: Outcome) -> None:
+    """Print how many messages were written, captured and sent, and each that is missing or was stored twice."""
     captured = outcome.live + outcome.sweep
     print()
-    own = sum(said.own for conversation in CONVERSATIONS for said in conversation.said)
-    told = _("In the stand-in's chats:       {n:4} messages, {own} of them from the shop's phone")
-    print(told.format(n=outcome.expected, own=own))
+    said = [each for conversation in CONVERSATIONS for each in conversation.said]
+    own = sum(each.own for each in said)
+    text = _("In the stand-in's chats:       {n:4} messages, {own} of them from the shop's phone")
+    print(text.format(n=outcome.expected, own=own))
     print(_("In the database, exactly once: {n:4}").format(n=captured - len(outcome.doubled)))
     print(_("  captured live:               {n:4}").format(n=outcome.live))
     print(_("  backfilled after an outage:  {n:4}").format(n=outcome.sweep))

@@ -14,12 +14,12 @@ from leadmasterd.state.status_object import Page
 from leadmasterd.text import _, ngettext, printable
 
 _COLOURS = {"ok": "\x1b[32m", "warning": "\x1b[33m", "wrong": "\x1b[31m"}
-_FOUND = 22
-"""Column where the findings begin, for continuation lines."""
+_FINDINGS_BEGIN = 22
+"""Screen column where findings begin, and their continuation lines."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """How thoroughly."""
+    """Add how thoroughly to look, and `--json`."""
     parser.add_argument("--quick", action="store_true", help=_("skip starting the browser and trying the network"))
     parser.add_argument(
         "--page",
@@ -40,7 +40,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """0 when nothing is wrong (warnings are advice), 1 otherwise."""
+    """Print each finding as it is made, then a summary. Returns 0 if nothing is wrong (warnings are advice), else 1."""
     if arguments.page:
         return _check_page(arguments)
     findings: list[Finding] = []
@@ -59,6 +59,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _summary(wrong: int, warnings: int) -> str:
+    """The last line. `wrong` and `warnings`: how many findings of these levels there are."""
     if wrong:
         return ngettext("{n} thing to fix.", "{n} things to fix.", wrong).format(n=wrong)
     if warnings:
@@ -67,7 +68,10 @@ def _summary(wrong: int, warnings: int) -> str:
 
 
 def _check_page(arguments: argparse.Namespace) -> int:
-    """Ask the daemon to have the live page looked at."""
+    """Have the daemon compare the running page with what capture relies on. Returns 0 if nothing is missing, else 1.
+
+    Raises CannotReachDaemon and Refused.
+    """
     page: Page = ask(find_paths(arguments.config).socket, "check-page")["page"]
     found = PageObject(
         ok=not page["missing"],
@@ -87,6 +91,7 @@ def _check_page(arguments: argparse.Namespace) -> int:
 
 
 def _print_page(page: PageObject) -> None:
+    """Print WhatsApp Web's version, which names are missing or late, new message types, and its A/B switches."""
     _print("ok", "page", "WhatsApp Web " + printable(page["web_version"] or "?"))
     for each in page["missing"]:
         mend = _("this costs {what}; look for a newer leadmasterd").format(what=health.cost(each["costs"]))
@@ -103,18 +108,19 @@ def _print_page(page: PageObject) -> None:
         else:
             shown = switch_in_words(name, value)
         _print("ok", _("switch"), shown)
-    there, wanted = page["required"] - len(page["missing"]) - len(page["late"]), page["required"]
-    print(_("{n} of {all} names that capture relies on are there.").format(n=there, all=wanted))
+    there = page["required"] - len(page["missing"]) - len(page["late"])
+    print(_("{n} of {all} names that capture relies on are there.").format(n=there, all=page["required"]))
 
 
 def _print(level: Level, check: str, found: str, mend: str = "") -> None:
+    """Print a finding: a sign for its level, which check it is of, what was found, and below it how to mend that."""
     sign = f"{_sign(level):<6}"
-    text = folded(f"{sign} {check_in_words(check):<14} {found}", _FOUND)
+    text = folded(f"{sign} {check_in_words(check):<14} {found}", _FINDINGS_BEGIN)
     if sys.stdout.isatty():
         text = f"{_COLOURS[level]}{sign}\x1b[0m{text.removeprefix(sign)}"
     print(text, flush=True)
     if mend:
-        print(folded(f"{'':<{_FOUND}}-> {mend}", _FOUND + 3), flush=True)
+        print(folded(f"{'':<{_FINDINGS_BEGIN}}-> {mend}", _FINDINGS_BEGIN + 3), flush=True)
 
 
 def _sign(level: Level) -> str:

@@ -8,7 +8,7 @@ from leadmasterd.text import _
 
 
 def commands() -> Mapping[str, Command]:
-    """In the order of `--help`."""
+    """The subcommands by name, in the order of `--help`."""
     return {
         "list": Command(_("all feeds: how far behind, and what was given up"), "feeds_list"),
         "show": Command(_("one feed: its receiver, its events, and when it tries again"), "feeds_show"),
@@ -22,7 +22,7 @@ def commands() -> Mapping[str, Command]:
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Its subcommands."""
+    """Add the subcommands, and the end of `--help`."""
     add_commands(parser, commands(), dest="action")
     add_epilog(
         parser,

@@ -18,12 +18,13 @@ from leadmasterd.text import _, figure, ngettext
 
 _DEFAULT_DAYS = 7
 _TIME = len("2026-11-23 14:03:07  ")
+"""Indent of the continuation lines of an event or a gap."""
 _LABEL = len("  listening   ")
-"""Indents of continuation lines."""
+"""Indent of the continuation lines of the summary."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The window, and how many events."""
+    """Add from when on, how many events to show, and `--json`."""
     add_time(parser, "--since", _("from this date or time; default: 7 days ago"))
     parser.add_argument(
         "--limit", type=positive, default=50, metavar=_("N"), help=_("show at most N events, the newest (default 50)")
@@ -33,13 +34,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """An empty history is not an error."""
+    """Print what happened since a time, the gaps, and a summary. Returns 0, also if nothing has happened yet."""
     paths = find_paths(arguments.config)
     clock = clock_of(paths)
     now = clock.now
-    since = (
-        time_from(arguments.since, clock.zone) if arguments.since is not None else now - timedelta(days=_DEFAULT_DAYS)
-    )
+    since = now - timedelta(days=_DEFAULT_DAYS)
+    if arguments.since is not None:
+        since = time_from(arguments.since, clock.zone)
     try:
         connection = open_for_reading(paths)
     except FileNotFoundError:
@@ -52,10 +53,10 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.json:
         print(json.dumps(history.as_json(), ensure_ascii=False))
         return 0
-    wide = max((len(sentences.phase(event.phase)) for event in history.events), default=0)
+    phase_width = max((len(sentences.phase(event.phase)) for event in history.events), default=0)
     for event in history.events:
         reason = sentences.because(event.code, event.values)
-        print(folded(f"{clock.exact(event.at)}  {sentences.phase(event.phase):<{wide}}  {reason}", _TIME))
+        print(folded(f"{clock.exact(event.at)}  {sentences.phase(event.phase):<{phase_width}}  {reason}", _TIME))
     if history.gaps:
         print()
         for gap, share in history.gaps_with_share():
@@ -67,18 +68,21 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _gap(gap: Gap, share: int | None, clock: Clock) -> str:
+    """A gap in one line: from when, how long, what became of it, and its cause.
+
+    `share`: how many messages were recovered of this gap alone; None if they are counted with the next gap.
+    """
     lasted = length(gap.seconds(clock.now))
     if share is None:
         recovered = _("recovered with the next gap")
     else:
         recovered = ngettext("{n} message recovered", "{n} messages recovered", share).format(n=share)
-    state = (
-        recovered
-        if gap.closed_at
-        else _("still down")
-        if gap.to_at is None
-        else _("{recovered} so far, not closed yet").format(recovered=recovered)
-    )
+    if gap.closed_at:
+        state = recovered
+    elif gap.to_at is None:  # it goes on
+        state = _("still down")
+    else:
+        state = _("{recovered} so far, not closed yet").format(recovered=recovered)
     cause = sentences.because(gap.cause, {})
     return _("gap   {at}  {length:>9}  {state} ({cause})").format(
         at=clock.exact(gap.from_at), length=lasted, state=state, cause=cause
@@ -86,6 +90,7 @@ def _gap(gap: Gap, share: int | None, clock: Clock) -> str:
 
 
 def _summary(history: History, clock: Clock) -> list[str]:
+    """Lines about the whole period: uptime, messages, gaps, restarts and recoveries, as far as there are any."""
     lines = [_("since {at}").format(at=clock.exact(history.since)) + clock.where()]
     if history.uptime is not None:
         lines.append(_("  listening   {share} % of the time").format(share=figure(history.uptime * 100, 2)))

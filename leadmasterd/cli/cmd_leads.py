@@ -8,7 +8,7 @@ from leadmasterd.text import _
 
 
 def commands() -> Mapping[str, Command]:
-    """In the order of `--help`."""
+    """The subcommands by name, in the order of `--help`."""
     return {
         "list": Command(_("open leads: the longest waiting first, then the most recently active"), "leads_list"),
         "today": Command(_("what is due today: follow-ups, overdue ones too, and who needs an answer"), "leads_today"),
@@ -25,7 +25,7 @@ def commands() -> Mapping[str, Command]:
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Its subcommands."""
+    """Add the subcommands, and the end of `--help`."""
     add_commands(parser, commands(), dest="action")
     add_epilog(
         parser,

@@ -1,4 +1,7 @@
-"""`leadmasterd messages`: search and show captured messages, the newest last."""
+"""`leadmasterd messages`: search and show captured messages, the newest last.
+
+Other flags show the listener's own lines behind them, or lines that could not be used, or maintain the database.
+"""
 
 import argparse
 import json
@@ -31,7 +34,7 @@ from leadmasterd.times import iso
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Which messages."""
+    """Add which messages to show, what to do instead, and `--json`."""
     parser.add_argument(
         "--chat", type=typed, metavar=_("ID"), help=_("only this chat: a name, a phone, a chat id or a lead's number")
     )
@@ -75,7 +78,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """No match is not an error; exit code 1 if there is no such chat."""
+    """Print the messages, or do what a flag asks for instead. Returns 0, also if none matches; 1 for an unknown chat.
+
+    Raises CannotUseArgument for flags that exclude each other.
+    """
     if arguments.reindex:
         return _reindex(arguments)
     if arguments.compact:
@@ -91,7 +97,7 @@ def run(arguments: argparse.Namespace) -> int:
         return _show_problems(arguments, connection, since, Clock(datetime.now(UTC), zone))
     answer: MessageList = {"messages": []}
     lines: StoredLines = {"lines": [], "damaged": []}
-    chats = None
+    chats = None  # all; an empty tuple: there is no such chat
     if connection:
         with closing(connection):
             if arguments.chat is not None:
@@ -102,8 +108,8 @@ def run(arguments: argparse.Namespace) -> int:
                 answer = message_list(
                     connection, limit=arguments.limit, conversations=chats, search=arguments.search, since=since
                 )
-    unknown = chats == ()
-    if unknown:
+    unknown_chat = chats == ()
+    if unknown_chat:
         print(
             _(
                 "cannot find {text}: no chat, phone or lead has that id, and nobody that name; "
@@ -113,27 +119,23 @@ def run(arguments: argparse.Namespace) -> int:
         )
     if arguments.json:
         print(json.dumps(lines if arguments.raw else answer, ensure_ascii=False))
-        return int(unknown)
+        return int(unknown_chat)
     clock = Clock(datetime.now(UTC), zone)
     if arguments.raw:
         _show_lines(lines, arguments.limit, clock)
-        if connection and not unknown and not lines["lines"]:
-            print(_("No lines."), file=sys.stderr)
-        return int(unknown)
-    for message in answer["messages"]:
-        print(_line(message, clock))
-    if answer["messages"]:
-        note_more(len(answer["messages"]), arguments.limit)
-        reading.print_zone(clock)
-    elif connection and not unknown:
-        print(_("No messages."), file=sys.stderr)
-    return int(unknown)
+    else:
+        _show_messages(answer["messages"], arguments.limit, clock)
+    nothing_found = not (lines["lines"] if arguments.raw else answer["messages"])
+    if nothing_found and connection and not unknown_chat:  # otherwise stderr has said why
+        print(_("No lines.") if arguments.raw else _("No messages."), file=sys.stderr)
+    return int(unknown_chat)
 
 
 def _reindex(arguments: argparse.Namespace) -> int:
+    """Rebuild the index of words that the page searches. Returns the exit code. Raises CannotUseArgument."""
     if arguments.json:
         raise CannotUseArgument(_("--reindex has no answer in JSON; leave --json out"))
-    _refuse_a_choice(arguments, "--reindex")
+    _refuse_filters(arguments, "--reindex")
     from leadmasterd.actions.reindex import reindex  # it writes, and showing messages must answer at once
     from leadmasterd.cli.editing import lead_editor
     from leadmasterd.cli.leads_rebuild import show_progress
@@ -144,9 +146,10 @@ def _reindex(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _refuse_a_choice(arguments: argparse.Namespace, option: str) -> None:
-    given = {"--chat": arguments.chat, "--search": arguments.search, "--since": arguments.since}
-    for other, value in given.items():
+def _refuse_filters(arguments: argparse.Namespace, option: str) -> None:
+    """Raises CannotUseArgument if messages are filtered: `option` works on the whole database."""
+    filters = {"--chat": arguments.chat, "--search": arguments.search, "--since": arguments.since}
+    for other, value in filters.items():
         if value is not None:
             raise CannotUseArgument(
                 _("{option} is for the whole database, and not for a part by {other}; leave one of them out").format(
@@ -156,9 +159,13 @@ def _refuse_a_choice(arguments: argparse.Namespace, option: str) -> None:
 
 
 def _compact(arguments: argparse.Namespace) -> int:
+    """Give unused space of the database back to the disk. Returns the exit code.
+
+    Raises CannotUseArgument, and CannotUseState while the daemon runs.
+    """
     if arguments.json:
         raise CannotUseArgument(_("--compact has no answer in JSON; leave --json out"))
-    _refuse_a_choice(arguments, "--compact")
+    _refuse_filters(arguments, "--compact")
     from leadmasterd.actions.compact import compact  # it writes, and showing messages must answer at once
     from leadmasterd.cli.editing import lead_editor
     from leadmasterd.state.files import Lock
@@ -174,8 +181,19 @@ def _compact(arguments: argparse.Namespace) -> int:
     return 0
 
 
+def _show_messages(messages: list[CapturedMessage], limit: int, clock: Clock) -> None:
+    for message in messages:
+        print(_line(message, clock))
+    if messages:
+        note_more(len(messages), limit)
+        reading.print_zone(clock)
+
+
 def _show_lines(found: StoredLines, limit: int, clock: Clock) -> None:
-    """As they are, for other programs; on a terminal without what could change it."""
+    """Print the listener's lines: unchanged for other programs, on a terminal without control characters.
+
+    Stored lines that are damaged are counted on stderr.
+    """
     for each in found["lines"]:
         print(printable(each["line"]) if sys.stdout.isatty() else each["line"])
     for damaged in found["damaged"]:
@@ -195,6 +213,7 @@ def _show_lines(found: StoredLines, limit: int, clock: Clock) -> None:
 def _show_problems(
     arguments: argparse.Namespace, connection: Connection | None, since: str | None, clock: Clock
 ) -> int:
+    """Print lines that could not be used. Closes the connection; None: there is no database. Returns the exit code."""
     answer: ProblemList = {"problems": []}
     if connection:
         with closing(connection):
@@ -214,8 +233,10 @@ def _show_problems(
 
 
 def _line(message: CapturedMessage, clock: Clock) -> str:
+    """A message in one line: when, in which direction, with whom, and what it says."""
     name = message["contact"] or ""
-    who = message["chat"].partition("@")[0] if is_blank(name) else name
+    number = message["chat"].partition("@")[0]
+    who = number if is_blank(name) else name
     arrow = "<-" if message["direction"] == "in" else "->"
     begin = f"{clock.full(message['sent_at'])}  {arrow} {padded(who, 20)}  "
     return folded(begin + message_text(message, clock), len("2026-11-23 14:03  "))

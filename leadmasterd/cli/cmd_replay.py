@@ -1,4 +1,4 @@
-"""`leadmasterd replay`: which leads would these lines make?"""
+"""`leadmasterd replay`: which leads recorded wire lines would make, in memory, by the rules and settings in force."""
 
 import argparse
 import json
@@ -15,7 +15,7 @@ from leadmasterd.text import _
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Which lines, and as of when."""
+    """Add the file of lines, as of when leads are shown, and `--json`."""
     parser.add_argument(
         "file", metavar=_("FILE"), help=_("wire lines (docs/protocol.md) and decisions; - for standard input")
     )
@@ -33,7 +33,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Exit code 1 if a line could not be used; the others still count."""
+    """Print the leads as JSON, indented on a terminal. Returns 1 if a line could not be used; the others still count.
+
+    Raises Refused if the file can't be read.
+    """
     from leadmasterd.projection.policy import classifier_of, policy_of
     from leadmasterd.replay import Replay
     from leadmasterd.settings.model import load
@@ -59,8 +62,6 @@ def run(arguments: argparse.Namespace) -> int:
         ) from error
     for refused in replay.refused:
         print(_("line {n}: {why}; it was skipped").format(n=refused.line, why=refused.why), file=sys.stderr)
-    if arguments.json or not sys.stdout.isatty():
-        print(json.dumps(result, ensure_ascii=False))
-    else:
-        print(json.dumps(result, ensure_ascii=False, indent=2))
+    for_people = sys.stdout.isatty() and not arguments.json
+    print(json.dumps(result, ensure_ascii=False, indent=2 if for_people else None))
     return 1 if replay.refused else 0

@@ -10,24 +10,26 @@ from pathlib import Path
 from leadmasterd import causes
 from leadmasterd.cli import reading
 from leadmasterd.cli.arguments import add_epilog, add_json, add_time, typed
-from leadmasterd.cli.tables import Column, cell, folded, show
+from leadmasterd.cli.tables import Cell, Column, cell, folded, show
 from leadmasterd.cli.times import end_from, time_from
 from leadmasterd.clock import Clock, short_weekdays
 from leadmasterd.errors import CannotUseArgument, Refused
 from leadmasterd.queries.report import Figures, Report, nothing, report
+from leadmasterd.queries.report.asked import Hour
 from leadmasterd.queries.report.periods import Period, between, month_of, week_of
 from leadmasterd.report import words
 from leadmasterd.settings.paths import find_paths
 from leadmasterd.state.files import is_running, write_private
 from leadmasterd.text import _, figure, ngettext
 
-_MOST = 10
-"""Rows of a table whose number depends on the data."""
+_MOST_ROWS = 10
+"""Of a table whose number of rows depends on the data."""
 _NOW = "now"
+"""The value of `--week` and `--month` without a day."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The period, and where it goes."""
+    """Add the period, and how the report is given: on the terminal, as HTML or as JSON."""
     which = parser.add_mutually_exclusive_group()
     for flag, text in (
         ("--week", _("the week (from Monday) of this day; default: this week")),
@@ -51,7 +53,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """A period in which nothing happened is not an error."""
+    """Print or write the report. Returns 0, also if nothing happened then. Raises CannotUseArgument and Refused."""
     paths = find_paths(arguments.config)
     settings = reading.leads_settings(paths)
     clock = Clock(datetime.now(UTC), settings.zone())
@@ -72,7 +74,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _period(arguments: argparse.Namespace, clock: Clock) -> Period:
-    """The one that was asked for. Raises CannotUseArgument."""
+    """The period of the flags; by default this week. Raises CannotUseArgument."""
     begins: str | None = getattr(arguments, "from")
     if arguments.to is not None and begins is None:
         raise CannotUseArgument(_("cannot use --to without --from: say where the period begins"))
@@ -85,13 +87,18 @@ def _period(arguments: argparse.Namespace, clock: Clock) -> Period:
                     _("cannot use the period from {begins}: it ends before it begins").format(begins=repr(begins))
                 )
             return between(first, last, clock.zone)
-        text, of = (arguments.month, month_of) if arguments.month is not None else (arguments.week or _NOW, week_of)
-        return of(clock.now if text == _NOW else time_from(text, clock.zone), clock.zone)
-    except (OverflowError, ValueError) as error:  # next to the first or the last day that there is
+        if arguments.month is not None:
+            text, period_around = arguments.month, month_of
+        else:
+            text, period_around = arguments.week or _NOW, week_of
+        at = clock.now if text == _NOW else time_from(text, clock.zone)
+        return period_around(at, clock.zone)
+    except (OverflowError, ValueError) as error:  # before the first day, or after the last, that datetime knows
         raise CannotUseArgument(_("cannot use this period: no calendar goes so far")) from error
 
 
 def _write(file: Path, answer: Report, clock: Clock) -> None:
+    """Write the report as HTML, readable by its owner alone, and say so. Raises Refused; the old file then stays."""
     from leadmasterd.report import document
 
     text = document.file(answer, clock)
@@ -111,6 +118,7 @@ def _write(file: Path, answer: Report, clock: Clock) -> None:
 
 
 def _print(answer: Report, clock: Clock) -> None:
+    """Print the report for people: a few sentences, then a section for each kind of figure."""
     now, before = answer["period"], answer["before"]
     print(words.stretch(now, clock))
     for sentence in (
@@ -131,14 +139,15 @@ def _print(answer: Report, clock: Clock) -> None:
 
 
 def _section(title: str, *notes: str) -> None:
+    """Print the head of a section, with those of its notes that are not empty."""
     print(f"\n{title}")
     for note in notes:
         if note:
             print(folded(note, 0))
 
 
-def _table(titles: Sequence[str], lines: Sequence[Sequence[str]], *, most: int = _MOST) -> None:
-    """The first column is words, the others are numbers."""
+def _table(titles: Sequence[str], lines: Sequence[Sequence[str]], *, most: int = _MOST_ROWS) -> None:
+    """Print a table of words in the first column and numbers in the others. Rows beyond `most` are only counted."""
     if not lines:
         print(_("Nobody."))
         return
@@ -149,44 +158,55 @@ def _table(titles: Sequence[str], lines: Sequence[Sequence[str]], *, most: int =
 
 
 def _first_answers(now: Figures, before: Figures) -> None:
+    """Print how soon leads got their first answer, in open hours and by the clock, now and in the period before."""
     this, that = now["first_answers"], before["first_answers"]
     _section(_("First answer"), words.left_out(this))
     open_rows = words.answer_rows(this, that, this["open_hours"], that["open_hours"])
     wall_rows = words.answer_rows(this, that, this["wall"], that["wall"])
     lines = [
-        [each.label, figure(each.now), figure(each.before), figure(wall.now), figure(wall.before)]
-        for each, wall in zip(open_rows, wall_rows, strict=True)
+        [by_hours.label, figure(by_hours.now), figure(by_hours.before), figure(wall.now), figure(wall.before)]
+        for by_hours, wall in zip(open_rows, wall_rows, strict=True)
     ]
-    typical = zip(
-        words.typical_rows(this["open_hours"], that["open_hours"], words.open_or_dash),
-        words.typical_rows(this["wall"], that["wall"], words.wall_or_dash),
-        strict=True,
-    )
-    lines += [[*by_hours, *by_clock[1:]] for by_hours, by_clock in typical]
-    lines.append([*words.within_target(this, that), "", ""])
+    open_typical = words.typical_rows(this["open_hours"], that["open_hours"], words.open_or_dash)
+    wall_typical = words.typical_rows(this["wall"], that["wall"], words.wall_or_dash)
+    lines += [
+        [label, open_now, open_before, wall_now, wall_before]
+        for (label, open_now, open_before), (_same, wall_now, wall_before) in zip(
+            open_typical, wall_typical, strict=True
+        )
+    ]
+    label, within_now, within_before = words.within_target(this, that)
+    lines.append([label, within_now, within_before, "", ""])  # the target is in open hours
     _table([_("answered after"), _("open hours"), _("before"), _("by the clock"), _("before")], lines, most=len(lines))
 
 
 def _hours(now: Figures, before: Figures) -> None:
+    """Print how many asked in each hour of each weekday, from the earliest to the latest hour with anybody."""
     asked = now["asked"]
     _section(_("When they ask"), words.asked(asked, before["asked"]))
     if not asked["hours"]:
         return
     print(_("how many asked, and after a slash how many were not answered in time"))
-    counts = {(each["weekday"], each["hour"]): each for each in asked["hours"]}
+    found = {(each["weekday"], each["hour"]): each for each in asked["hours"]}
     hours = [each["hour"] for each in asked["hours"]]
     lines = []
     for hour in range(min(hours), max(hours) + 1):
-        line = [cell(f"{hour:02}")]
-        for weekday in range(1, 8):
-            found = counts.get((weekday, hour))
-            text = "" if found is None else f"{found['asked']}/{found['missed']}" if found["missed"] else found["asked"]
-            line.append(cell(text, style="bold red" if found and found["missed"] else ""))
-        lines.append(line)
+        weekdays = [_hour_cell(found.get((weekday, hour))) for weekday in range(1, 8)]
+        lines.append([cell(f"{hour:02}"), *weekdays])
     show([Column(_("hour")), *(Column(name, right=True) for name in short_weekdays())], lines)
 
 
+def _hour_cell(hour: Hour | None) -> Cell:
+    """`5`, or `5/2` if 2 of those 5 were not answered in time; empty if nobody asked."""
+    if hour is None:
+        return cell("")
+    if hour["missed"]:
+        return cell(f"{hour['asked']}/{hour['missed']}", style="bold red")
+    return cell(hour["asked"])
+
+
 def _wants(now: Figures, before: Figures) -> None:
+    """Print how many leads had which intent, and how many people waited without becoming a lead."""
     earlier = {row["intent"]: row["leads"] for row in before["wants"]}
     _section(_("What they ask"))
     _table(
@@ -196,19 +216,20 @@ def _wants(now: Figures, before: Figures) -> None:
             for row in now["wants"]
         ],
     )
-    unled = {row["group"]: row["conversations"] for row in before["without_lead"]}
     if now["without_lead"]:
+        earlier_waits = {row["group"]: row["conversations"] for row in before["without_lead"]}
         _section(_("Who waited without an enquiry"))
         _table(
             [_("about"), _("now"), _("before")],
             [
-                [words.group(row["group"]), figure(row["conversations"]), figure(unled.get(row["group"], 0))]
+                [words.group(row["group"]), figure(row["conversations"]), figure(earlier_waits.get(row["group"], 0))]
                 for row in now["without_lead"]
             ],
         )
 
 
 def _came_by(now: Figures, before: Figures) -> None:
+    """Print how many leads came by each ad, link, campaign and so on, and how many of them were won."""
     earlier = {(row["kind"], row["name"]): row["leads"] for row in before["came_by"]}
     _section(_("How they came"))
     _table(
@@ -226,6 +247,7 @@ def _came_by(now: Figures, before: Figures) -> None:
 
 
 def _closings(now: Figures, before: Figures) -> None:
+    """Print how many leads were won, lost and so on, and for which reasons."""
     _section(_("Won and lost"))
     rows = words.closing_rows(now["closings"], before["closings"])
     _table(
@@ -241,6 +263,7 @@ def _closings(now: Figures, before: Figures) -> None:
 
 
 def _silences(now: Figures, before: Figures) -> None:
+    """Print how many of those who fell silent after our answer wrote again, by the days of silence."""
     _section(_("Who fell silent"), words.about_silences())
     _table(
         [_("silent for"), _("wrote again"), _("before")],

@@ -25,11 +25,12 @@ if TYPE_CHECKING:
     from leadmasterd.settings.paths import Paths
 
 _OTHER_COLUMNS: Final = 58
+"""Screen columns of all but the last column of the figures."""
 _MIN_LAST_COLUMN: Final = 20
 
 
 class CheckRecord(TypedDict):
-    """The answer of `rules check`."""
+    """The answer of `rules check`. `rules`: how many there are."""
 
     file: str
     ok: bool
@@ -49,7 +50,7 @@ class TryRecord(TypedDict):
 
 
 def commands() -> Mapping[str, Command]:
-    """In the order of `--help`."""
+    """The subcommands by name, in the order of `--help`."""
     return {
         "check": Command(_("check the rules file and its examples"), "cmd_rules", "check"),
         "test": Command(_("measure rules and model on messages whose intent is known"), "cmd_rules", "test"),
@@ -61,7 +62,7 @@ def commands() -> Mapping[str, Command]:
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Its subcommands."""
+    """Add the subcommands, and the end of `--help`."""
     add_commands(parser, commands(), dest="action")
     add_epilog(
         parser,
@@ -76,14 +77,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def add_check_arguments(parser: argparse.ArgumentParser) -> None:
-    """Which file."""
+    """Add which file to check, and `--json`."""
     parser.add_argument("file", metavar=_("FILE"), nargs="?", help=_("default: the file in leads.rules"))
     add_json(parser)
     add_epilog(parser, "leadmasterd rules check", "leadmasterd rules check rules.toml")
 
 
 def run_check(arguments: argparse.Namespace) -> int:
-    """Exit code 1 if there are problems: on stderr, one per line."""
+    """Check the rules and their examples. Returns 1 if there are problems; they go to stderr, one per line."""
     from leadmasterd.classify.loading import PACKAGED_RULES, load_rules
     from leadmasterd.classify.rules_file import check_examples
 
@@ -111,6 +112,7 @@ def run_check(arguments: argparse.Namespace) -> int:
 
 
 def _own_rules(arguments: argparse.Namespace) -> Path | None:
+    """The rules file of the settings; None while it does not exist, and the packaged rules are in force."""
     from leadmasterd.classify.loading import existing
     from leadmasterd.projection.policy import rules_file
     from leadmasterd.settings.model import load
@@ -120,6 +122,7 @@ def _own_rules(arguments: argparse.Namespace) -> Path | None:
 
 
 def _classifier(arguments: argparse.Namespace) -> "Classifier":
+    """The rules and the model in force. Raises CannotUseRules and CannotUseModel."""
     from leadmasterd.projection.policy import classifier_of
     from leadmasterd.settings.model import load
 
@@ -131,7 +134,7 @@ def _classifier(arguments: argparse.Namespace) -> "Classifier":
 
 
 def add_test_arguments(parser: argparse.ArgumentParser) -> None:
-    """A file of labelled messages, or texts to classify."""
+    """Add a file of labelled messages, or texts to classify, and `--json`."""
     parser.add_argument(
         "file",
         metavar=_("FILE"),
@@ -162,18 +165,19 @@ def add_test_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run_test(arguments: argparse.Namespace) -> int:
-    """Measure with a file, or classify one burst; exit code 64 unless exactly one is given."""
-    if (arguments.file is None) == (arguments.text is None):
+    """Measure with a file, or classify one burst of texts. Returns 64 unless exactly one of the two is given."""
+    has_file, has_texts = arguments.file is not None, arguments.text is not None
+    if has_file == has_texts:
         print(
             _("give either FILE or --text TEXT; try `leadmasterd rules test --help`"),
             file=sys.stderr,
         )
         return 64
-    return _classify(arguments) if arguments.text else _measure(arguments)
+    return _classify(arguments) if has_texts else _measure(arguments)
 
 
 def _classify(arguments: argparse.Namespace) -> int:
-    """Classify one burst."""
+    """Classify the texts of `--text` as one burst, and print its label with the reason. Returns the exit code."""
     from leadmasterd.classify.intents import Signals
     from leadmasterd.classify.reasons import group_name, intent_name, why
 
@@ -195,7 +199,10 @@ def _classify(arguments: argparse.Namespace) -> int:
 
 
 def _measure(arguments: argparse.Namespace) -> int:
-    """Measure. Raises CannotUseLine, which names every bad line, and Refused."""
+    """Classify the bursts of a file and print how often that was right. Returns the exit code.
+
+    Raises CannotUseLine, which names every bad line, and Refused for a file without lines.
+    """
     from leadmasterd.classify.measure import cases_from, score
 
     cases = cases_from(_read(arguments.file).split("\n"), arguments.file)
@@ -205,14 +212,15 @@ def _measure(arguments: argparse.Namespace) -> int:
     if arguments.json:
         print(json.dumps(figures))
     else:
-        _show(figures)
+        _print_figures(figures)
     return 0
 
 
 def _read(file: str) -> str:
-    """A file of JSON lines, or standard input. Raises Refused."""
+    """The text of a file of JSON lines; `-` is standard input. Raises Refused."""
     try:
-        return (sys.stdin.buffer.read() if file == "-" else Path(file).read_bytes()).decode("utf-8-sig")
+        data = sys.stdin.buffer.read() if file == "-" else Path(file).read_bytes()
+        return data.decode("utf-8-sig")  # perhaps with a byte order mark
     except (OSError, UnicodeDecodeError) as error:
         reason = causes.of_system(error) if isinstance(error, OSError) else _("it is not UTF-8")
         raise Refused(
@@ -220,8 +228,8 @@ def _read(file: str) -> str:
         ) from error
 
 
-def _show(figures: "Figures") -> None:
-    """Overall figures, then each intent and what it was mistaken for."""
+def _print_figures(figures: "Figures") -> None:
+    """Print overall figures, and a table of each intent with what it was mistaken for."""
     from leadmasterd.classify.reasons import INTENT_ES
     from leadmasterd.cli.tables import Column, cell, show
 
@@ -243,8 +251,8 @@ def _show(figures: "Figures") -> None:
     room = max(_MIN_LAST_COLUMN, shutil.get_terminal_size().columns - _OTHER_COLUMNS)
     rows = []
     for intent, own in figures["by_intent"].items():
-        taken = figures["confusion"].get(intent, {})
-        wrong = sorted(((n, got) for got, n in taken.items() if got != intent), reverse=True)
+        labelled_as = figures["confusion"].get(intent, {})
+        mistakes = sorted(((n, label) for label, n in labelled_as.items() if label != intent), reverse=True)
         rows.append(
             [
                 cell(intent),
@@ -252,7 +260,7 @@ def _show(figures: "Figures") -> None:
                 cell(own["n"]),
                 cell(_percent(own["right"])),
                 cell(_percent(own["precision"])),
-                cell(shorten(", ".join(f"{n} {got}" for n, got in wrong), room, placeholder=" …")),
+                cell(shorten(", ".join(f"{n} {label}" for n, label in mistakes), room, placeholder=" …")),
             ]
         )
     show(columns, rows)
@@ -260,6 +268,7 @@ def _show(figures: "Figures") -> None:
 
 
 def _percent(share: float | None) -> str:
+    """A share of 0 to 1 in percent; `-` where there is none."""
     return "-" if share is None else f"{figure(share * 100, 1)}%"
 
 
@@ -267,7 +276,7 @@ def _percent(share: float | None) -> str:
 
 
 def add_train_arguments(parser: argparse.ArgumentParser) -> None:
-    """What to learn from."""
+    """Add the file of corrections to learn from, and `--json`."""
     parser.add_argument(
         "--corrections", metavar=_("FILE"), help=_("JSON lines with texts and intent (default: those in the database)")
     )
@@ -276,13 +285,16 @@ def add_train_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run_train(arguments: argparse.Namespace) -> int:
-    """Train in a process of its own: numpy and scipy are large."""
+    """Train a model on people's corrections, and use it if it is better. Returns 1 if training failed.
+
+    It runs in a process of its own, because numpy and scipy need much memory. Raises CannotUseState and Refused.
+    """
     from leadmasterd.projection.policy import model_file
     from leadmasterd.settings.model import load
 
     _settings, paths = load(arguments.config)
     text = _read(arguments.corrections) if arguments.corrections else _corrections(paths)
-    if text.strip():  # else nothing is written
+    if text.strip():  # without a correction there is no model to write
         _make_state_dir(paths.state_dir)
     done = subprocess.run(
         python_module(
@@ -310,18 +322,22 @@ def run_train(arguments: argparse.Namespace) -> int:
 
 
 def _make_state_dir(state_dir: Path) -> None:
-    """Make sure the model can be written. Raises CannotUseState, or PermissionError if another user could."""
+    """Make the folder if it is missing, and check that the model can be written there. Raises CannotUseState.
+
+    Raises PermissionError if it is another user's: `main` then says how to run the command as that user.
+    """
     try:
         state_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
-        if not os.access(state_dir, os.W_OK):
-            ours = state_dir.stat().st_uid == os.geteuid()
-            if not ours:
-                raise PermissionError(errno.EACCES, _("permission denied"), str(state_dir))  # noqa: TRY301
-            raise _cannot_use_state(state_dir, _("it can't be written"))
+        is_ours = state_dir.stat().st_uid == os.geteuid()
     except PermissionError:
         raise
     except OSError as error:
         raise _cannot_use_state(state_dir, causes.of_system(error)) from error
+    if os.access(state_dir, os.W_OK):
+        return
+    if is_ours:
+        raise _cannot_use_state(state_dir, _("it can't be written"))
+    raise PermissionError(errno.EACCES, _("permission denied"), str(state_dir))
 
 
 def _cannot_use_state(state_dir: Path, why: str) -> CannotUseState:
@@ -330,7 +346,7 @@ def _cannot_use_state(state_dir: Path, why: str) -> CannotUseState:
 
 
 def summary(record: "TrainingRecord") -> str:
-    """The result of the training in words."""
+    """The result of the training in words: too few new corrections, the old model stays, or the new one is in force."""
     number = ngettext("{n} correction", "{n} corrections", record["corrections"]).format(n=record["corrections"])
     if record["result"] == "too_few":
         return _("{number}, {new} of them new: nothing learned yet, measuring needs {needed} new ones").format(
@@ -345,7 +361,7 @@ def summary(record: "TrainingRecord") -> str:
 
 
 def _corrections(paths: "Paths") -> str:
-    """Those in the database as JSON lines. The last label of a burst counts."""
+    """People's labels in the database as JSON lines, of each burst the last one; empty if there are none."""
     from leadmasterd.queries.corrections import labelled_bursts
     from leadmasterd.queries.database import open_for_reading
 

@@ -1,4 +1,4 @@
-"""`leadmasterd run`: the daemon in the foreground."""
+"""`leadmasterd run`: the daemon in the foreground. Also how it shows QR and pairing codes, which `qr` shares."""
 
 import argparse
 import asyncio
@@ -22,10 +22,11 @@ from leadmasterd.text import _, speak
 log = logging.getLogger("leadmasterd.run")
 
 _LOOK_EVERY: Final = 0.1
+"""Seconds between two looks whether the page is served."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Everything else is in the settings."""
+    """Add `--web`. Everything else is in the settings."""
     parser.add_argument(
         "--web",
         action="store_true",
@@ -40,14 +41,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Until SIGTERM or Ctrl-C."""
+    """Run the daemon until SIGTERM or Ctrl-C. Returns 0."""
     if arguments.web:
         return _run_with_page(arguments.config)
     memory.use_little()
-    read = begin_reading(arguments.config)
-    from leadmasterd.daemon.app import Daemon  # takes about as long as to read the settings
+    finish_reading = begin_reading(arguments.config)  # in another process, while this one imports the daemon
+    from leadmasterd.daemon.app import Daemon
 
-    settings, paths = read()
+    settings, paths = finish_reading()
     set_up_logging()
     logging.getLogger("leadmasterd").info("leadmasterd %s, state in %s", __version__, paths.state_dir)
     if os.geteuid() == 0:
@@ -57,12 +58,16 @@ def run(arguments: argparse.Namespace) -> int:
     os.umask(0o077)
     clock = Clock(datetime.now(UTC), ZoneInfo(settings.leads.timezone))
     presenter = TerminalPresenter(clock) if sys.stdout.isatty() else JournalPresenter(clock)
-    speak("en")  # the log and status.json
+    speak("en")  # in the log and status.json; the presenter has made its words already
     asyncio.run(Daemon(settings, paths, presenter).run())
     return 0
 
 
 def _run_with_page(config: str | None) -> int:
+    """Run the daemon and the page, each in a process of its own, until a signal ends both. Returns the exit code.
+
+    Raises CannotUseSettings.
+    """
     from leadmasterd.cli.cmd_web import place_of
     from leadmasterd.cli.run_with_page import run_both
     from leadmasterd.settings.model import load
@@ -78,7 +83,7 @@ def _run_with_page(config: str | None) -> int:
 
 
 async def _print_link(paths: Paths, token: str) -> None:
-    """Once the page is served: only then is it known on which port, if it may have any that is free."""
+    """Print the login link once the page is served: only then its port is known, if the settings allow any free one."""
     from leadmasterd.web import address
 
     while (url := address.kept(paths)) is None:  # noqa: ASYNC110 - another process writes it
@@ -86,35 +91,37 @@ async def _print_link(paths: Paths, token: str) -> None:
     link = f"{url}login?link={token}"
     try:
         print(_("Link to the page (works once, within ten minutes): {link}").format(link=link), flush=True)
-    except OSError as error:  # its disk is full, or who reads has left; `web link` remains
+    except OSError as error:  # a full disk, or a closed pipe; `web link` still works
         log.warning("cannot print the page's link here: %s", error, extra={"action": "link_not_printed"})
 
 
 class TerminalPresenter:
-    """Shows codes on a terminal: in colour, with instructions in the language that the process speaks at first."""
+    """Shows codes on a terminal, in colour. Its instructions stay in the language in which they were made."""
 
     ink = qr.Ink.COLOURS
 
     def __init__(self, clock: Clock) -> None:
         self.clock = clock
-        self._scan = (
+        below_qr = (
             _("On the phone: WhatsApp > Settings > Linked devices > Link a device."),
             _("This code is good until {time}; a new one follows by itself."),
         )
-        self._type = (
+        pairing = (
             _("Pairing code: {code}"),
             _("On the phone: Linked devices > Link with phone number instead. Good until {time}."),
         )
+        self._below_qr = "\n".join(below_qr)
+        self._pairing = "\n".join(pairing)
 
     def code(self, text: str, valid_until: datetime) -> None:
         """Draw the QR code and say how long it is valid."""
         until = self.clock.until(valid_until.isoformat())
-        print("", qr.draw(text, self.ink), "\n".join(self._scan).format(time=until), sep="\n", flush=True)
+        print("", qr.draw(text, self.ink), self._below_qr.format(time=until), sep="\n", flush=True)
 
     def pairing_code(self, code: str, valid_until: datetime) -> None:
         """Show the 8 characters to type on the phone."""
         until = self.clock.until(valid_until.isoformat())
-        lines = "\n".join(self._type).format(code=f"{code[:4]}-{code[4:]}", time=until)
+        lines = self._pairing.format(code=f"{code[:4]}-{code[4:]}", time=until)
         print("", lines, sep="\n", flush=True)
 
 

@@ -1,4 +1,7 @@
-"""`leadmasterd status`: what a tired admin understands in ten seconds, even when the daemon is dead."""
+"""`leadmasterd status`: what a tired admin understands in ten seconds, even when the daemon is dead.
+
+The daemon's state is read from status.json; who waits, and how reliable capture was, from the database.
+"""
 
 import argparse
 import json
@@ -27,24 +30,25 @@ NOT_RUNNING: Final = 3
 NEEDS_A_PERSON: Final = 4
 
 _COLOURS: Final = {READY: "green", NOT_READY: "yellow", NOT_RUNNING: "red", NEEDS_A_PERSON: "magenta"}
-"""Of the heading, by exit code; red for all others, as of a damaged database."""
+"""Of the heading, by exit code; red for any other, such as that of a damaged database."""
 
 _KEYS: Final = (
     "phase", "since", "because", "code", "pid", "account", "capture", "waiting", "resources", "next_jobs", "versions",
 )  # fmt: skip
-"""All null if no daemon has ever run."""
+"""Keys of status.json that `--json` gives as null if no daemon has ever run here."""
 
 _SHOWN: Final = 5
 """How many waiting people are listed."""
 
 _FORESEEN_DAYS: Final = 365
-"""A full disk is told of this long before."""
+"""A disk that will be full within so many days is mentioned."""
+
 _OTHER_COLUMNS: Final = 40
 """Columns for labels, bar, waited time and the spaces between them."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Only --json."""
+    """Add `--json`, the only flag."""
     add_json(parser)
     add_epilog(
         parser,
@@ -57,7 +61,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """The exit code says it too."""
+    """Print the state of the daemon, who waits, and how reliable capture was. Returns `exit_code`, or 73 for damage."""
     paths = find_paths(arguments.config)
     running, status = is_running(paths), read_status(paths)
     settings = read_leads_settings(paths)
@@ -65,13 +69,14 @@ def run(arguments: argparse.Namespace) -> int:
     now = clock.now
     code = exit_code(running=running, status=status)
     if arguments.json:
-        answer = {**(status or {"v": 1, **dict.fromkeys(_KEYS)}), "running": running}
+        never_run = {"v": 1, **dict.fromkeys(_KEYS)}
+        answer = {**(status or never_run), "running": running}
         try:
             with _reading(paths, settings) as connection:
                 if connection:  # people wait even when the daemon is dead
                     answer["waiting"] = count_waiting(connection, now)
         except (OSError, CannotUseDatabase) as error:
-            code = _code_with(error, code)
+            code = _code_after(error, code)
         print(json.dumps(answer, ensure_ascii=False))
         return code
     heading, rows = describe(status, running=running, clock=clock, state_dir=str(paths.state_dir))
@@ -84,19 +89,24 @@ def run(arguments: argparse.Namespace) -> int:
                 rows += waits
     except (OSError, CannotUseDatabase) as error:
         rows.append((_("database"), str(error)))
-        code = _code_with(error, code)
+        code = _code_after(error, code)
     if sys.stdout.isatty():
         _print_rich(heading, rows, waiters, code)
     else:
         print(heading)
-        for label, text in [*rows, *(("", text) for text, _late in waiters)]:
+        for label, text in rows:
             print(f"  {label:<10} {text}")
+        for text, _late in waiters:
+            print(f"  {'':<10} {text}")
     return code
 
 
 @contextmanager
 def _reading(paths: Paths, settings: LightLeadsSettings) -> Iterator[Connection | None]:
-    """The database; None if there is none yet. Raises CannotUseDatabase, also for what is found damaged on the way."""
+    """The database, with `due_at` by the opening hours in these settings; None if there is none yet.
+
+    Raises CannotUseDatabase, also if the block fails because the file turns out to be damaged.
+    """
     try:
         connection = open_for_reading(paths)
     except FileNotFoundError:
@@ -111,13 +121,13 @@ def _reading(paths: Paths, settings: LightLeadsSettings) -> Iterator[Connection 
             raise
 
 
-def _code_with(error: Exception, code: int) -> int:
-    """A damaged database has its own exit code, whatever the daemon does."""
+def _code_after(error: Exception, code: int) -> int:
+    """The exit code after an error of the database: that of damage if it is damaged, else `code`."""
     return error.exit_code if isinstance(error, DatabaseDamaged) else code
 
 
 def _reliability(connection: Connection, now: datetime) -> list[tuple[str, str]]:
-    """One line about the last seven days."""
+    """A labelled line about the last seven days: uptime, gaps, and how long they took. None before the first link."""
     from leadmasterd.queries.history import reliability
 
     found = reliability(connection, since=now - timedelta(days=7), now=now)
@@ -134,43 +144,47 @@ def _reliability(connection: Connection, now: datetime) -> list[tuple[str, str]]
 def _who_waits(
     connection: Connection, settings: LightLeadsSettings, clock: Clock
 ) -> tuple[list[tuple[str, str]], list[tuple[str, bool]]]:
-    """One line about who is waiting for an answer, and one for each of the longest waits; True: overdue."""
+    """Labelled lines about how many wait for an answer; and a line for each of the longest waits, True if overdue."""
     count = count_waiting(connection, clock.now)
-    label, unjudged = _("waiting"), []
+    label = _("waiting")
+    pending = []  # somebody may wait in conversations whose leads are not up to date
     if count["unjudged"]:
         from leadmasterd.queries.words import pending_note
 
-        unjudged.append((label, pending_note(count["unjudged"])))
+        pending.append((label, pending_note(count["unjudged"])))
     if not count["conversations"]:
-        return unjudged or [(label, _("nobody is waiting for an answer"))], []
+        return pending or [(label, _("nobody is waiting for an answer"))], []
     from leadmasterd.cli import leads_waiting
     from leadmasterd.cli.bars import bar
     from leadmasterd.cli.tables import columns_of_screen, padded
     from leadmasterd.queries import words
 
     target = settings.target_seconds
-    waiters = []
     # Without the calendar, whose holidays take longer to load than everything else.
     rows = waiting(connection, clock.now, limit=_SHOWN, target_seconds=target, business_seconds=None)
     wanted = [words.wanted(row) for row in rows]
-    room = min(24, max(8, columns_of_screen() - _OTHER_COLUMNS - max(map(len, wanted))))
+    room = columns_of_screen() - _OTHER_COLUMNS - max(map(len, wanted))
+    name_width = min(24, max(8, room))
+    waiters = []
     for row, wants in zip(rows, wanted, strict=True):
         text = _("{bar}  {length:>10}  {who}  {wants}").format(
             bar=bar(row["waited_business_seconds"] / target, late=row["overdue"]),
             length=length(row["waited_seconds"]),
-            who=padded(row["who"], room),
+            who=padded(row["who"], name_width),
             wants=wants,
         )
         waiters.append((text, bool(row["overdue"])))
-    return [*unjudged, (label, leads_waiting.summary(count, clock))], waiters
+    return [*pending, (label, leads_waiting.summary(count, clock))], waiters
 
 
 def exit_code(*, running: bool, status: Mapping[str, Any] | None) -> int:
-    """0 ready, 2 running but not ready, 3 not running, 4 needs a person."""
+    """0 ready, 2 running but not ready, 3 not running, 4 needs a person. `status`: None without a status.json."""
     if not running:
         return NOT_RUNNING
-    phase = status["phase"] if status else "starting"
-    trouble = (status.get("trouble") or {}).get("code") if status else None
+    if not status:  # the daemon is starting
+        return NOT_READY
+    phase = status["phase"]
+    trouble = (status.get("trouble") or {}).get("code")
     if phase in sentences.NEEDS_A_PERSON or health.needs_a_person(trouble):
         return NEEDS_A_PERSON
     return READY if phase == "ready" else NOT_READY
@@ -179,15 +193,19 @@ def exit_code(*, running: bool, status: Mapping[str, Any] | None) -> int:
 def describe(
     status: Mapping[str, Any] | None, *, running: bool, clock: Clock, state_dir: str
 ) -> tuple[str, list[tuple[str, str]]]:
-    """The heading and the labelled lines below it."""
+    """The heading and the labelled lines below it.
+
+    `status`: status.json, None if there is none; it is of the last run if the daemon is not `running`.
+    """
     if status is None:
         if running:
             return _("leadmasterd is starting."), []
         return _("leadmasterd is not running, and has never run here ({state_dir}).").format(state_dir=state_dir), []
-    phase, since = sentences.phase(status["phase"]), _ago(status.get("since"), clock)
+    phase = sentences.phase(status["phase"])
+    since = _when(status.get("since"), clock)
     because = sentences.because(status["code"], status.get("values") or {})
-    has_begun = not running or status.get("since")
-    if not has_begun:
+    is_starting = running and not status.get("since")
+    if is_starting:
         heading = _("leadmasterd is starting.")
     elif running:
         heading = _("leadmasterd has been {phase} since {since}: {because}.").format(
@@ -196,15 +214,16 @@ def describe(
     else:
         heading = _not_running(status, phase=phase, since=since, because=because)
     rows = []
-    if has_begun:  # until then its database is closed
+    if not is_starting:  # until then its database is closed, and nothing is counted
         rows += [(_("captured"), _captured(status["capture"], clock)), (_("gaps"), _gaps(status, running=running))]
+    # Each of these goes to the top: the last is the most urgent.
     for code, detail in (status.get("concerns") or {}).items():
         rows.insert(0, (_("note") if running else _("last note"), health.text(code, detail)))
     if trouble := status.get("trouble"):
         label = _("trouble") if running else _("it had")
         rows.insert(0, (label, health.text(trouble["code"], trouble["detail"])))
     if status["code"] == "temporary_ban" and (end := _ban_ends(status.get("values") or {})):
-        rows.insert(0, (_("banned"), _("until {at}").format(at=_ago(end, clock))))
+        rows.insert(0, (_("banned"), _("until {at}").format(at=_when(end, clock))))
     if running:
         rows += _running_rows(status, clock)
     if zone := clock.zone_name():
@@ -213,7 +232,7 @@ def describe(
 
 
 def _ban_ends(values: Mapping[str, Any]) -> str | None:
-    """When a temporary ban ends, if WhatsApp named a time."""
+    """When a temporary ban ends (ISO); None if WhatsApp did not say. `values`: `expires`, in seconds since 1970."""
     try:
         return iso(datetime.fromtimestamp(float(values["expires"]), UTC))
     except (KeyError, TypeError, ValueError, OverflowError, OSError):
@@ -221,14 +240,15 @@ def _ban_ends(values: Mapping[str, Any]) -> str | None:
 
 
 def _captured(capture: Mapping[str, Any], clock: Clock) -> str:
+    """How many messages were captured, and when the last one came."""
     text = _("{live} live, {sweep} by sweep").format(live=figure(capture["live"]), sweep=figure(capture["sweep"]))
     if last := capture.get("last_message_at"):
-        text += "; " + _("last message {ago}").format(ago=_ago(last, clock))
+        text += "; " + _("last message {ago}").format(ago=_when(last, clock))
     return text
 
 
 def _not_running(status: Mapping[str, Any], *, phase: str, since: str, because: str) -> str:
-    """In the past tense, for the sentence of the reason speaks of when it ran."""
+    """The heading while no daemon runs: how it ended, and the reason that its last phase had."""
     if status["phase"] == "stopped":
         return _("leadmasterd is not running. It stopped at {since}: {because}.").format(since=since, because=because)
     return _(
@@ -237,8 +257,10 @@ def _not_running(status: Mapping[str, Any], *, phase: str, since: str, because: 
 
 
 def _gaps(status: Mapping[str, Any], *, running: bool) -> str:
+    """How many gaps are open, and who fills them: a sweep, or the next start if the daemon is not `running`."""
     number = int(status["capture"]["open_gaps"])
-    if not running and status.get("account"):
+    is_linked = bool(status.get("account"))
+    if is_linked and not running:
         if not number:
             return _("none were open; what came since then is fetched at the next start")
         return ngettext(
@@ -246,7 +268,7 @@ def _gaps(status: Mapping[str, Any], *, running: bool) -> str:
             "{n} were open; the next start fetches them, and what came since then",
             number,
         ).format(n=number)
-    if not number and not status.get("account"):
+    if not number and not is_linked:
         return _("none yet: no phone has been linked here")
     if not number:
         return _("none open: everything WhatsApp delivered is here")
@@ -254,7 +276,7 @@ def _gaps(status: Mapping[str, Any], *, running: bool) -> str:
 
 
 def _feed(feed: Mapping[str, Any]) -> str:
-    """One line about a feed."""
+    """A feed in one line: how many events it has to deliver or has given up, and its state unless it is active."""
     behind, dead = int(feed["behind"]), int(feed["dead"])
     if not behind:
         text = _("{name}: everything is delivered").format(name=feed["name"])
@@ -265,16 +287,20 @@ def _feed(feed: Mapping[str, Any]) -> str:
     if dead:
         text += ", " + ngettext("{n} given up", "{n} given up", dead).format(n=figure(dead))
     if feed["state"] != "active":
-        text += "; " + {
+        states = {
             "down": _("its receiver seems to be down"),
             "paused": _("paused"),
             "disabled": _("disabled"),
             "unusable": _("it can't be used"),
-        }.get(feed["state"], feed["state"])
-    return printable(text + (f" ({translated(feed['why'])})" if feed["why"] else ""))
+        }
+        text += "; " + states.get(feed["state"], feed["state"])
+    if feed["why"]:
+        text += f" ({translated(feed['why'])})"
+    return printable(text)
 
 
 def _running_rows(status: Mapping[str, Any], clock: Clock) -> list[tuple[str, str]]:
+    """Labelled lines that only a running daemon has: resources, feeds, planned jobs, and what was refused or bad."""
     rows: list[tuple[str, str]] = []
     resources = status.get("resources") or {}
     if "tree_pss_bytes" in resources:
@@ -292,7 +318,7 @@ def _running_rows(status: Mapping[str, Any], clock: Clock) -> list[tuple[str, st
         rows.append((_("database"), _database(resources)))
     rows += [(_("feed"), _feed(feed)) for feed in status.get("feeds") or ()]
     rows += [
-        (_("next"), _("{job} {when}").format(job=sentences.job(job["job"]), when=_ago(job["at"], clock)))
+        (_("next"), _("{job} {when}").format(job=sentences.job(job["job"]), when=_when(job["at"], clock)))
         for job in status.get("next_jobs") or []
     ]
     counters = status.get("counters") or {}
@@ -310,7 +336,7 @@ def _running_rows(status: Mapping[str, Any], clock: Clock) -> list[tuple[str, st
 
 
 def _database(resources: Mapping[str, int]) -> str:
-    """How large it is, and how fast that fills the disk."""
+    """How large the database is, how fast it grows, and when it fills the disk if that is soon."""
     text = size(resources["database_bytes"])
     growth = resources.get("database_growth_bytes", 0)
     if growth > 0:
@@ -325,8 +351,8 @@ def _database(resources: Mapping[str, int]) -> str:
     return text
 
 
-def _ago(at: str | None, clock: Clock) -> str:
-    """`14:03 (2 h 5 min ago)`."""
+def _when(at: str | None, clock: Clock) -> str:
+    """`14:03 (2 h 5 min ago)`, `14:03 (in 5 min)`; `?` for None."""
     if not at:
         return "?"
     seconds = int((clock.now - datetime.fromisoformat(at)).total_seconds())
@@ -335,6 +361,7 @@ def _ago(at: str | None, clock: Clock) -> str:
 
 
 def _print_rich(heading: str, rows: list[tuple[str, str]], waiters: list[tuple[str, bool]], code: int) -> None:
+    """Print all of it in colour: the heading by the exit code, and who waits in red where that is overdue."""
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text

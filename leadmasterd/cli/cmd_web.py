@@ -15,7 +15,7 @@ from leadmasterd.web.place import Place
 
 
 def commands() -> Mapping[str, Command]:
-    """In the order of `--help`."""
+    """The subcommands by name, in the order of `--help`."""
     return {
         "link": Command(_("print a link that lets one browser in: once, within ten minutes"), "web_link"),
         "sessions": Command(_("the browsers that were let in, and when they were last seen"), "web_sessions"),
@@ -24,7 +24,7 @@ def commands() -> Mapping[str, Command]:
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Where it is served, and the subcommands. Without one the page is served."""
+    """Add where to serve the page, and the subcommands. Without one the page is served."""
     parser.add_argument("--host", type=typed, metavar=_("ADDRESS"), help=_("address to serve it on (default web.host)"))
     parser.add_argument(
         "--port", type=_port, metavar=_("N"), help=_("its port (default web.port; 0: any that is free)")
@@ -48,22 +48,22 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Becomes the process that serves the page. Raises CannotUseSettings."""
+    """Replace this process by the one that serves the page, which never returns. Raises CannotUseSettings."""
     settings, paths = load(arguments.config)
     place = place_of(settings, arguments.host, arguments.port)
     place.check()
     sys.stdout.flush()
-    # Threads that make pages would each keep an arena of memory.
+    # Else malloc keeps an arena of memory for each thread that makes pages.
     environment = {**os.environ, "MALLOC_ARENA_MAX": os.environ.get("MALLOC_ARENA_MAX", "2")}
     os.execve(
         sys.executable,
-        python_module("leadmasterd.web", _as_json(settings, paths, place, arguments.idle)),
+        python_module("leadmasterd.web", _options(settings, paths, place, arguments.idle)),
         environment,
     )
 
 
 def place_of(settings: Settings, host: str | None, port: int | None) -> Place:
-    """Where the page is served: what was typed wins over the settings. Raises CannotUseSettings."""
+    """Where the page is served. `host` and `port`: as typed; None: as in the settings. Raises CannotUseSettings."""
     web = settings.web
     return Place.of(
         web.host if host is None else host,
@@ -73,7 +73,8 @@ def place_of(settings: Settings, host: str | None, port: int | None) -> Place:
     )
 
 
-def _as_json(settings: Settings, paths: Paths, place: Place, idle: int | None) -> str:
+def _options(settings: Settings, paths: Paths, place: Place, idle: int | None) -> str:
+    """What the page's process needs of the settings, as JSON for its command line: it does not read them itself."""
     return json.dumps(
         {
             "config": str(paths.file) if paths.file else None,
@@ -88,6 +89,7 @@ def _as_json(settings: Settings, paths: Paths, place: Place, idle: int | None) -
 
 
 def _port(text: str) -> int:
+    """The type of `--port`: a number from 0 to 65535."""
     if not text.isascii() or not text.isdigit() or int(text) > 65535:
         raise argparse.ArgumentTypeError(_("{text} must be a port, from 0 to 65535").format(text=repr(text)))
     return int(text)

@@ -1,4 +1,4 @@
-"""`leadmasterd feeds dead NAME`: what a feed has given up."""
+"""`leadmasterd feeds dead NAME`: the dead letters of a feed, events that it has given up, and why."""
 
 import argparse
 import json
@@ -13,7 +13,7 @@ from leadmasterd.text import _
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Which feed, and how many."""
+    """Add the feed's name, how many events to show, and `--json`."""
     parser.add_argument("name", type=typed, metavar=_("NAME"), help=_("the feed"))
     add_limit(parser)
     add_json(parser)
@@ -26,7 +26,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """An empty list is not an error."""
+    """Print the dead letters. Returns 0, also if there are none. Raises Refused if there is no such feed."""
     settings, paths = load(arguments.config)
     answer = dead_letters(paths, settings, arguments.name, limit=arguments.limit)
     if arguments.json:

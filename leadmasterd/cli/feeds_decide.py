@@ -1,4 +1,7 @@
-"""`leadmasterd feeds pause|resume|retry|replay|test NAME`: what a person wants of a feed."""
+"""`leadmasterd feeds pause|resume|retry|replay|test NAME`: what a person wants a feed to do.
+
+All of them raise Refused if there is no such feed.
+"""
 
 import argparse
 import sys
@@ -19,19 +22,19 @@ def _add_name(parser: argparse.ArgumentParser) -> None:
 
 
 def add_pause_arguments(parser: argparse.ArgumentParser) -> None:
-    """Which feed."""
+    """Add the feed's name."""
     _add_name(parser)
     add_epilog(parser, "leadmasterd feeds pause crm")
 
 
 def add_resume_arguments(parser: argparse.ArgumentParser) -> None:
-    """Which feed."""
+    """Add the feed's name."""
     _add_name(parser)
     add_epilog(parser, "leadmasterd feeds resume crm")
 
 
 def add_retry_arguments(parser: argparse.ArgumentParser) -> None:
-    """Which feed, and which events."""
+    """Add the feed's name, and which of its dead letters."""
     _add_name(parser)
     parser.add_argument(
         "events", type=positive, nargs="*", metavar=_("EVENT"), help=_("events that `feeds dead` lists; default: all")
@@ -40,7 +43,7 @@ def add_retry_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def add_replay_arguments(parser: argparse.ArgumentParser) -> None:
-    """Which feed, and from when to when."""
+    """Add the feed's name, and the period whose events are replayed."""
     _add_name(parser)
     add_time(parser, "--from", _("from this date or time"), required=True)
     add_time(parser, "--until", _("until this date or time; default: now"))
@@ -53,39 +56,40 @@ def add_replay_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def add_test_arguments(parser: argparse.ArgumentParser) -> None:
-    """Which feed."""
+    """Add the feed's name."""
     _add_name(parser)
     add_epilog(parser, "leadmasterd feeds test crm")
 
 
 def run_pause(arguments: argparse.Namespace) -> int:
-    """Kept across restarts."""
+    """Stop delivering until `feeds resume`, across restarts too."""
     _set_state(arguments, "paused")
     print(_("{name} is paused until `leadmasterd feeds resume {name}`.").format(name=arguments.name))
     return 0
 
 
 def run_resume(arguments: argparse.Namespace) -> int:
-    """Also after a 410."""
+    """Deliver again after a pause, or after the receiver disabled the feed by answering 410."""
     running = _set_state(arguments, "active")
-    again = _("{name} delivers again.") if running else _("{name} delivers again once the daemon runs.")
-    print(again.format(name=arguments.name))
+    sentence = _("{name} delivers again.") if running else _("{name} delivers again once the daemon runs.")
+    print(sentence.format(name=arguments.name))
     return 0
 
 
 def _set_state(arguments: argparse.Namespace, state: feeds.State) -> bool:
-    """Whether the daemon is running."""
+    """Store the feed's new state. Returns whether the daemon runs, and so acts on it at once."""
     settings, paths = load(arguments.config)
     feeds.set_state(settings, paths, arguments.name, state)
     return is_running(paths)
 
 
 def run_retry(arguments: argparse.Namespace) -> int:
-    """Without any dead letter there is nothing to do."""
+    """Make dead letters due again: the named ones, or all. Kinds that the feed no longer delivers stay as they are."""
     settings, _paths = load(arguments.config)
     with lead_editor(arguments.config) as editor:
         done = feeds.retry(editor, settings, arguments.name, arguments.events)
-    if done.number or not done.stay:
+    all_stay = done.stay and not done.number
+    if not all_stay:
         print(
             ngettext("{n} event is due again.", "{n} events are due again.", done.number).format(n=figure(done.number))
         )
@@ -100,24 +104,29 @@ def run_retry(arguments: argparse.Namespace) -> int:
 
 
 def run_replay(arguments: argparse.Namespace) -> int:
-    """Written in parts; Ctrl-C ends it between two of them."""
+    """Make all events of a period due again for this feed, in several transactions.
+
+    Ctrl-C ends it between two of them and raises Interrupted; what is written by then is delivered.
+    """
     written = 0
 
     def on_progress(done: int, total: int) -> None:
+        """Note how far it is, and show that on a terminal; the line is erased at the end."""
         nonlocal written
         written = done
         if sys.stderr.isatty() and total > feeds.PART:
-            line = f"\r{figure(done)} / {figure(total)}" if done < total else "\r\x1b[K"
+            erased = "\r\x1b[K"
+            line = f"\r{figure(done)} / {figure(total)}" if done < total else erased
             print(line, end="", file=sys.stderr, flush=True)
 
     settings, _paths = load(arguments.config)
     with lead_editor(arguments.config) as editor:
         zone = clock_of(editor).zone
         from_at = times.iso(time_from(vars(arguments)["from"], zone))
-        until = times.iso(time_from(arguments.until, zone)) if arguments.until else "9999"
+        until = times.iso(time_from(arguments.until, zone)) if arguments.until else "9999"  # later than every time
         try:
             feeds.replay(
-                editor, settings, arguments.name, from_at, until=until, on_plan=_say_how_much, on_progress=on_progress
+                editor, settings, arguments.name, from_at, until=until, on_plan=_print_plan, on_progress=on_progress
             )
         except KeyboardInterrupt as error:
             text = ngettext(
@@ -134,13 +143,14 @@ def run_replay(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _say_how_much(number: int, size: int) -> None:
+def _print_plan(number: int, size: int) -> None:
+    """Say on stderr how many events will be written, and how large they are in bytes."""
     text = ngettext("{n} event, some {size} MB.", "{n} events, some {size} MB.", number)
     print(text.format(n=figure(number), size=figure(size / 1e6, 1)), file=sys.stderr, flush=True)
 
 
 def run_test(arguments: argparse.Namespace) -> int:
-    """Exit code 1 unless the receiver took it."""
+    """Send one harmless event to the receiver, at once. Returns 0 if it was accepted, else 1."""
     settings, paths = load(arguments.config)
     answer = feeds.send_test(settings, paths, arguments.name)
     seconds, why = figure(answer.seconds, 2), printable(answer.why)

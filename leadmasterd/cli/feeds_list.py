@@ -18,13 +18,13 @@ _STYLES = {"active": "green", "down": "yellow", "disabled": "bold red", "unusabl
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Only --json."""
+    """Add `--json`, the only flag."""
     add_json(parser)
     add_epilog(parser, "leadmasterd feeds list", "leadmasterd feeds list --json")
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """An empty list is not an error."""
+    """Print the feeds. Returns 0, also if none is configured."""
     settings, paths = load(arguments.config)
     answer = feed_list(paths, settings)
     if arguments.json:
@@ -43,26 +43,27 @@ def run(arguments: argparse.Namespace) -> int:
         Column(_("given up"), right=True),
         Column(_("why"), shrinks=True),
     ]
-    show(
-        columns,
-        [
+    rows = []
+    for feed in answer["feeds"]:
+        undelivered = given_up(feed)
+        rows.append(
             [
                 cell(feed["name"]),
                 cell(feed["kind"]),
                 cell(feed_state(feed["state"]), style=_STYLES.get(feed["state"], "")),
                 cell(figure(feed["behind"]) if feed["behind"] else "-"),
                 cell(length(clock.seconds_since(feed["oldest_at"])) if feed["oldest_at"] else ""),
-                cell(figure(given_up(feed)) if given_up(feed) else "-", style="red" if given_up(feed) else ""),
+                cell(figure(undelivered) if undelivered else "-", style="red" if undelivered else ""),
                 cell(feed["why"]),
             ]
-            for feed in answer["feeds"]
-        ],
-    )
+        )
+    show(columns, rows)
     if any(feed["state"] == "active" for feed in answer["feeds"]) and not is_running(paths):
         print(_("The daemon is not running; feeds deliver once it is."), file=sys.stderr)
     return 0
 
 
 def given_up(feed: Feed) -> int:
-    """Events that were not delivered and will not be by themselves."""
-    return feed["dead"] + (feed["given_up"]["number"] if feed["given_up"] else 0)
+    """How many events were not delivered and will not be by themselves: dead letters, and those dropped for space."""
+    dropped = feed["given_up"]["number"] if feed["given_up"] else 0
+    return feed["dead"] + dropped

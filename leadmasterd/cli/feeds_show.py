@@ -16,10 +16,11 @@ from leadmasterd.state.files import is_running
 from leadmasterd.text import _, figure, ngettext, printable
 
 _LABEL = 12
+"""Columns of a label with the spaces after it."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Which feed."""
+    """Add the feed's name, how many failed events to show, and `--json`."""
     parser.add_argument("name", type=typed, metavar=_("NAME"), help=_("the feed"))
     add_limit(parser)
     add_json(parser)
@@ -27,7 +28,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Refused: no such feed."""
+    """Print the feed, and the events that it is trying again. Raises Refused if there is no such feed."""
     settings, paths = load(arguments.config)
     feed = feed_detail(paths, settings, arguments.name, limit=arguments.limit)
     if arguments.json:
@@ -44,6 +45,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _rows(feed: FeedDetail, clock: Clock, *, running: bool) -> list[tuple[str, str]]:
+    """Labels and texts of all but the tries. `running`: whether the daemon runs."""
     state = feed_state(feed["state"]) + (f" ({feed['why']})" if feed["why"] else "")
     if feed["state"] == "active" and not running:
         state += "; " + _("delivers once the daemon runs")
@@ -75,20 +77,23 @@ def _rows(feed: FeedDetail, clock: Clock, *, running: bool) -> list[tuple[str, s
                 + _("; `leadmasterd feeds dead {name}` lists them").format(name=feed["name"]),
             )
         )
-    if gone := feed["given_up"]:
+    if dropped := feed["given_up"]:
         text = ngettext(
             "{n} event, because it took too much disk; `{command}` delivers it again",
             "{n} events, because they took too much disk; `{command}` delivers them again",
-            gone["number"],
+            dropped["number"],
         )
-        after_last = times.iso(datetime.fromisoformat(gone["last_at"]) + timedelta(minutes=1))
-        first, last = (clock.full(at).replace(" ", "T") for at in (gone["first_at"], after_last))
-        command = f"leadmasterd feeds replay {feed['name']} --from {first} --until {last}"
-        found.append((_("given up"), text.format(n=figure(gone["number"]), command=command)))
+        # Times in the command have no seconds, so it ends a minute after the last event.
+        after_last = times.iso(datetime.fromisoformat(dropped["last_at"]) + timedelta(minutes=1))
+        begin = clock.full(dropped["first_at"]).replace(" ", "T")
+        end = clock.full(after_last).replace(" ", "T")
+        command = f"leadmasterd feeds replay {feed['name']} --from {begin} --until {end}"
+        found.append((_("given up"), text.format(n=figure(dropped["number"]), command=command)))
     return found
 
 
 def _show_tries(feed: FeedDetail, clock: Clock) -> None:
+    """Print a table of the events whose delivery failed and is tried again."""
     columns = [
         Column(_("event"), right=True),
         Column(_("conversation"), right=True),

@@ -10,7 +10,7 @@ from leadmasterd.text import _
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Who waits."""
+    """Add who waits, whether to undo it, and `--json`."""
     add_id(parser)
     parser.add_argument("--undo", action="store_true", help=_("let them wait again, from when they first did"))
     add_json(parser)
@@ -23,7 +23,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """A second time changes nothing."""
+    """Record that no answer is needed, or undo that, and print what changed. Returns 0, also if it was so already.
+
+    Raises Refused if nobody waits there, or nothing was dismissed.
+    """
     with lead_editor(arguments.config) as editor:
         done = undo_dismissal(editor, arguments.id) if arguments.undo else dismiss(editor, arguments.id)
     if arguments.json:

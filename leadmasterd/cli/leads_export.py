@@ -27,12 +27,12 @@ from leadmasterd.settings.paths import find_paths
 from leadmasterd.state.files import replacing
 from leadmasterd.text import _, figure, ngettext, printable
 
-_TOLD_EVERY: Final = 1_000
-"""Rows between two steps of the progress."""
+_PROGRESS_EVERY: Final = 1_000
+"""Rows between two updates of the progress on a terminal."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """What a row is, which rows, which format, which file."""
+    """Add what a row is, which rows, in which format and into which file."""
     parser.add_argument(
         "--format", choices=("csv", "jsonl", "xlsx"), default="csv", help=_("csv (default), jsonl, or xlsx for Excel")
     )
@@ -66,7 +66,7 @@ class ExportedFile(TypedDict):
 
 @dataclass(slots=True)
 class _Table:
-    """What is exported, and what became of it."""
+    """The table that is exported, and how much of it is written by now. Its rows can be read once."""
 
     kind: Kind
     form: str
@@ -75,10 +75,12 @@ class _Table:
     clock: Clock
     source: Iterator[Mapping[str, Any]]
     rows: int = 0
+    """How many were written."""
     cut: int = 0
+    """How many texts were too long for a cell of a spreadsheet."""
 
     def texts(self) -> Iterator[str]:
-        """The lines, for the forms that are text."""
+        """The table as text, piece by piece, for csv and jsonl."""
         if self.for_excel:
             from leadmasterd.export.excel_csv import as_excel_csv
 
@@ -89,7 +91,7 @@ class _Table:
         return lines(self.kind.keys, self._counted())
 
     def write(self, file: BinaryIO, scratch: Path | None) -> None:
-        """Write it all. `scratch`: where a spreadsheet is collected (None: where temporary files are)."""
+        """Write the table. `scratch`: the folder for a spreadsheet's parts (None: where temporary files are)."""
         if self.form != "xlsx":
             for text in self.texts():
                 file.write(text.encode("utf-8", "replace"))
@@ -107,20 +109,23 @@ class _Table:
             ).cut
 
     def _counted(self) -> Iterator[Mapping[str, Any]]:
-        """Each row; how many there were so far is told on a terminal that shows nothing of them."""
+        """Each row. Counts them in `rows`, and shows that number on stderr if it is a terminal."""
         for row in self.source:
             yield row
             self.rows += 1
-            if self.rows % _TOLD_EVERY == 0 and sys.stderr.isatty():
+            if self.rows % _PROGRESS_EVERY == 0 and sys.stderr.isatty():
                 print(f"\r{figure(self.rows)}", end="", file=sys.stderr, flush=True)
-        if self.rows >= _TOLD_EVERY and sys.stderr.isatty():
-            print("\r\x1b[K", end="", file=sys.stderr, flush=True)
+        if self.rows >= _PROGRESS_EVERY and sys.stderr.isatty():
+            print("\r\x1b[K", end="", file=sys.stderr, flush=True)  # erases the line
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """All of them, the oldest first."""
+    """Write all leads or conversations, the oldest first, to a file or to stdout. Returns 0.
+
+    Raises CannotUseArgument and Refused.
+    """
     to_file = arguments.output not in (None, "-")
-    _refuse_what_makes_no_sense(arguments, to_file=to_file)
+    _check_flags(arguments, to_file=to_file)
     paths = find_paths(arguments.config)
     settings = reading.leads_settings(paths)
     since = None if arguments.since is None else times.iso(time_from(arguments.since, settings.zone()))
@@ -130,15 +135,15 @@ def run(arguments: argparse.Namespace) -> int:
         rows: Iterator[Mapping[str, Any]] = iter(())
         if connection := reading.leads_database(paths, settings):
             stack.enter_context(closing(connection))
-            opened = nullcontext(connection)
-            rows = chain.from_iterable(pages(kind, lambda: opened, as_of, since=since))
+            same_connection = nullcontext(connection)  # for every page
+            rows = chain.from_iterable(pages(kind, lambda: same_connection, as_of, since=since))
             if pending := count_pending(connection):
                 print(words.pending_note(pending), file=sys.stderr)
         clock = Clock(as_of.now, settings.zone())
         table = _Table(kind, arguments.format, for_excel=arguments.excel, clock=clock, source=rows)
         if to_file:
             _write_file(Path(arguments.output), table)
-            _tell(arguments, table)
+            _print_result(arguments, table)
         elif arguments.json:
             print(json.dumps({f"{kind.name}s": list(rows)}, ensure_ascii=False))
         elif arguments.format == "xlsx":
@@ -148,7 +153,8 @@ def run(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _refuse_what_makes_no_sense(arguments: argparse.Namespace, *, to_file: bool) -> None:
+def _check_flags(arguments: argparse.Namespace, *, to_file: bool) -> None:
+    """Raises CannotUseArgument for flags that exclude each other."""
     if arguments.excel and arguments.format != "csv":
         raise CannotUseArgument(
             _("cannot use --excel with --format {format}: it is a form of csv").format(format=arguments.format)
@@ -158,6 +164,7 @@ def _refuse_what_makes_no_sense(arguments: argparse.Namespace, *, to_file: bool)
 
 
 def _write_file(file: Path, table: _Table) -> None:
+    """Write the table to a file, whole or not at all, readable by its owner alone. Raises Refused."""
     try:
         if file.exists() and not file.is_file():
             raise Refused(_("cannot write {file}: it is not a regular file; name another --output").format(file=file))
@@ -168,9 +175,11 @@ def _write_file(file: Path, table: _Table) -> None:
         raise Refused(_("cannot write {file}: {why}; name another --output").format(file=file, why=why)) from error
 
 
-def _tell(arguments: argparse.Namespace, table: _Table) -> None:
-    """What is in the file."""
-    by_lead, rows, file = table.kind.name == "lead", table.rows, arguments.output
+def _print_result(arguments: argparse.Namespace, table: _Table) -> None:
+    """Print how many rows the file has, as JSON with `--json`."""
+    by_lead = table.kind.name == "lead"
+    rows = table.rows
+    file = arguments.output
     if arguments.json:
         answer: ExportedFile = {
             "file": file,
@@ -181,15 +190,14 @@ def _tell(arguments: argparse.Namespace, table: _Table) -> None:
         }
         print(json.dumps(answer, ensure_ascii=False))
         return
-    text = (
-        ngettext("{n} lead in {file}, readable only by you.", "{n} leads in {file}, readable only by you.", rows)
-        if by_lead
-        else ngettext(
+    if by_lead:
+        text = ngettext("{n} lead in {file}, readable only by you.", "{n} leads in {file}, readable only by you.", rows)
+    else:
+        text = ngettext(
             "{n} conversation in {file}, readable only by you.",
             "{n} conversations in {file}, readable only by you.",
             rows,
         )
-    )
     print(text.format(n=rows, file=file))
     if table.cut:
         text = ngettext(
@@ -203,7 +211,7 @@ def _tell(arguments: argparse.Namespace, table: _Table) -> None:
 
 
 def _write_stdout(table: _Table) -> None:
-    """A spreadsheet on a pipe, where it can't be written from the start to the end."""
+    """Write a spreadsheet to a pipe, by way of a temporary file: it is not written from the start to the end."""
     with tempfile.TemporaryFile() as file:
         table.write(file, None)
         file.seek(0)
@@ -211,7 +219,7 @@ def _write_stdout(table: _Table) -> None:
 
 
 def _print(table: _Table) -> None:
-    # A pipe gets the texts as they are, like a file; a terminal would obey their control characters.
+    """Print a table of text. A pipe gets it unchanged, like a file; a terminal would obey its control characters."""
     if sys.stdout.isatty():
         for text in table.texts():
             for line in text.splitlines():

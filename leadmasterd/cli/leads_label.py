@@ -13,7 +13,7 @@ from leadmasterd.text import _
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Which burst, and its intent."""
+    """Add which burst, its intent or whether to undo that, and `--json`."""
     add_id(parser)
     parser.add_argument("intent", metavar=_("INTENT"), nargs="?", help=_("an intent, by its id or in Spanish"))
     parser.add_argument(
@@ -34,8 +34,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Exit code 64 for an unknown intent."""
-    if (arguments.intent is None) != arguments.undo:
+    """Label a burst by hand, or undo that, and print what changed. Returns 64 unless exactly one of these is asked for.
+
+    Raises CannotUseArgument for an unknown intent, and Refused.
+    """
+    has_intent = arguments.intent is not None
+    if has_intent == arguments.undo:
         print(_("give either an INTENT or --undo; try `leadmasterd leads label --help`"), file=sys.stderr)
         return 64
     intent = None if arguments.undo else names.intent(arguments.intent)

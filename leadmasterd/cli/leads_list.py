@@ -17,7 +17,7 @@ from leadmasterd.text import _
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Which leads."""
+    """Add which leads, how many of them, and `--json`."""
     parser.add_argument(
         "--stage",
         action="append",
@@ -40,7 +40,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """An empty list is not an error."""
+    """Print the leads. Returns 0, also if there are none. Raises CannotUseArgument for an unknown stage or intent."""
     paths = find_paths(arguments.config)
     settings = reading.leads_settings(paths)
     stages = [names.stage(each) for each in arguments.stage]
@@ -105,6 +105,7 @@ def _show_table(leads: list[Lead], clock: Clock) -> None:
 
 
 def _flags(lead: Lead, now: datetime) -> list[str]:
+    """What asks for somebody's attention: short words for the lines of a cell."""
     flags = []
     if lead["overdue"]:
         flags.append(_("overdue"))

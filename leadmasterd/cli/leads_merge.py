@@ -13,10 +13,11 @@ from leadmasterd.settings.paths import find_paths
 from leadmasterd.text import _, printable
 
 _MOST_PROPOSALS: Final = 100
+"""How many likely duplicates are listed."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Whom to merge, or which merge to undo."""
+    """Add whom to merge, or which merge to undo, or that duplicates are to be listed; and `--json`."""
     parser.add_argument("id", type=typed, metavar=_("ID"), nargs="?", help=_("the contact to keep"))
     parser.add_argument("other", type=typed, metavar=_("OTHER"), nargs="?", help=_("the contact to merge into it"))
     parser.add_argument("--undo", type=positive, metavar=_("MERGE_ID"), help=_("undo this merge"))
@@ -31,9 +32,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Exit code 64 unless exactly one of the three is asked for."""
-    two = arguments.id is not None and arguments.other is not None
-    if [two, arguments.undo is not None, arguments.proposals].count(True) != 1 or (arguments.id and not two):
+    """Merge contacts, undo a merge or list likely duplicates. Returns 64 unless exactly one of these is asked for."""
+    two_ids = arguments.id is not None and arguments.other is not None
+    only_one_id = bool(arguments.id) and not two_ids
+    asked_for = [two_ids, arguments.undo is not None, arguments.proposals].count(True)
+    if asked_for != 1 or only_one_id:
         print(
             _("give two IDs, or --undo MERGE_ID, or --proposals; try `leadmasterd leads merge --help`"), file=sys.stderr
         )
@@ -42,7 +45,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _decide(arguments: argparse.Namespace) -> int:
-    """Merge, or undo a merge."""
+    """Merge, or undo a merge, and print what changed. Returns the exit code. Raises Refused."""
     from leadmasterd.actions.merges import merge, undo_merge
     from leadmasterd.cli.editing import clock_of, lead_editor, print_changes
 
@@ -61,6 +64,7 @@ def _decide(arguments: argparse.Namespace) -> int:
 
 
 def _propose(arguments: argparse.Namespace) -> int:
+    """Print contacts that are probably one person, with the command that merges them. Returns the exit code."""
     from leadmasterd.cli import reading
 
     connection = reading.database(find_paths(arguments.config))
@@ -82,7 +86,7 @@ def _propose(arguments: argparse.Namespace) -> int:
         for contact in contacts:
             print(folded(f"  {_name(contact)}", 4))
         if len(contacts) == 2:
-            ids = (contact["phone"] or contact["chat"] or str(contact["contact_id"]) for contact in contacts)
+            ids = [contact["phone"] or contact["chat"] or str(contact["contact_id"]) for contact in contacts]
             print("  leadmasterd leads merge " + " ".join(ids))
     if connection and not answer["proposals"]:
         print(_("No likely duplicates."))
@@ -90,5 +94,8 @@ def _propose(arguments: argparse.Namespace) -> int:
 
 
 def _name(contact: ContactSummary) -> str:
-    known = (contact["name"], contact["phone"] or contact["chat"])
-    return printable(", ".join(filter(None, known)) or _("contact {n}").format(n=contact["contact_id"]))
+    """The name, and the phone or chat id, as far as they are known; else the contact's number."""
+    known = [text for text in (contact["name"], contact["phone"] or contact["chat"]) if text]
+    if not known:
+        return _("contact {n}").format(n=contact["contact_id"])
+    return printable(", ".join(known))

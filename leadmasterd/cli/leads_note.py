@@ -11,7 +11,7 @@ from leadmasterd.text import _, printable
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Which lead, and the note."""
+    """Add which lead, the note or whether to withdraw one, and `--json`."""
     add_id(parser)
     parser.add_argument("text", type=_text, metavar=_("TEXT"), nargs="?")
     parser.add_argument("--undo", action="store_true", help=_("withdraw the latest note"))
@@ -20,14 +20,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _text(text: str) -> str:
+    """The type of TEXT: not blank."""
     if not text.strip():
         raise argparse.ArgumentTypeError(_("an empty note; write some text"))
     return typed(text)
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Prints which lead has the note. Exit code 64 unless there is a text or `--undo`."""
-    if (arguments.text is None) != arguments.undo:
+    """Add a note to a lead, or withdraw its latest one. Returns 64 unless exactly one of the two is asked for."""
+    has_text = arguments.text is not None
+    if has_text == arguments.undo:
         print(_("give either a TEXT or --undo; try `leadmasterd leads note --help`"), file=sys.stderr)
         return 64
     if arguments.undo:
@@ -42,6 +44,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _undo(arguments: argparse.Namespace) -> int:
+    """Withdraw the lead's latest note, and print its words. Returns the exit code. Raises Refused if there is none."""
     with lead_editor(arguments.config) as editor:
         note = undo_note(editor, arguments.id)
     if arguments.json:

@@ -12,13 +12,13 @@ from leadmasterd.text import _, figure, ngettext
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Only --json."""
+    """Add `--json`, the only flag."""
     add_json(parser)
     add_epilog(parser, "leadmasterd leads rebuild")
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Exit code 70 when a defect kept some conversations from being projected."""
+    """Derive all leads again and print the counts. Returns 70 if that failed for some conversations, else 0."""
     with lead_editor(arguments.config) as editor:
         done = rebuild(editor, show_progress)
     answer = done.as_json()
@@ -31,14 +31,15 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def show_progress(done: int, total: int) -> None:
-    """A progress line on a terminal, erased at the end; nothing elsewhere."""
+    """Show on stderr how much is done: one line on a terminal, erased at the end; nothing elsewhere."""
     if sys.stderr.isatty() and total > SLICE:
-        line = f"\r{figure(done)} / {figure(total)}" if done < total else "\r\x1b[K"
+        erased = "\r\x1b[K"
+        line = f"\r{figure(done)} / {figure(total)}" if done < total else erased
         print(line, end="", file=sys.stderr, flush=True)
 
 
 def summary(counts: RebuildRecord) -> str:
-    """How many leads there are, and what became of them."""
+    """A sentence about how many leads there are, and how many of them the rebuild changed."""
     leads = ngettext("{n} lead", "{n} leads", counts["leads"]).format(n=counts["leads"])
     return _("{total}, {open} open: {made} new, {changed} changed, {withdrawn} withdrawn.").format(
         total=leads, **counts
@@ -46,7 +47,7 @@ def summary(counts: RebuildRecord) -> str:
 
 
 def print_failures(failures: list[Failure]) -> None:
-    """On stderr. The daemon retries them at its next start."""
+    """Name on stderr each conversation that could not be projected. The daemon tries again at its next start."""
     for failure in failures:
         print(
             _("cannot make leads of conversation {n}: {error}; please report it, the others are done").format(

@@ -41,13 +41,13 @@ if TYPE_CHECKING:
 
 _LABEL: Final = len("  contact    ")
 _TIME: Final = len("  2026-11-23 14:03  ")
-"""Columns where texts begin, for continuation lines."""
+"""Screen columns where texts begin, for continuation lines."""
 _BURST: Final = 60
-"""Characters of what somebody wrote together."""
+"""How many characters of a burst are shown."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Which lead, and how many of its messages."""
+    """Add which lead, how many of its messages to show, and `--json`."""
     add_id(parser)
     add_limit(parser, _("show at most N messages, the newest (default 20)"))
     add_json(parser)
@@ -57,7 +57,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Exit code 1 when nothing has that id."""
+    """Print the lead, or a person without one. Returns 1 if there is no database. Raises Refused for an unknown id."""
     paths = find_paths(arguments.config)
     settings = reading.leads_settings(paths)
     as_of = AsOf(datetime.now(UTC), settings.stale_days, settings.dormant_days)
@@ -70,7 +70,8 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.json:
         print(json.dumps(answer, ensure_ascii=False))
         return 0
-    if subject.lead_id is None and subject.opened_by is not None:
+    was_withdrawn = subject.lead_id is None and subject.opened_by is not None
+    if was_withdrawn:
         print(_("Lead {lead} was withdrawn; this is what is known now.").format(lead=arguments.id.strip()))
     _print(answer, as_of.now, settings)
     note_more(len(answer["messages"]), arguments.limit)
@@ -78,18 +79,23 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _print(answer: LeadDetail, now: datetime, settings: LightLeadsSettings) -> None:
+    """Print it all for people: a heading, labelled lines, and a section for each kind of detail."""
     clock = Clock(now, settings.zone())
     lead, contact, conversations = answer["lead"], answer["contact"], answer["conversations"]
-    name = words.best_name(contact) or conversations[0]["chat"]
-    heading = _("Lead {lead}: {name}") if lead else _("No lead: {name}")
-    print(folded(heading.format(lead=lead and lead["lead_id"], name=printable(name)), 2))
+    name = printable(words.best_name(contact) or conversations[0]["chat"])
+    if lead:
+        heading = _("Lead {lead}: {name}").format(lead=lead["lead_id"], name=name)
+    else:
+        heading = _("No lead: {name}").format(name=name)
+    print(folded(heading, 2))
     labelled = _contact_rows(contact, conversations)
     if lead:
         labelled += _lead_rows(lead, answer["other_leads"], clock)
+    # The calendar is slow to load, and only waits need it.
     calendar = settings.calendar() if any(each["waiting_since"] for each in conversations) else None
-    labelled += [
-        (_("waits"), _waits(since, each, calendar, clock)) for each in conversations if (since := each["waiting_since"])
-    ]
+    for each in conversations:
+        if since := each["waiting_since"]:
+            labelled.append((_("waits"), _waits(since, each, calendar, clock)))
     if zone := clock.zone_name():
         labelled.append((_("times"), _("in {zone} time (leads.timezone)").format(zone=zone)))
     for label, text in labelled:
@@ -104,6 +110,7 @@ def _print(answer: LeadDetail, now: datetime, settings: LightLeadsSettings) -> N
 
 
 def _section(title: str, lines: list[str]) -> None:
+    """Print the lines below a title; nothing if there are none."""
     if lines:
         print(f"\n{title}")
         for line in lines:
@@ -111,9 +118,11 @@ def _section(title: str, lines: list[str]) -> None:
 
 
 def _contact_rows(contact: Person, conversations: list[Conversation]) -> list[tuple[str, str]]:
+    """Labelled lines about the person: names, ids, merges, and what they wrote about if that is no enquiry."""
     names = words.names(contact)
-    ids = [*contact["phones"], *(each["chat"] for each in conversations)]
-    rows = [(_("contact"), "; ".join(names) or _("no name is known")), (_("reach"), ", ".join(dict.fromkeys(ids)))]
+    chats = [each["chat"] for each in conversations]
+    ids = dict.fromkeys([*contact["phones"], *chats])  # each once
+    rows = [(_("contact"), "; ".join(names) or _("no name is known")), (_("reach"), ", ".join(ids))]
     for merge in contact["merges"]:
         by = person_name(merge["actor"])
         rows.append((_("merged"), _("merge {n}, by {who}").format(n=merge["merge_id"], who=by)))
@@ -124,6 +133,7 @@ def _contact_rows(contact: Person, conversations: list[Conversation]) -> list[tu
 
 
 def _lead_rows(lead: Lead, others: list[OtherLead], clock: Clock) -> list[tuple[str, str]]:
+    """Labelled lines about the lead. `others`: further leads of the same person."""
     topics = lead["topics"] or [lead["intent"]]
     stage = _("{stage} since {at}").format(stage=stage_name(lead["stage"]), at=clock.full(lead["stage_at"]))
     opened_text = f"{clock.full(lead['opened_at'])}, {words.opened_by(lead['source'])}"
@@ -158,7 +168,11 @@ def _lead_rows(lead: Lead, others: list[OtherLead], clock: Clock) -> list[tuple[
 
 
 def _waits(since: str, conversation: Conversation, calendar: "BusinessCalendar | None", clock: Clock) -> str:
-    due_at, machine = conversation["due_at"], conversation["answered_by"]
+    """Since when somebody waits, how long that is, when an answer is due, and which machine has answered meanwhile.
+
+    `calendar`: None if the opening hours can't be used; how much of the wait was in them is then left out.
+    """
+    due_at = conversation["due_at"]
     text = _("for an answer since {at}: {length}").format(
         at=clock.full(since), length=length(clock.seconds_since(since))
     )
@@ -168,10 +182,13 @@ def _waits(since: str, conversation: Conversation, calendar: "BusinessCalendar |
         text += "; " + _("overdue since {at}").format(at=clock.full(due_at))
     elif due_at:
         text += "; " + _("due at {at}").format(at=clock.full(due_at))
-    return f"{text}; {words.answered_by(machine)}" if machine else text
+    if machine := conversation["answered_by"]:
+        text += "; " + words.answered_by(machine)
+    return text
 
 
 def _classified(row: Classification, clock: Clock) -> str:
+    """A burst in one line: when it came, its words (or its first message's id), its label and why, a person's label."""
     body = printable(" / ".join(text for text in row["texts"] if text.strip()))
     burst = f"«{shortened(body, _BURST)}»" if body else f"[{row['first_message_id']}]"
     text = f"{clock.full(row['sent_at'])}  {burst}: {intent_name(row['intent'])}, {why(row['code'], row['values'])}"
@@ -182,6 +199,7 @@ def _classified(row: Classification, clock: Clock) -> str:
 
 
 def _touch(touch: Touch, clock: Clock) -> str:
+    """How the customer came, in one line, with the link's address unless that is its name."""
     text = f"{clock.full(touch['at'])}  {printable(words.came_by(touch))}"
     if touch["source_url"] and touch["source_url"] != touch_name(touch):
         text += f" ({printable(touch['source_url'])})"
@@ -189,19 +207,24 @@ def _touch(touch: Touch, clock: Clock) -> str:
 
 
 def _event(event: RecordEntry, clock: Clock) -> str:
+    """An entry of the lead's record in one line: when, who, and what changed."""
     actor = event["actor"]
     who = _("system") if actor == "system" else printable(person_name(actor))
     return f"{clock.full(event['at'])}  {who}: {words.recorded(event)}"
 
 
 def _follow_up(follow_up: FollowUp, clock: Clock) -> str:
+    """A follow-up in one line: when it is due, and what there is to do."""
     what = words.follow_up(follow_up["kind"], follow_up["number"])
-    late = follow_up["due_at"] <= times.iso(clock.now)
-    when = clock.full(follow_up["due_at"])
-    return f"{when}  {what} " + _("(now)") if late else f"{when}  {what}"
+    text = f"{clock.full(follow_up['due_at'])}  {what}"
+    is_due = follow_up["due_at"] <= times.iso(clock.now)
+    if is_due:
+        text += " " + _("(now)")
+    return text
 
 
 def _message(message: DetailMessage, clock: Clock) -> str:
+    """A message in one line, with who wrote it if that was not a person, and its id."""
     arrow = "<-" if message["direction"] == "in" else "->"
     authors = {
         "auto_reply": _("auto"), "mailing": _("mailing"), "assistant": _("assistant"), "api": _("program"),
@@ -214,18 +237,21 @@ def _message(message: DetailMessage, clock: Clock) -> str:
 
 
 def _cycle(row: WaitingCycle, clock: Clock) -> str:
-    ended = {
+    """A wait that has ended in one line: since when, how long, and what ended it."""
+    endings = {
         "reply": _("answered"),
         "call": _("answered by a call"),
         "reaction": _("by a reaction"),
         "closed": _("the lead was closed"),
         "dismissed": _("no answer needed"),
-    }.get(row["ended_by"] or "", row["ended_by"])
+    }
+    ended_by = row["ended_by"] or ""
     text = f"{clock.full(row['started_at'])}  {length(row['wall_seconds'] or 0)}"
     if row["business_seconds"] is not None:
         text += ", " + _open(row["business_seconds"])
-    return f"{text}: {ended}"
+    return f"{text}: {endings.get(ended_by, ended_by)}"
 
 
 def _open(seconds: float) -> str:
+    """How much of a length of time was in opening hours."""
     return _("{business} of it in opening hours").format(business=open_length(seconds))

@@ -16,7 +16,7 @@ from leadmasterd.text import _, printable
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Which lead, and its new stage."""
+    """Add which lead, its new stage or whether to undo that, a note, and `--json`."""
     add_id(parser)
     parser.add_argument(
         "stage",
@@ -38,21 +38,31 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """An open stage opens a lead in a chat without one. Exit code 64 unless there is a stage or `--undo`."""
-    if (arguments.stage is None) != arguments.undo or (arguments.undo and arguments.note is not None):
+    """Move a lead to a stage, or undo that. In a chat without a lead, an open stage opens one.
+
+    Returns 64 unless exactly one of the two is asked for. Raises CannotUseArgument for an unknown stage, and Refused.
+    """
+    has_stage = arguments.stage is not None
+    note_to_undo = arguments.undo and arguments.note is not None
+    if has_stage == arguments.undo or note_to_undo:
         print(_("give either a STAGE or --undo; try `leadmasterd leads stage --help`"), file=sys.stderr)
         return 64
     return _undo(arguments) if arguments.undo else _move(arguments)
 
 
 def _move(arguments: argparse.Namespace) -> int:
+    """Move the lead, and print what changed, or that nothing did. Returns the exit code.
+
+    Says, too, if somebody else has decided about the same lead just before.
+    """
     stage = names.stage(arguments.stage, allowed=DECIDABLE)
     with lead_editor(arguments.config) as editor:
         done = move_to_stage(editor, arguments.id, stage, note=arguments.note)
     if arguments.json:
         print(json.dumps(done.as_json(), ensure_ascii=False))
         return 0
-    clock, lines = clock_of(editor), []
+    clock = clock_of(editor)
+    lines = []
     if done.colleague and done.before:
         lines.append(_colleague(done.colleague, done.before.lead_id, clock))
     if done.before and done.unchanged:
@@ -68,6 +78,7 @@ def _move(arguments: argparse.Namespace) -> int:
 
 
 def _undo(arguments: argparse.Namespace) -> int:
+    """Undo the latest decision about the lead, and print what changed. Returns the exit code."""
     with lead_editor(arguments.config) as editor:
         done = undo_stage(editor, arguments.id)
     if arguments.json:
@@ -82,6 +93,7 @@ def _undo(arguments: argparse.Namespace) -> int:
 
 
 def _undone(done: StageUndone, clock: Clock) -> str:
+    """Which decision was undone: to which stage, whose and when."""
     return _("Undone: {stage}, which {who} had decided at {at}.").format(
         stage=stage_name(done.stage),
         who=printable(person_name(done.decided_by)),
@@ -90,6 +102,7 @@ def _undone(done: StageUndone, clock: Clock) -> str:
 
 
 def _colleague(decision: ColleaguesDecision, lead: int, clock: Clock) -> str:
+    """A note about what somebody else has just decided about the same lead."""
     return _("Note: at {at} {who} decided on lead {lead}: {what}.").format(
         at=clock.brief(decision.at) + clock.where(),
         who=printable(person_name(decision.actor)),

@@ -1,4 +1,4 @@
-"""`leadmasterd leads today`: what is due today, and what was before. Light imports: it answers in a blink."""
+"""`leadmasterd leads today`: what is due today or overdue. Light imports: it answers in a blink."""
 
 import argparse
 import json
@@ -16,7 +16,7 @@ from leadmasterd.text import _, ngettext
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """How many."""
+    """Add how many to show, and `--json`."""
     add_limit(parser, _("show at most N of each (default 20)"))
     add_json(parser)
     add_epilog(
@@ -27,10 +27,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """An empty day is not an error."""
+    """Print the follow-ups and the answers that are due. Returns 0, also if nothing is."""
     paths = find_paths(arguments.config)
     settings = reading.leads_settings(paths)
-    clock, target = Clock(datetime.now(UTC), settings.zone()), settings.target_seconds
+    clock = Clock(datetime.now(UTC), settings.zone())
+    target = settings.target_seconds
     connection = reading.leads_database(paths, settings)
     answer = nothing_due(clock.now, clock.today(), target)
     if connection:
@@ -56,8 +57,10 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _print(answer: Today, clock: Clock) -> None:
+    """Print a table of follow-ups and one of people who wait, and below them what else there is to know."""
     from leadmasterd.cli.tables import folded
 
+    something_is_due = bool(answer["follow_ups"] or answer["waiting"])
     if answer["follow_ups"]:
         print(_("To follow up"))
         _show_follow_ups(answer["follow_ups"], clock)
@@ -65,6 +68,8 @@ def _print(answer: Today, clock: Clock) -> None:
         print(("\n" if answer["follow_ups"] else "") + _("Waiting for an answer"))
         _show_waiting(answer["waiting"], clock)
     lines = []
+    if not something_is_due and not answer["unjudged"]:
+        lines.append(_("Nothing is due today."))
     if answer["unjudged"]:
         lines.append(words.pending_note(answer["unjudged"]))
     if number := answer["waiting_later"]:
@@ -75,10 +80,8 @@ def _print(answer: Today, clock: Clock) -> None:
                 number,
             ).format(n=number)
         )
-    if answer["follow_ups"] or answer["waiting"]:
-        lines = ["", *lines] if lines else []
-    elif not answer["unjudged"]:
-        lines = [_("Nothing is due today."), *lines]
+    if something_is_due and lines:
+        print()
     for line in lines:
         print(folded(line, 0))
 
@@ -94,14 +97,19 @@ def _show_follow_ups(follow_ups: list[DueFollowUp], clock: Clock) -> None:
     ]
     lines = []
     for row in follow_ups:
-        due, more = clock.short(row["due_at"])
-        below = _("overdue") if row["overdue"] else more
+        due, time_or_year = clock.short(row["due_at"])
+        late = row["overdue"]
         lines.append(
             [
                 reading.lead_cell(row["lead_id"]),
                 cell(*words.person(row)),
                 cell(words.follow_up(row["kind"], row["number"])),
-                cell(due, below, style="bold red" if row["overdue"] else "", below="red" if row["overdue"] else "dim"),
+                cell(
+                    due,
+                    _("overdue") if late else time_or_year,
+                    style="bold red" if late else "",
+                    below="red" if late else "dim",
+                ),
             ]
         )
     show(columns, lines)
@@ -119,7 +127,8 @@ def _show_waiting(conversations: list[WaitingConversation], clock: Clock) -> Non
     ]
     lines = []
     for row in conversations:
-        due, more = clock.short(row["due_at"] or "")
+        assert row["due_at"] is not None  # it is due today
+        due, time_or_year = clock.short(row["due_at"])
         late = row["overdue"]
         lines.append(
             [
@@ -127,7 +136,7 @@ def _show_waiting(conversations: list[WaitingConversation], clock: Clock) -> Non
                 cell(*words.person(row)),
                 cell(*names.wanted_lines(row)),
                 cell(*clock.short(row["waiting_since"])),
-                cell(due, _("overdue") if late else more, style="bold red" if late else "", below="red"),
+                cell(due, _("overdue") if late else time_or_year, style="bold red" if late else "", below="red"),
             ]
         )
     show(columns, lines)

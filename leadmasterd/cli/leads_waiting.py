@@ -22,18 +22,18 @@ from leadmasterd.text import _, ngettext
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """How many."""
+    """Add how many to show, and `--json`."""
     add_limit(parser)
     add_json(parser)
     add_epilog(parser, "leadmasterd leads waiting")
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """An empty list is not an error."""
+    """Print who waits, and a summary. Returns 0, also if nobody does."""
     paths = find_paths(arguments.config)
     settings = reading.leads_settings(paths)
-    now, target = datetime.now(UTC), settings.target_seconds
-
+    now = datetime.now(UTC)
+    target = settings.target_seconds
     connection = reading.leads_database(paths, settings)
     answer = nobody_waits(now, target)
     if connection:
@@ -48,17 +48,18 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.json:
         print(json.dumps(answer, ensure_ascii=False))
         return 0
-    pending = [words.pending_note(answer["unjudged"])] if answer["unjudged"] else []
+    pending = words.pending_note(answer["unjudged"]) if answer["unjudged"] else ""
     if not answer["waiting"]:
-        print(*(pending or [_("Nobody is waiting for an answer.")]))
+        print(pending or _("Nobody is waiting for an answer."))
         return 0
     from leadmasterd.cli.tables import folded
 
     clock = Clock(now, settings.zone())
     _show_table(answer["waiting"], target, clock)
     print()
-    for line in (summary(answer, clock), *pending):
-        print(folded(line, 0))
+    print(folded(summary(answer, clock), 0))
+    if pending:
+        print(folded(pending, 0))
     shown, number = len(answer["waiting"]), answer["conversations"]
     if number > shown:
         print(_("The first {n} are shown: --limit {all} shows all.").format(n=shown, all=number), file=sys.stderr)
@@ -66,7 +67,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def summary(count: WaitingCount, clock: Clock) -> str:
-    """`3 conversations, 1 overdue, the first since 14:03`."""
+    """How many wait in a few words: `3 conversations, 1 overdue, the first since 14:03`."""
     number = count["conversations"]
     text = ngettext("{n} conversation", "{n} conversations", number).format(n=number)
     if count["overdue"]:
@@ -77,6 +78,7 @@ def summary(count: WaitingCount, clock: Clock) -> str:
 
 
 def _show_table(conversations: list[WaitingConversation], target: float, clock: Clock) -> None:
+    """Print who waits, each with a bar that is full at the SLA target. `target`: in seconds."""
     from leadmasterd.cli.tables import Column, cell, show
 
     columns = [
@@ -89,7 +91,8 @@ def _show_table(conversations: list[WaitingConversation], target: float, clock: 
     ]
     lines = []
     for row in conversations:
-        late, business = row["overdue"], row["waited_business_seconds"]
+        late = row["overdue"]
+        open_seconds = row["waited_business_seconds"]
         lines.append(
             [
                 reading.lead_cell(row["lead_id"]),
@@ -102,11 +105,16 @@ def _show_table(conversations: list[WaitingConversation], target: float, clock: 
                     style="bold red" if late else "",
                     below="red",
                 ),
-                cell(bar(business / target, late=late), _open_time(business), style="red" if late else "green"),
+                cell(
+                    bar(open_seconds / target, late=late),
+                    _open_time(open_seconds),
+                    style="red" if late else "green",
+                ),
             ]
         )
     show(columns, lines)
 
 
 def _open_time(seconds: float) -> str:
+    """How much of a wait was in opening hours, in words if nothing was."""
     return open_length(seconds) if seconds else _("not open yet")

@@ -21,7 +21,7 @@ _SHOWN: Final = 8
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Which bursts."""
+    """Add which bursts, and `--json`."""
     which = parser.add_mutually_exclusive_group(required=True)
     which.add_argument("--all", action="store_true", help=_("every burst"))
     add_time(which, "--since", _("only bursts since this date or time"))
@@ -30,9 +30,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """All bursts, or those since a time; exit code 70 when a defect kept some conversations from being projected."""
+    """Classify bursts again and print what changed. Returns 70 if some leads can't be derived, else 0."""
     zone = read_leads_settings(find_paths(arguments.config)).zone()
-    since = "" if arguments.since is None else times.iso(time_from(arguments.since, zone))
+    since = "" if arguments.since is None else times.iso(time_from(arguments.since, zone))  # "": from the beginning
     with lead_editor(arguments.config) as editor:
         done = reclassify(editor, since=since, on_progress=show_progress)
     if arguments.json:
@@ -44,6 +44,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _print(done: Reclassified) -> None:
+    """Print how many bursts were classified, the most frequent changes of labels, and what became of the leads."""
     text = ngettext("{n} burst classified", "{n} bursts classified", done.bursts).format(n=done.bursts)
     total = done.relabelled_bursts
     text += ", " + ngettext("{n} label changed", "{n} labels changed", total).format(n=total)
@@ -51,6 +52,7 @@ def _print(done: Reclassified) -> None:
     for each in done.relabelled[:_SHOWN]:
         before, after = intent_name(each["before"]), intent_name(each["after"])
         print(f"  {each['bursts']:>5}  {before} -> {after}")
-    if rest := sum(each["bursts"] for each in done.relabelled[_SHOWN:]):
+    rest = sum(each["bursts"] for each in done.relabelled[_SHOWN:])
+    if rest:
         print(_("  {n:>5}  in other ways").format(n=rest))
     print(summary(done.rebuilt.as_json()))

@@ -1,7 +1,7 @@
-"""`leadmasterd run --web`: a small parent of the daemon and of the page, each a process of its own.
+"""`leadmasterd run --web`: a small parent that runs the daemon and the page, each as a process of its own.
 
-Each is started again when it dies, and the other goes on meanwhile. Each leads a session of its own, so that Ctrl-C
-reaches only the parent, which then ends both in good order.
+Each is started again when it dies, after a backoff, while the other goes on. Each leads a session of its own, so that
+Ctrl-C reaches only the parent, which then ends both in order.
 """
 
 import asyncio
@@ -18,15 +18,20 @@ from leadmasterd.errors import SETTINGS, STATE
 log = logging.getLogger("leadmasterd.run")
 
 _FIRST_PAUSE: Final = 1.0
+"""Seconds from a death to the next start; twice as many after each further death."""
 _LONGEST_PAUSE: Final = 60.0
 _CALM: Final = 60.0
-"""Seconds of a life after which earlier deaths are forgiven."""
+"""A process that has run for so many seconds begins with the first pause again."""
 _PR_SET_PDEATHSIG: Final = 1
+"""From linux/prctl.h."""
 _LIBC: Final = ctypes.CDLL(None)
 
 
-class _Kept:
-    """A process that is started again whenever it ends, until `end`, or until its exit code is one of `final`."""
+class _RestartedProcess:
+    """A process that is started again whenever it ends, until `end`, or until its exit code is one of `final`.
+
+    `name`: for the log; `argv`: its command line.
+    """
 
     def __init__(self, name: str, argv: Sequence[str], *, final: Sequence[int] = ()) -> None:
         self._name = name
@@ -36,48 +41,56 @@ class _Kept:
         self._process: asyncio.subprocess.Process | None = None
 
     async def run(self) -> int:
-        """Its last exit code."""
+        """Start it, again and again, and return its last exit code (negative: the signal that killed it)."""
         pause = _FIRST_PAUSE
         while True:
             began = time.monotonic()
-            code = await self._live()
+            code = await self._run_once()
             if self._ending.is_set() or code in self._final:
                 return code
             if time.monotonic() - began > _CALM:
                 pause = _FIRST_PAUSE
             log.warning("the %s ended (%d); it is started again in %.0f s", self._name, code, pause)
-            with suppress(TimeoutError):
+            with suppress(TimeoutError):  # the pause is over
                 async with asyncio.timeout(pause):
                     await self._ending.wait()
                     return code
             pause = min(2 * pause, _LONGEST_PAUSE)
 
-    async def _live(self) -> int:
+    async def _run_once(self) -> int:
+        """Start it and return its exit code once it has ended."""
         self._process = await asyncio.create_subprocess_exec(
             *self._argv, start_new_session=True, preexec_fn=_end_with_the_parent
         )
-        if self._ending.is_set():
+        if self._ending.is_set():  # `end` was called while it was being started
             self._process.terminate()
         return await self._process.wait()
 
     def end(self) -> None:
-        """Ask it to end, once."""
+        """Send it SIGTERM, and start it no more. Does nothing the second time."""
         if not self._ending.is_set():
             self._ending.set()
             if self._process is not None and self._process.returncode is None:
                 self._process.terminate()
 
 
-def run_both(daemon: Sequence[str], page: Sequence[str], beside: Coroutine[None, None, None]) -> int:
-    """Run these two command lines until SIGTERM, SIGINT or SIGHUP. Returns the daemon's exit code.
+def run_both(daemon: Sequence[str], page: Sequence[str], meanwhile: Coroutine[None, None, None]) -> int:
+    """Run these two command lines until SIGTERM, SIGINT or SIGHUP. Returns the daemon's exit code, as shells have it.
 
-    A daemon that can't use its settings or its state ends both: a person has to see to that. `beside` is run meanwhile.
+    A daemon that can't use its settings or its state ends both: a person has to see to that. `meanwhile` is run beside
+    them, and cancelled at the end.
     """
-    code = asyncio.run(_run_both(_Kept("daemon", daemon, final=(STATE, SETTINGS)), _Kept("page", page), beside))
-    return code if code >= 0 else 128 - code
+    code = asyncio.run(
+        _run_both(
+            _RestartedProcess("daemon", daemon, final=(STATE, SETTINGS)), _RestartedProcess("page", page), meanwhile
+        )
+    )
+    return code if code >= 0 else 128 - code  # killed by a signal: 128 and its number
 
 
-async def _run_both(daemon: _Kept, page: _Kept, beside: Coroutine[None, None, None]) -> int:
+async def _run_both(daemon: _RestartedProcess, page: _RestartedProcess, meanwhile: Coroutine[None, None, None]) -> int:
+    """As `run_both`, but a signal that ends the daemon is returned as a negative number."""
+
     def end() -> None:
         page.end()
         daemon.end()
@@ -86,7 +99,7 @@ async def _run_both(daemon: _Kept, page: _Kept, beside: Coroutine[None, None, No
         asyncio.get_running_loop().add_signal_handler(number, end)
     async with asyncio.TaskGroup() as tasks:
         tasks.create_task(page.run(), name="keep the page running")
-        other = tasks.create_task(beside, name="run beside both")
+        other = tasks.create_task(meanwhile, name="run beside both")
         code = await daemon.run()
         other.cancel()
         page.end()
@@ -94,5 +107,5 @@ async def _run_both(daemon: _Kept, page: _Kept, beside: Coroutine[None, None, No
 
 
 def _end_with_the_parent() -> None:
-    """In the child: be asked to end when the parent is killed."""
+    """Run in the child before its program: the kernel sends it SIGTERM when the parent dies."""
     _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)

@@ -15,7 +15,7 @@ _LONGEST_NAME = 40
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Whose browser it will be."""
+    """Add the name of the person whose browser it is."""
     parser.add_argument(
         "--name",
         type=typed,
@@ -27,7 +27,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """The link alone on stdout."""
+    """Print a new link, alone on stdout. Returns 0. Raises CannotUseArgument for a name that can't be used."""
     name = " ".join(arguments.name.split())
     if not name or len(name) > _LONGEST_NAME or not name.isprintable():
         raise CannotUseArgument(
@@ -37,7 +37,8 @@ def run(arguments: argparse.Namespace) -> int:
         )
     settings, paths = load(arguments.config)
     token = Access(paths).make_link(name)
-    print(f"{address.kept(paths) or place_of(settings, None, None).url()}login?link={token}", flush=True)
+    url = address.kept(paths) or place_of(settings, None, None).url()  # where it is served, or else would be
+    print(f"{url}login?link={token}", flush=True)
     print(
         _("It works once, within {minutes} minutes, and lets that browser in for {days} days.").format(
             minutes=LINK_MINUTES, days=SESSION_DAYS

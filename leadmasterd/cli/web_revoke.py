@@ -10,7 +10,7 @@ from leadmasterd.web.access import Access
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Which."""
+    """Add which session to end, or all."""
     which = parser.add_mutually_exclusive_group(required=True)
     which.add_argument("id", type=positive, nargs="?", metavar=_("ID"), help=_("its number in `web sessions`"))
     which.add_argument("--all", action="store_true", help=_("all of them, and links that were not used yet"))
@@ -18,7 +18,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """At once: open pages too show nothing more. Raises Refused for a session that there is not."""
+    """End a session or all of them; open pages show nothing more. Returns 0. Raises Refused for an unknown session."""
     access = Access(find_paths(arguments.config))
     ended = access.revoke(None if arguments.all else [arguments.id])
     if not ended and not arguments.all:

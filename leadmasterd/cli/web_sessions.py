@@ -1,4 +1,4 @@
-"""`leadmasterd web sessions`: the browsers that were let in."""
+"""`leadmasterd web sessions`: the browsers that are let in, by their sessions of the page."""
 
 import argparse
 import json
@@ -13,7 +13,7 @@ from leadmasterd.web.access import Access, Session
 
 
 class SessionRecord(TypedDict):
-    """`A session of the page` of docs/json.md."""
+    """A session of the page, as in docs/json.md. `name`: whose browser it is; the times are ISO."""
 
     id: int
     name: str
@@ -29,13 +29,13 @@ class SessionList(TypedDict):
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Only --json."""
+    """Add `--json`, the only flag."""
     add_json(parser)
     add_epilog(parser, "leadmasterd web sessions", "leadmasterd web sessions --json")
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """An empty list is not an error."""
+    """Print the sessions. Returns 0, also if there are none."""
     paths = find_paths(arguments.config)
     sessions = Access(paths).sessions()
     if arguments.json:
@@ -53,13 +53,11 @@ def run(arguments: argparse.Namespace) -> int:
         Column(_("last seen")),
         Column(_("until")),
     ]
-    show(
-        columns,
-        [
-            [cell(each.id), cell(each.name), *(cell(clock.full(at)) for at in (each.since, each.seen_at, each.until))]
-            for each in sessions
-        ],
-    )
+    rows = []
+    for each in sessions:
+        times = [cell(clock.full(at)) for at in (each.since, each.seen_at, each.until)]
+        rows.append([cell(each.id), cell(each.name), *times])
+    show(columns, rows)
     return 0
 
 
