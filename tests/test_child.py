@@ -1,6 +1,7 @@
 """One child's life: exit, end of file and lines are three separate facts, and a stop leaves no process."""
 
 import asyncio
+import errno
 import json
 import os
 import signal
@@ -123,6 +124,23 @@ async def test_a_program_that_is_not_there_can_not_be_started() -> None:
                 on_cut=lambda _: None,
             )
     assert len(os.listdir("/proc/self/fd")) == before  # noqa: PTH208
+
+
+async def test_a_child_whose_pipes_cannot_be_connected_is_killed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody else knows of it, so nobody else would end it. No descriptor leaks."""
+
+    async def refuses(*_: object) -> None:
+        raise OSError(errno.ENOMEM, "no memory")
+
+    def descriptors() -> int:
+        return len(os.listdir("/proc/self/fd"))  # noqa: PTH208 - counted, not walked
+
+    before, open_before = set(psutil.Process().children()), descriptors()
+    monkeypatch.setattr(asyncio.get_running_loop(), "connect_write_pipe", refuses)
+    with pytest.raises(OSError, match="no memory"):
+        await start("hears_stop.py")
+    await until(lambda: set(psutil.Process().children()) == before)
+    await until(lambda: descriptors() == open_before)
 
 
 async def test_an_orphan_that_holds_the_pipe_does_not_hide_the_exit() -> None:

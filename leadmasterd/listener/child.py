@@ -75,33 +75,39 @@ class Child:
         on_oversize: Callable[[bytes, int], None],
         on_cut: Callable[[bytes], None],
     ) -> "Child":
-        """Spawn a child in a session of its own, so that Ctrl-C reaches only us. Raises CannotStart.
+        """Spawn a child in a session of its own, so that Ctrl-C reaches only us. Raises CannotStart, OSError.
 
-        `marker`: of its processes (`tree.marker_of`). The callbacks are those of `LineReader`.
+        `marker`: of its processes (`tree.marker_of`). The callbacks are those of `LineReader`. If this fails or is
+        cancelled half way, the process is killed: nobody else knows of it yet.
         """
         loop = asyncio.get_running_loop()
         out_read, out_write = os.pipe()
         in_read, in_write = os.pipe()
+        output, commands = os.fdopen(out_read, "rb", 0), os.fdopen(in_write, "wb", 0)
         with contextlib.suppress(OSError):  # room for bursts; a container may forbid it
             fcntl.fcntl(out_write, fcntl.F_SETPIPE_SZ, _PIPE_BYTES)
-        try:
-            process = await asyncio.create_subprocess_exec(
-                *argv, stdin=in_read, stdout=out_write, stderr=None, start_new_session=True, env=dict(environment)
+        with contextlib.ExitStack() as on_failure:
+            on_failure.callback(output.close)
+            on_failure.callback(commands.close)
+            try:
+                process = await asyncio.create_subprocess_exec(
+                    *argv, stdin=in_read, stdout=out_write, stderr=None, start_new_session=True, env=dict(environment)
+                )
+            except OSError as error:
+                raise CannotStart(
+                    _("cannot start {program}: {why}").format(program=argv[0], why=causes.of_system(error))
+                ) from error
+            finally:
+                os.close(out_write)
+                os.close(in_read)
+            on_failure.callback(_kill, process)
+            child = cls(process, marker)
+            child._stdout, child._reader = await loop.connect_read_pipe(
+                lambda: LineReader(on_lines, on_oversize, on_cut), output
             )
-        except OSError as error:
-            os.close(out_read)
-            os.close(in_write)
-            raise CannotStart(
-                _("cannot start {program}: {why}").format(program=argv[0], why=causes.of_system(error))
-            ) from error
-        finally:
-            os.close(out_write)
-            os.close(in_read)
-        child = cls(process, marker)
-        child._stdout, child._reader = await loop.connect_read_pipe(
-            lambda: LineReader(on_lines, on_oversize, on_cut), os.fdopen(out_read, "rb", 0)
-        )
-        child._stdin, _protocol = await loop.connect_write_pipe(asyncio.Protocol, os.fdopen(in_write, "wb", 0))
+            on_failure.callback(child._stdout.close)
+            child._stdin, _protocol = await loop.connect_write_pipe(asyncio.Protocol, commands)
+            on_failure.pop_all()
         return child
 
     @property
@@ -185,6 +191,11 @@ class Child:
         except TimeoutError:
             return False
         return True
+
+
+def _kill(process: asyncio.subprocess.Process) -> None:
+    with contextlib.suppress(ProcessLookupError):  # it has ended by itself
+        process.kill()
 
 
 def _created(pid: int) -> float:
