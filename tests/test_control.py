@@ -1,6 +1,7 @@
 """The control socket: one line each way, for its owner and root only."""
 
 import asyncio
+import gc
 import json
 import os
 import socket
@@ -76,6 +77,15 @@ async def test_a_socket_of_an_earlier_life_is_replaced(tmp_path: Path) -> None:
         await asked(path, "x")
     async with listening(path):
         assert (await asked(path, "x"))["ok"]
+
+
+@pytest.mark.filterwarnings("error")
+async def test_a_socket_that_cannot_be_bound_is_closed(tmp_path: Path) -> None:
+    """A name of its own that is too long for the system is refused after the socket was made."""
+    with pytest.raises(OSError, match="too long"):
+        async with listening(tmp_path / ("long" * 30)):
+            pass
+    gc.collect()
 
 
 def test_without_a_daemon_that_is_said(tmp_path: Path) -> None:

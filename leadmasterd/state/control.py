@@ -52,15 +52,18 @@ class ControlServer:
     async def start(self) -> None:
         """Begin to answer. Replaces the socket that a killed daemon has left: the caller holds the lock.
 
-        Raises OSError.
+        Raises OSError, and leaves nothing open then.
         """
         with contextlib.suppress(FileNotFoundError):
             self._path.unlink()
-        listening = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_CLOEXEC)
-        with _short_path(self._path) as name:
-            listening.bind(name)
-        self._path.chmod(0o600)
-        self._server = await asyncio.start_unix_server(self._serve, sock=listening, limit=_LONGEST_LINE)
+        with contextlib.ExitStack() as on_failure:
+            listening = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_CLOEXEC)
+            on_failure.callback(listening.close)
+            with _short_path(self._path) as name:
+                listening.bind(name)
+            self._path.chmod(0o600)
+            self._server = await asyncio.start_unix_server(self._serve, sock=listening, limit=_LONGEST_LINE)
+            on_failure.pop_all()
 
     async def close(self) -> None:
         """Stop listening, and remove the socket."""
