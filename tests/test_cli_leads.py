@@ -1604,6 +1604,10 @@ def test_the_quick_look_at_the_settings_is_the_full_ones(
         ("[leads]\ntimezone = 'Mars/Base'\n", "`leads.timezone`"),
         ("[leads]\ntimezone = ''\n", "`leads.timezone`"),
         ("[leads]\ntimezone = 'America'\n", "`leads.timezone`"),
+        (
+            f"[leads]\ntarget_minutes = 1{'0' * 400}\nstale_days = 1{'0' * 400}\n",
+            "`leads.target_minutes`, `leads.stale_days`",
+        ),
     ],
 )
 def test_wrong_settings_do_not_keep_anybody_from_looking(shop: Shop, file: str, keys: str) -> None:

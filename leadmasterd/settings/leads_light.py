@@ -5,7 +5,6 @@ refuse counts as its default and is named by `wrong`; `config check` says what i
 """
 
 import json
-import math
 import os
 from collections.abc import Callable, Mapping
 from datetime import tzinfo
@@ -38,7 +37,7 @@ MOST_DAYS: Final = 3650
 
 
 class LightLeadsSettings(NamedTuple):
-    """What is stale, what is overdue, and when the business is open."""
+    """What decides which leads are stale or overdue, and when the business is open."""
 
     target_seconds: float
     stale_days: int
@@ -48,10 +47,13 @@ class LightLeadsSettings(NamedTuple):
     hours: Mapping[str, Any]
     overrides: Mapping[str, Any]
     refused: tuple[str, ...]
-    """Keys, as `leads.stale_days`, whose value can't be used."""
+    """Keys, such as `leads.stale_days`, whose value can't be used, so that the default holds."""
 
     def hours_version(self) -> str:
-        """As `hours_version` of the module."""
+        """Text to compare for equality: it differs if a wait may become overdue at another time by other settings.
+
+        The same as `PlainLeads.hours_version` of the same settings.
+        """
         return hours_version(
             target_seconds=self.target_seconds,
             timezone=self.timezone,
@@ -65,7 +67,7 @@ class LightLeadsSettings(NamedTuple):
         return [*self.refused, *([] if _zone_of(self.timezone) else ["leads.timezone"])]
 
     def zone(self) -> tzinfo | None:
-        """The business's zone; the default if the settings name an unknown one, None if no zones are installed."""
+        """The business's time zone; the default one if the settings' is unknown, None if no zones are installed."""
         return _zone_of(self.timezone) or _zone_of(DEFAULTS["timezone"])
 
     def calendar(self) -> "BusinessCalendar | None":
@@ -83,23 +85,35 @@ class LightLeadsSettings(NamedTuple):
 def hours_version(
     *, target_seconds: float, timezone: str, country: str, hours: Mapping[str, Any], overrides: Mapping[str, Any]
 ) -> str:
-    """Text that changes with whatever decides when a wait is overdue: the SLA target, and when the business is open."""
+    """Text to compare for equality: it differs if any setting does by which a wait becomes overdue.
+
+    These are the SLA target, and when the business is open.
+    """
     return json.dumps([target_seconds, timezone, country.upper(), hours, overrides], sort_keys=True)
 
 
 def read_leads_settings(paths: Paths) -> LightLeadsSettings:
-    """From the file and the environment, as the full settings read them."""
+    """The settings of the file and the environment, as the full settings read them. Raises nothing.
+
+    A file that can't be read, or has no `[leads]` section but another value, counts as `leads` refused.
+    """
     try:
         data = read_file(paths.file) if paths.file else {}
     except CannotUseSettings:
-        data = {"leads": None}  # as wrong as can be
+        data = {"leads": None}
     section = data.get("leads", {})
-    refused = [] if isinstance(section, dict) else ["leads"]
-    given = {**section} if isinstance(section, dict) else {}
+    refused: list[str] = []
+    given: dict[str, Any] = {}
+    if isinstance(section, dict):
+        given |= section
+    else:
+        refused.append("leads")
+    prefix = f"{ENV_PREFIX}LEADS__"
     for name, text in os.environ.items():
-        if name.upper().startswith(f"{ENV_PREFIX}LEADS__"):
-            key = name[len(f"{ENV_PREFIX}LEADS__") :].lower()
-            given[key] = _from_json(text) if isinstance(DEFAULTS.get(key), dict) else text
+        if name.upper().startswith(prefix):
+            key = name[len(prefix) :].lower()
+            is_table = isinstance(DEFAULTS.get(key), dict)
+            given[key] = _from_json(text) if is_table else text
     values = dict(DEFAULTS)
     for key in DEFAULTS.keys() & given.keys():
         try:
@@ -119,11 +133,14 @@ def read_leads_settings(paths: Paths) -> LightLeadsSettings:
 
 
 def _order(key: str) -> int:
-    """As in DEFAULTS."""
-    return [*DEFAULTS].index(key.removeprefix("leads.")) if "." in key else -1
+    """For sorting refused keys: `leads` itself first, then the order of DEFAULTS."""
+    if key == "leads":
+        return -1
+    return [*DEFAULTS].index(key.removeprefix("leads."))
 
 
 def _zone_of(name: str) -> tzinfo | None:
+    """The time zone; None if there is none of this name."""
     from zoneinfo import ZoneInfo
 
     try:
@@ -133,6 +150,7 @@ def _zone_of(name: str) -> tzinfo | None:
 
 
 def _from_json(text: str) -> object:
+    """The value; None for what is not JSON, which no reader accepts."""
     try:
         return json.loads(text)
     except (ValueError, RecursionError):
@@ -150,16 +168,15 @@ def _text(value: object) -> str:
 
 def _minutes(value: object) -> float:
     number = _number(value)
-    if not math.isfinite(number) or not 0 < number <= MOST_MINUTES:
+    if not 0 < number <= MOST_MINUTES:  # false for nan, too
         raise ValueError
     return number
 
 
 def _days(value: object) -> int:
     number = _number(value)
-    if isinstance(value, str) and "e" in value.lower():
-        raise ValueError
-    if not number.is_integer() or not 1 <= number <= MOST_DAYS:
+    has_exponent = isinstance(value, str) and "e" in value.lower()
+    if has_exponent or not number.is_integer() or not 1 <= number <= MOST_DAYS:
         raise ValueError
     return int(number)
 
@@ -167,9 +184,12 @@ def _days(value: object) -> int:
 def _number(value: object) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float | str):
         raise TypeError
-    if isinstance(value, str) and not value.isascii():  # other digits than ours
+    if isinstance(value, str) and not value.isascii():  # Python also reads digits of other scripts; pydantic does not
         raise ValueError
-    return float(value)
+    try:
+        return float(value)
+    except OverflowError as error:  # an integer of more than 308 digits
+        raise ValueError from error
 
 
 def _table(value: object) -> Mapping[str, Any]:
