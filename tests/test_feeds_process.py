@@ -10,7 +10,8 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, closing
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import psutil
 import pytest
@@ -310,3 +311,14 @@ async def test_a_feed_that_is_paused_for_weeks_does_not_fill_the_disk(
     daemon._reported(json.loads(json.dumps(report)))
     assert (daemon.low_water, daemon.crowded) == (given_up, given_up)
     assert warnings.concerns()["feed_overflow"] == f"all ({given_up}), hub ({given_up})"
+
+
+async def test_a_line_that_is_longer_than_any_report_is_skipped(tmp_path: Path) -> None:
+    """A feed of another package may print what it likes; the reports after it count, and the daemon goes on."""
+    daemon = FeedsProcess(settings_in(tmp_path, JSONL), warnings=ActiveWarnings(lambda: None), changed=lambda: None)
+    report: dict[str, object] = {"low_water": 7, "crowded": 0, "trouble": None, "feeds": [], "alerts": ""}
+    stdout = asyncio.StreamReader(limit=100)
+    stdout.feed_data(b"x" * 1000 + b"\n" + json.dumps(report).encode() + b"\n")
+    stdout.feed_eof()
+    await daemon._read(cast("asyncio.subprocess.Process", SimpleNamespace(stdout=stdout)))
+    assert daemon.low_water == 7

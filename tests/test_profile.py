@@ -1,5 +1,6 @@
 """Snapshots of the session, their restore, and the quarantine, on real files."""
 
+import errno
 import json
 import os
 import stat
@@ -196,6 +197,19 @@ async def test_a_planned_restart_removes_what_was_set_aside_a_month_ago(where: P
     await BrowserProfile(where, grace_seconds=0).chores[Effect.TRIM_CACHES]()
     [kept] = auth.quarantined()
     assert (kept / SESSION_FOLDERS[0] / "leveldb" / "000001.log").read_text() == "29 days ago"
+
+
+async def test_a_disk_that_fails_while_caches_are_dropped_ends_nothing(
+    where: Paths, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The journal says so, and the planned restart goes on."""
+
+    def fails(_self: Auth) -> int:
+        raise OSError(errno.EIO, "Input/output error")
+
+    monkeypatch.setattr(Auth, "trim_caches", fails)
+    await BrowserProfile(where, grace_seconds=0).chores[Effect.TRIM_CACHES]()
+    assert "cannot drop browser caches" in caplog.text
 
 
 def test_caches_go_and_the_session_stays(where: Paths) -> None:

@@ -30,14 +30,14 @@ log = logging.getLogger(__name__)
 _FIRST_PAUSE: Final = 1.0
 _LONGEST_PAUSE: Final = 300.0
 _CALM: Final = 300.0
-"""Seconds of a life after which earlier failures are forgiven."""
+"""A process that lived for this many seconds ends the doubling of the pause."""
 _STOP_SECONDS: Final = 9.0
-"""From the end of its stdin: it lets tries end and commits, each for four seconds at most."""
+"""From the end of its stdin until it is killed: it lets deliveries end and commits, each within four seconds."""
 _LONGEST_LINE: Final = 1 << 20
 
 
 class FeedsProcess:
-    """Starts it, starts it again when it ends, and stops it. It delivers whether or not the listener runs."""
+    """Keeps the process running until `stop`, and turns its reports into warnings and the `feeds` of `status`."""
 
     def __init__(self, paths: Paths, *, warnings: ActiveWarnings, changed: Callable[[], None]) -> None:
         self._paths = paths
@@ -57,12 +57,13 @@ class FeedsProcess:
         return self._process.pid if self._process else None
 
     def section(self) -> list[FeedStatus]:
-        """As it reported last."""
+        """Each feed as the process reported it last, for `status`."""
         return self._feeds
 
     async def run(self) -> None:
-        """Until `stop`; when it is cancelled, the process is killed."""
-        pause, loop = _FIRST_PAUSE, asyncio.get_running_loop()
+        """Start the process, and again whenever it ends, until `stop`. A cancellation of this kills the process."""
+        loop = asyncio.get_running_loop()
+        pause = _FIRST_PAUSE
         while not self._stopping.is_set():
             began = loop.time()
             ended = await self._one_life()
@@ -75,16 +76,15 @@ class FeedsProcess:
                     await self._stopping.wait()
 
     def stop(self) -> None:
-        """Ask it to end. `run` returns when it has."""
+        """Ask the process to end, by the end of its stdin. `run` returns when it has."""
         self._stopping.set()
         if self._process and self._process.stdin:
             self._process.stdin.close()
 
     async def _one_life(self) -> str:
-        """How it ended, in words."""
-        environment = {
-            name: value for name, value in os.environ.items() if name not in ("NOTIFY_SOCKET", "WATCHDOG_USEC")
-        }
+        """Start the process, and watch it until it ends. Returns how it ended, or why it could not start, in words."""
+        for_us_alone = ("NOTIFY_SOCKET", "WATCHDOG_USEC")  # systemd's
+        environment = {name: value for name, value in os.environ.items() if name not in for_us_alone}
         try:
             process = await asyncio.create_subprocess_exec(
                 *python_module("leadmasterd.feeds", *self._paths.config_arguments),
@@ -109,13 +109,13 @@ class FeedsProcess:
         return later("exit code {code}").format(code=process.returncode)
 
     async def _watch(self, process: asyncio.subprocess.Process) -> None:
-        """Read its reports until it has ended, or takes too long to."""
+        """Read its reports until it has ended, or has not ended in time after `stop` or the end of its stdout."""
         async with asyncio.TaskGroup() as tasks:
             reading = tasks.create_task(self._read(process), name="reports of the feeds")
             stopping = tasks.create_task(self._stopping.wait(), name="stop of the feeds")
             await asyncio.wait((reading, stopping), return_when=asyncio.FIRST_COMPLETED)
             if self._stopping.is_set():
-                self.stop()
+                self.stop()  # again: when it was called, this process may not have had a stdin yet
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(_STOP_SECONDS):
                     await process.wait()
@@ -123,14 +123,22 @@ class FeedsProcess:
             stopping.cancel()
 
     async def _read(self, process: asyncio.subprocess.Process) -> None:
+        """Take over every report until the end of its stdout. A line that is no report is logged and skipped."""
         assert process.stdout
-        while line := await process.stdout.readline():
+        while True:
             try:
+                line = await process.stdout.readline()
+                if not line:
+                    return
                 self._reported(json.loads(line))
-            except (ValueError, KeyError, TypeError):
+            except (ValueError, KeyError, TypeError):  # also one that is longer than any report
                 log.warning("the feeds process wrote a line that is no report", extra={"action": "feeds_line"})
 
     def _reported(self, report: Mapping[str, Any]) -> None:
+        """Take over one report: what the outbox may drop, the feeds, and a warning for each kind of problem or none.
+
+        Raises KeyError, TypeError, ValueError for what is no report.
+        """
         self.low_water, self.crowded = int(report["low_water"]), int(report["crowded"])
         self._feeds = list(report["feeds"])
         self._warn(FEEDS_DOWN, report["trouble"] or "")
@@ -145,6 +153,7 @@ class FeedsProcess:
         self._changed()
 
     def _warn(self, warning: Warnable, detail: str) -> None:
+        """Activate the warning with this detail; an empty one clears it."""
         if detail:
             self._warnings.set(warning, detail)
         else:

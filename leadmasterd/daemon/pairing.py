@@ -16,7 +16,7 @@ _LONGEST_SECONDS: Final = 3600
 
 
 class CodeDisplay(Protocol):
-    """The terminal or the journal."""
+    """Where codes are drawn: a terminal or the journal."""
 
     def code(self, text: str, valid_until: datetime) -> None:
         """Draw a QR code."""
@@ -36,7 +36,7 @@ class Pairing:
         self._scan: Scan | None = None
 
     def show(self, kind: Literal["qr", "pairing_code"], text: str, seconds: int) -> None:
-        """Show a code. The same code again only extends its validity; it is not drawn twice."""
+        """Show a code that is valid for `seconds`. The same code again is not drawn again, but its validity extends."""
         valid_until = datetime.now(UTC) + timedelta(seconds=min(max(seconds, 0), _LONGEST_SECONDS))
         until = times.iso(valid_until)
         if kind == "qr":
@@ -56,13 +56,16 @@ class Pairing:
             log.warning("cannot draw the code here: %s", error, extra={"action": "code_not_drawn"})
 
     def forget(self) -> None:
-        """No code is valid any more."""
+        """No code is valid any more: remove its picture, and show the next code even if it is the same."""
         self._shown = None
         self._scan = None
-        self._picture.unlink(missing_ok=True)
+        try:
+            self._picture.unlink(missing_ok=True)
+        except OSError as error:  # on a disk that became read-only even what does not exist can't be removed
+            log.warning("cannot remove %s: %s", self._picture, error, extra={"action": "qr_unremoved"})
 
     def section(self) -> Scan | None:
-        """For `status`."""
+        """The code that is valid now, for `status`; None if none is needed."""
         return self._scan
 
     def _write_picture(self, text: str) -> None:

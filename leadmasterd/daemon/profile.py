@@ -1,6 +1,6 @@
 """The live browser profile: prepared before each start, and kept, restored or set aside while no child lives.
 
-Each chore reports in the journal how it went; none stops the daemon.
+A chore is such work that the supervisor asks for. Each reports in the journal how it went; none stops the daemon.
 """
 
 import asyncio
@@ -20,7 +20,10 @@ log = logging.getLogger(__name__)
 
 
 class BrowserProfile:
-    """The profile that holds the WhatsApp session, and its snapshots."""
+    """The profile that holds the WhatsApp session, and its snapshots.
+
+    `grace_seconds`: so long after a link no snapshot is taken, because WhatsApp may still be setting the session up.
+    """
 
     def __init__(self, paths: Paths, *, grace_seconds: float) -> None:
         self._paths = paths
@@ -36,7 +39,7 @@ class BrowserProfile:
 
     @property
     def chores(self) -> Mapping[Effect, Callable[[], Awaitable[None]]]:
-        """By the effect with which the supervisor asks for each."""
+        """The chores, each by the effect with which the supervisor asks for it."""
         return {
             Effect.QUARANTINE_PROFILE: self._quarantine,
             Effect.RESTORE_PROFILE: self._restore,
@@ -46,12 +49,12 @@ class BrowserProfile:
 
     @property
     def restorable(self) -> bool:
-        """A snapshot exists and was not tried since the session last worked."""
+        """Whether a snapshot exists, and none was restored since the session last worked."""
         return self._has_snapshot and not self._restore_tried
 
     @property
     def session_lost(self) -> bool:
-        """Whether a code shown now means a lost session: the profile is linked, and a snapshot is worth a try."""
+        """Whether a code shown now means a session that a snapshot may bring back: the profile is marked as linked."""
         return self.restorable and self._linked_to is not None
 
     def linked_for(self) -> timedelta:
@@ -60,11 +63,14 @@ class BrowserProfile:
 
     @property
     def used_by(self) -> str | None:
-        """The version of the newest browser that has opened the linked session; None: unknown, or there is none."""
+        """The version of the newest browser that has opened the session; None: not known, or no session is linked."""
         return self._auth.used_by()
 
     def before_spawn(self, browser: Path) -> None:
-        """Make the folders and see to the locks. Raises OSError when a live browser holds the profile."""
+        """Prepare the profile for this browser, and note what is known of its session.
+
+        Raises OSError when a live browser holds the profile, or the disk refuses.
+        """
         self._closed_cleanly = False
         for folder in (self._paths.profile.parent, self._paths.profile):
             folder.mkdir(mode=0o700, exist_ok=True)
@@ -76,15 +82,19 @@ class BrowserProfile:
             self._auth.keep_chromium_out()
         self._linked_to = self._auth.linked_account()
         self.linked_elsewhere_at = self._auth.linked_elsewhere_at()
-        self._has_snapshot = any(each.account in (None, self._linked_to) for each in self._auth.snapshots())
+        accounts_that_fit = (None, self._linked_to)  # None: a snapshot of an account that was not known
+        self._has_snapshot = any(each.account in accounts_that_fit for each in self._auth.snapshots())
 
     def opened_by(self, version: str | None) -> None:
-        """The browser has started on it."""
-        with contextlib.suppress(OSError):  # a full disk is told elsewhere; the next start notes it
+        """Note that a browser of this version has started on the profile. None: its version is not known."""
+        with contextlib.suppress(OSError):  # a full disk is reported elsewhere; the next start notes it
             self._auth.note_browser(version)
 
     def session_works(self, account: str, *, browser: str | None, fresh: bool) -> None:
-        """The session is this account's, and ready. `fresh`: it has just been linked."""
+        """The session is ready: mark the profile as linked to this account. `fresh`: it has just been linked.
+
+        `browser`: the version that it works with, for the next snapshot.
+        """
         self._browser = browser
         self._restore_tried = False
         self.linked_elsewhere_at = None
@@ -100,7 +110,8 @@ class BrowserProfile:
         self._closed_cleanly = cleanly
         self._auth.let_chromium_in()
         if self._linked_to is not None and self.linked_elsewhere_at is None:
-            with contextlib.suppress(OSError):  # not earlier: the account is in the database by now
+            # The imported session has worked here. Not forgotten earlier: by now its account is in the database.
+            with contextlib.suppress(OSError):
                 self._auth.forget_link_elsewhere()
 
     async def _quarantine(self) -> None:
@@ -114,6 +125,7 @@ class BrowserProfile:
                 log.warning("the old session's profile was set aside in %s", target, extra={"action": "quarantined"})
 
     async def _restore(self) -> None:
+        """Replace the profile by the newest good snapshot of its account. Not again before the session has worked."""
         self._restore_tried = True
         account = self._auth.linked_account()
         try:
@@ -129,6 +141,7 @@ class BrowserProfile:
             log.warning("restored the session of %s", snapshot.made_at, extra={"action": "restored"})
 
     async def _take_snapshot(self) -> None:
+        """Copy the session, unless the profile may not be whole or the link is too young."""
         if not self._closed_cleanly:
             log.warning("no snapshot: the browser did not close cleanly", extra={"action": "no_snapshot"})
             return
@@ -148,7 +161,11 @@ class BrowserProfile:
             log.info("kept a snapshot of the session, %d MB", snapshot.size // 1_000_000, extra={"action": "snapshot"})
 
     async def _trim_caches(self) -> None:
-        """Of the live profile, and remove older ones that are past their time."""
-        freed = await asyncio.to_thread(self._auth.trim_caches)
-        await asyncio.to_thread(self._auth.prune_quarantine, now=datetime.now(UTC))
-        log.info("dropped %d MB of browser caches", freed // 1_000_000, extra={"action": "caches_trimmed"})
+        """Remove the live profile's caches, and profiles that were set aside too long ago."""
+        try:
+            freed = await asyncio.to_thread(self._auth.trim_caches)
+            await asyncio.to_thread(self._auth.prune_quarantine, now=datetime.now(UTC))
+        except OSError as error:
+            log.warning("cannot drop browser caches: %s", error, extra={"action": "caches_kept"})
+        else:
+            log.info("dropped %d MB of browser caches", freed // 1_000_000, extra={"action": "caches_trimmed"})
