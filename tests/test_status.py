@@ -444,7 +444,7 @@ async def test_many_changes_are_written_once(paths: Paths) -> None:
         asked += 1
         return counters.section()
 
-    publisher.offer(Sections(counters=count))
+    publisher.use(Sections(counters=count))
     for _ in range(100):
         counters.bump("page_errors")
     counters.set("dropped_lines", 7)

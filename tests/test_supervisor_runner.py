@@ -40,9 +40,9 @@ class World:
             chores={Effect.QUARANTINE_PROFILE: self._quarantine},
             on_change=self._note,
             on_forgiven=self._forgive,
-            facts=lambda: self.facts,
+            current_facts=lambda: self.facts,
             start_values=ban or {},
-            excused=lambda: self.busy,
+            reading_paused=lambda: self.busy,
             start_paused=start_paused,
         )
 

@@ -1,7 +1,7 @@
-"""The daemon: composes all parts, opens them in the order of the sentence and closes them in reverse.
+"""The daemon: makes all parts, connects them, starts them, and stops them in reverse order.
 
-The listener speaks the protocol; we ingest each message and store it; the supervisor keeps the listener alive. Nothing
-is decided here. Events flow one way: child -> intake -> dispatch -> the supervisor's inbox -> runner -> child.
+Nothing is decided here. Events flow one way: child -> intake -> dispatch -> the supervisor's inbox -> runner -> child.
+Messages leave that way at the intake, for the store's writer.
 """
 
 import asyncio
@@ -65,7 +65,7 @@ from leadmasterd.text import later, speaking
 log = logging.getLogger(__name__)
 
 _STUCK_SECONDS: Final = 60.0
-"""Without progress of the writer, for no reason that is known: systemd's watchdog may restart us."""
+"""If the writer makes no progress for longer, and no known trouble explains it, systemd's watchdog may restart us."""
 
 
 class Daemon:
@@ -98,22 +98,26 @@ class Daemon:
         )
 
     async def run(self) -> None:
-        """From nothing to listening, until the end. Raises CannotUseState, CannotUseDatabase, CannotUseProgram."""
+        """Take the lock, find the programs, open the database and listen, until a signal asks to stop.
+
+        Raises CannotUseState, CannotUseDatabase, CannotUseProgram.
+        """
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
             asyncio.get_running_loop().add_signal_handler(number, self._asked_to_stop)
         account = (read_status(self._paths) or {}).get("account")
         self._captured_before = captured_before(self._paths)
-        self._publisher.offer(Sections(account=lambda: account))  # from here on it is written anew
+        # status.json may be rewritten from here on, and keeps the account that it named.
+        self._publisher.use(Sections(account=lambda: account))
         if not await self._lock_state():
             return
-        with speaking(self._settings.language):  # what ends the daemon here is for who has started it
+        with speaking(self._settings.language):  # an error here ends the daemon; a person who started it reads it
             self._node = find_node(self._settings.listener.node)
             self._browser = choose_browser(self._settings.listener.browser, used_by=self._profile.used_by).path
             check_temporary_folder()
         self._leads = LeadJobs(
             self._settings.leads, self._paths, warnings=self._warnings, changed=self._publisher.changed
         )
-        self._publisher.offer(
+        self._publisher.use(
             Sections(
                 account=lambda: account,
                 trouble=self._warnings.trouble,
@@ -123,20 +127,23 @@ class Daemon:
         if not self._settings.alerts_in_use:
             await self._listen(account)
             return
-        # Before the database is open: that it can't be opened is what somebody may have to be told.
+        # Alerts start before the database is open: that it cannot be opened may be the alert.
         failure: LeadmasterdError | None = None
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._feeds.run(), name="alerts and feeds")
             try:
                 await self._listen(account)
             except LeadmasterdError as error:
-                failure = error
+                failure = error  # raised below: the group would wrap it in an ExceptionGroup
             self._feeds.stop()
         if failure:
             raise failure
 
     async def _listen(self, account: Account | None) -> None:
-        """Open the database, and then listen until the end."""
+        """Open the database, listen until the end, and close the database whatever has happened.
+
+        `account`: whose messages were captured last, for a last status if the daemon is asked to stop before that.
+        """
         if not await self._open_store():
             self._stopped_before_listening(account)
             return
@@ -176,14 +183,15 @@ class Daemon:
             )
             try:
                 check_not_emptied(self._paths.database, lambda: self._captured_before)
-                if not await self._opened(self._writer.open()):
+                if not await self._wait_for_opening(self._writer.open()):
                     return False
             except (DatabaseBusy, DatabaseDamaged) as error:
                 code = error.code if isinstance(error, DatabaseBusy) else DATABASE_UNUSABLE.code
                 if not await self._wait_to_try_again(code, str(error)):
                     return False
             except CannotUseDatabase:
-                with speaking(self._settings.language):  # again, in the language of whoever started the daemon
+                # Fails again, with the error in the language of the person who started the daemon.
+                with speaking(self._settings.language):
                     await asyncio.to_thread(lambda: open_for_writing(self._paths.database).close())
                 raise
             else:
@@ -191,7 +199,7 @@ class Daemon:
                 return True
 
     def _idle_work(self, connection: sqlite3.Connection) -> IdleWork:
-        """On the writer's thread while nothing waits to be written."""
+        """What the writer's thread does in turn while nothing waits to be written."""
         return InTurn(
             self._leads.idle_work(connection),
             WordIndex(connection),
@@ -199,11 +207,14 @@ class Daemon:
         )
 
     def _stopped_before_listening(self, account: Account | None) -> None:
-        """Write a last status of our own, with the warnings that held the start up: there is no session to do it."""
+        """Publish the phase `stopped`, with the warnings that delayed the start.
+
+        Otherwise the SessionLog does this, but there is none yet. `account`: as the status has named it until now.
+        """
         because = sentences.because("asked_to_stop", {})
         now = times.iso(datetime.now(UTC))
         stopped = Session(phase=Phase.STOPPED.value, since=now, because=because, code="asked_to_stop", values={})
-        self._publisher.offer(
+        self._publisher.use(
             Sections(
                 session=lambda: stopped,
                 account=lambda: account,
@@ -214,8 +225,11 @@ class Daemon:
         self._publisher.write()
         log.info("%s: %s", sentences.phase(stopped["phase"]), because, extra={"action": "phase_changed"})
 
-    async def _opened(self, opening: "Future[None]") -> bool:
-        """Wait until the database is open; to update a large one takes minutes. False: asked to stop meanwhile."""
+    async def _wait_for_opening(self, opening: "Future[None]") -> bool:
+        """Wait until the database is open, which takes minutes if a large one must be updated first.
+
+        False: asked to stop meanwhile. Raises whatever the opening failed with.
+        """
         opening.add_done_callback(on_loop(lambda _: self._woken.set()))
         began = time.monotonic()
         await self._wait(math.inf)
@@ -230,21 +244,28 @@ class Daemon:
         return True
 
     def _update_began(self, update: Update) -> None:
+        """Say that the database of an earlier version is being updated, so the start takes longer than usual."""
         what = later("{n} messages, {size}").format(n=f"{update.messages:,}", size=megabytes(update.size))
         self._warnings.set(DATABASE_UPDATE, what)
         self._systemd.notify(f"STATUS={DATABASE_UPDATE.text(what)}")
 
     async def _wait_to_try_again(self, code: str, why: str) -> bool:
-        """Tell what is in the way, and wait. False: asked to stop."""
+        """Report what prevents the start, and wait a few seconds. False: asked to stop meanwhile."""
         self._store_error(StoreError(code, why))
         self._systemd.status(why)
         await self._wait(self._timing.reopen_every)
         return not self._stop_asked
 
     async def _wait(self, seconds: float) -> None:
-        """Until woken, at most so long. Systemd hears meanwhile that we live, or it would end us."""
+        """Wait until `_woken` is set or a stop is asked for, at most `seconds`.
+
+        Systemd is told meanwhile that we are alive, or it would kill us.
+        """
         end = time.monotonic() + seconds
-        while not (self._woken.is_set() or self._stop_asked) and (left := end - time.monotonic()) > 0:
+        while not self._woken.is_set() and not self._stop_asked:
+            left = end - time.monotonic()
+            if left <= 0:
+                break
             self._systemd.alive()
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(min(left, self._systemd.alive_every)):
@@ -252,36 +273,51 @@ class Daemon:
         self._woken.clear()
 
     async def _run_with_store(self) -> None:
+        """With the database open: make and start all other parts, run the supervisor, and stop the parts.
+
+        How each part is stopped is noted before it is started. So all are stopped, the last one first, even if one
+        could not be started, or another could not be stopped.
+        """
         tree.become_subreaper()
-        self._leads.classifying.start()
         self._compose()
-        memory.started()
-        await self._outbox.begin(self._writer)
-        await self._live_path.resume()
-        await self._spawner.clean_up()
-        await self._control_socket.start()
-        try:
-            async with asyncio.TaskGroup() as tasks:
-                helpers = [
-                    tasks.create_task(self._live_path.sweeper.run(), name="sweeper"),
-                    tasks.create_task(self._maintenance.run(), name="maintenance"),
-                    tasks.create_task(self._systemd.feed_watchdog(self._healthy), name="watchdog"),
-                ]
-                if self._settings.outbox != "off" and not self._settings.alerts_in_use:
-                    tasks.create_task(self._feeds.run(), name="feeds")
-                await self._runner.run()
-                self._feeds.stop()
-                for helper in helpers:
-                    helper.cancel()
-        finally:
-            if child := self._spawner.current:
-                await child.stop(self._timing)  # a second time is nothing; after a defect of ours it is the first
-            await self._control_socket.close()
-            await asyncio.to_thread(self._leads.classifying.stop)
-            self._paths.qr_picture.unlink(missing_ok=True)
+        async with contextlib.AsyncExitStack() as at_the_end:
+            at_the_end.callback(self._pairing.forget)
+            at_the_end.push_async_callback(asyncio.to_thread, self._leads.classifying.stop)
+            self._leads.classifying.start()
+            memory.freeze_objects()
+            await self._outbox.begin(self._writer)
+            await self._live_path.resume()
+            await self._spawner.clean_up()
+            at_the_end.push_async_callback(self._control_socket.close)
+            await self._control_socket.start()
+            at_the_end.push_async_callback(self._stop_child)
+            await self._run_supervisor()
+
+    async def _run_supervisor(self) -> None:
+        """Run the supervisor until it leaves, and meanwhile the tasks that work next to it."""
+        async with asyncio.TaskGroup() as tasks:
+            helpers = [
+                tasks.create_task(self._live_path.sweeper.run(), name="sweeper"),
+                tasks.create_task(self._maintenance.run(), name="maintenance"),
+                tasks.create_task(self._systemd.feed_watchdog(self._healthy), name="watchdog"),
+            ]
+            if self._settings.outbox != "off" and not self._settings.alerts_in_use:  # else `run` has started them
+                tasks.create_task(self._feeds.run(), name="feeds")
+            await self._runner.run()
+            self._feeds.stop()  # its task ends by itself, once the process has
+            for helper in helpers:
+                helper.cancel()
+
+    async def _stop_child(self) -> None:
+        """Stop the last child. The supervisor has done so already, unless a defect ended it."""
+        if child := self._spawner.current:
+            await child.stop(self._timing)
 
     def _compose(self) -> None:
-        """Each part is given only parts that were made before it."""
+        """Make the parts that need the database, and connect them by callbacks.
+
+        Each is given only parts that were made before it, and starts nothing yet.
+        """
         changed = self._publisher.changed
         self._session = SessionLog(self._writer)
         self._live_path = LivePath(
@@ -290,7 +326,7 @@ class Daemon:
             self._inbox,
             send=self._spawner.send,
             linked_for=self._profile.linked_for,
-            learnt=lambda: self._ignored.known,
+            ignored_ids=lambda: self._ignored.known,
             counters=self._counters,
             changed=changed,
         )
@@ -314,8 +350,8 @@ class Daemon:
             on_missing=self._live_path.lines_missing,
             on_pressure=self._spawner.under_pressure,
             linked_elsewhere_at=lambda: self._profile.linked_elsewhere_at,
-            learnt=self._ignored.known,
-            on_learnt=self._ignored.keep,
+            known_ignored=self._ignored.known,
+            on_more_ignored=self._ignored.keep,
         )
         self._runner = Runner(
             self._timing,
@@ -325,8 +361,8 @@ class Daemon:
             chores=self._profile.chores,
             on_change=self._phase_changed,
             on_forgiven=lambda: self._warnings.clear(SESSION_ELSEWHERE),
-            facts=self._facts,
-            excused=lambda: self._spawner.reading_paused,
+            current_facts=self._current_facts,
+            reading_paused=lambda: self._spawner.reading_paused,
             start_paused=self._pause_file.exists(),
             start_values=self._ban.values(datetime.now(UTC)),
         )
@@ -344,7 +380,7 @@ class Daemon:
         )
         control = Control(self._inbox, session=self._session, spawner=self._spawner, page=self._page)
         self._control_socket = ControlServer(self._paths.socket, control.answer)
-        self._publisher.offer(
+        self._publisher.use(
             Sections(
                 session=self._session.section,
                 account=self._live_path.account,
@@ -362,9 +398,10 @@ class Daemon:
             )
         )
 
-    # ------------------------------------------------------------------ where several parts take their turn
+    # ------------------------------------------------------------------ what concerns several parts
 
     def _asked_to_stop(self) -> None:
+        """Handle a signal: end whatever waits now, and have the supervisor leave as soon as it runs."""
         self._systemd.notify("STOPPING=1")
         self._stop_asked = True
         self._woken.set()
@@ -372,6 +409,7 @@ class Daemon:
         self._inbox.post(Happened.QUIT)
 
     async def _spawn(self) -> Child:
+        """Have every part forget the last child, and start the next. Raises OSError."""
         self._intake.child_started()
         self._dispatch.new_child()
         self._live_path.new_child()
@@ -380,7 +418,8 @@ class Daemon:
             log.info("started the Node child, pid %d", child.pid, extra={"action": "child_started"})
         return child
 
-    def _facts(self) -> Facts:
+    def _current_facts(self) -> Facts:
+        """What the supervisor considers besides the event that it decides on."""
         return Facts(
             restorable=self._profile.restorable,
             unreachable=self._report.blames_network,
@@ -389,6 +428,7 @@ class Daemon:
         )
 
     def _phase_changed(self, state: State) -> None:
+        """Record the supervisor's new phase, let each part follow it, and publish the status with all of that."""
         at = times.iso(datetime.now(UTC))
         gaps = self._live_path.phase_changed(state, at)
         self._session.change(state, at, bye=self._report.bye, gaps=gaps)
@@ -405,35 +445,39 @@ class Daemon:
         self._systemd.status(self._session.sentence)
 
     def _on_written(self) -> Callable[[], None]:
-        """Lines are read while a batch is made durable, when nobody else needs the interpreter."""
+        """The writer's callback for rows that are written, but not durable yet: read on while it waits for the disk."""
         on_the_loop = on_loop(lambda _: self._intake.batch_written())
         return lambda: on_the_loop(None)
 
     def _batch_committed(self, batch: BatchResult) -> None:
+        """A batch is durable: count what was odd in it, tell the live path, and read on if reading was paused."""
         if batch.rejected:
             self._counters.bump("rejected_lines", batch.rejected)
         if batch.repeated:
             self._counters.bump("repeated_messages", batch.repeated)
         if batch.new_account_beside:
+            new_account, earlier_account = batch.new_account_beside
             self._counters.bump("other_numbers")
             log.error(
                 "another number was scanned: %s; it gets a history of its own, next to that of %s",
-                batch.new_account_beside[0],
-                batch.new_account_beside[1],
+                new_account,
+                earlier_account,
                 extra={"action": "another_number"},
             )
         self._live_path.committed(batch)
         self._intake.batch_written()
 
     def _store_error(self, error: StoreError | None) -> None:
+        """Show the warning that nothing can be written, and why. None: it can again."""
         self._warnings.store_error(error.code if error else None, error.detail if error else "")
 
     async def _observe(self) -> Observation:
-        seen = await self._observer.observe()
+        """Maintenance's check once a minute: measure for it, count who waits for an answer, and tend the outbox."""
+        observation = await self._observer.observe()
         await self._leads.count_waiting(self._writer)
         await self._outbox.every_minute(self._writer)
-        return seen
+        return observation
 
     def _healthy(self) -> bool:
-        """Whether the writer moves, or is known not to."""
+        """Whether the writer makes progress, or a known trouble explains why it does not."""
         return self._writer.stalled_seconds <= _STUCK_SECONDS or self._warnings.trouble() is not None

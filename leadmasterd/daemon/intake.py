@@ -47,14 +47,16 @@ MAX_REJECTED_PER_CHILD: Final = 1000
 _NUMBERING: Final = re.compile(rb'"(?:seq|at)": ?\d+')
 """What differs when a sweep brings the same line again."""
 _made: Final = tuple.__new__
+"""Makes an `Item` of a tuple, in less time than its constructor takes: it is used once per message."""
 
 
 @dataclass(slots=True)
 class _Read:
-    """One read of the pipe: when, and what it brings the store."""
+    """One read of the pipe: when it was, and the items for the store that its lines have made so far."""
 
     now: datetime
     at: str
+    """The same as ISO text."""
     items: list[Item] = field(default_factory=list)
 
 
@@ -62,8 +64,9 @@ class Intake:
     """Takes the lines of one child after the other.
 
     `on_lifecycle` gets every event that is not data, `on_missing` the number of lines that are missing. `on_pressure`
-    asks to stop reading (True) because the store can't keep up, and to go on (False). `learnt`: as in CaptureFilter;
-    `on_learnt` gets all of them when there are more.
+    asks to stop reading (True) because the store can't keep up, and to go on (False). `linked_elsewhere_at`: when an
+    imported session was linked, until it has worked here. `known_ignored`: further ids of ignored people, each with the
+    entry of the settings whose person it is; `on_more_ignored` gets all of them whenever the child's lines name more.
     """
 
     def __init__(
@@ -75,8 +78,8 @@ class Intake:
         on_missing: Callable[[int], None],
         on_pressure: Callable[[bool], None],
         linked_elsewhere_at: Callable[[], str | None] = lambda: None,
-        learnt: Mapping[str, str] | None = None,
-        on_learnt: Callable[[Mapping[str, str]], None] = lambda _: None,
+        known_ignored: Mapping[str, str] | None = None,
+        on_more_ignored: Callable[[Mapping[str, str]], None] = lambda _: None,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self._rules = rules
@@ -85,13 +88,13 @@ class Intake:
         self._on_missing = on_missing
         self._on_pressure = on_pressure
         self._linked_elsewhere_at = linked_elsewhere_at
-        self._on_learnt = on_learnt
+        self._on_more_ignored = on_more_ignored
         self._clock = clock
-        self._filter = CaptureFilter(rules, learnt)
+        self._filter = CaptureFilter(rules, known_ignored)
         self.child_started()
 
     def child_started(self) -> None:
-        """Forget the last child: another one has started."""
+        """Another child has started: forget the last one, but not which further ids of ignored people it named."""
         self._filter = CaptureFilter(self._rules, self._filter.learnt)
         self._seq = 0
         self._account_known = False
@@ -118,24 +121,25 @@ class Intake:
         finally:  # a callback that fails must not lose the messages before it
             self._queue(read.items)
         if len(self._filter.learnt) > known:
-            self._on_learnt(self._filter.learnt)
+            self._on_more_ignored(self._filter.learnt)
         if self._writer.waiting > HIGH_WATER:
             self._on_pressure(True)
 
     def batch_written(self) -> None:
-        """The store has caught up with some of it, which is durable or about to be."""
+        """The store has written a batch, which is durable or about to be: read on if little enough is queued."""
         if self._writer.waiting < LOW_WATER:
             self._on_pressure(False)
 
     def oversize(self, head: bytes, length: int) -> None:
-        """A line longer than the protocol allows was skipped."""
+        """A line of `length` bytes, more than the protocol allows, was skipped; it began with `head`."""
         self._queue(self._reject(decode.oversize(head, length), None) or [])
 
     def cut_short(self, tail: bytes) -> None:
-        """The child ended in the middle of a line."""
+        """The child ended in the middle of a line, after `tail`."""
         self._queue(self._reject(decode.malformed("was cut short by the child's end", tail), None) or [])
 
     def _take(self, event: Event, line: bytes | None, read: _Read) -> None:
+        """Add to `read` what is to be stored of this event, or hand it to `on_lifecycle`. `line`: its raw text."""
         match event:
             case Message() | Ciphertext():
                 self._take_message(event, line, read)
@@ -167,11 +171,14 @@ class Intake:
             read.items.append(_made(Item, (decision, line, read.at)))
 
     def _take_malformed(self, event: Malformed, line: bytes | None, read: _Read) -> None:
-        """One that is kept with its number is not missing: to sweep would bring it again."""
-        kept = self._reject(event, line)
-        if event.seq is not None and kept is not None:
+        """Store a line that can't be decoded. Its number then counts as seen: a sweep would bring the same line again.
+
+        One that is not stored, because there are too many, counts as missing.
+        """
+        rejected = self._reject(event, line)
+        if event.seq is not None and rejected is not None:
             self._count(event.seq)
-        read.items += kept or []
+        read.items += rejected or []
 
     def _note_doubt(self, event: SweepChat | SweepDone) -> None:
         """Say in the journal why a sweep could not read something, each reason once a child: many chats may have it."""
@@ -180,12 +187,12 @@ class Intake:
             log.warning("a sweep is in doubt: %s", printable(event.error), extra={"action": "sweep_in_doubt"})
 
     def _ready(self, event: Ready, read: _Read) -> None:
-        """The account comes first: whatever was held or came before it, in this read too, is for it.
+        """The account is known: put it before everything that was held or came earlier in this read, which is its own.
 
-        It is dated by its link, here or elsewhere, so that what was written between that and now counts as after it.
+        The account is dated by its link, here or elsewhere, so that messages from between that and now count as later.
         """
-        here = self._linked_at if event.fresh else None
-        linked_at = here or self._linked_elsewhere_at() or read.at
+        linked_here_at = self._linked_at if event.fresh else None
+        linked_at = linked_here_at or self._linked_elsewhere_at() or read.at
         self._filter.use_account(event.account)
         waiting = [item for item in (*self._held, *read.items) if not self._is_own_chat(item)]
         read.items[:] = [Item(event.account, None, linked_at), *waiting]
@@ -193,30 +200,34 @@ class Intake:
         self._held = []
 
     def _is_own_chat(self, item: Item) -> bool:
+        """Whether it is of the operator's notes to himself, which are not captured."""
         match item.record:
             case CapturedMessage() | MessageEdit() | MessageRevoke() | Reaction() | Call():
                 return self._filter.is_own_chat(item.record)
-            case _:
+            case _:  # of no chat
                 return False
 
     def _reject(self, bad: Malformed, line: bytes | None) -> list[Item] | None:
-        """What to keep of it: nothing if a sweep brings it again. None when it is not kept: there are too many."""
+        """Log a bad line, and return the item to store for it; an empty list if this child's line is stored already.
+
+        A sweep brings the same line again and again. None: it is not stored, because this child has sent too many.
+        """
         # only its length: it may contain a message's text, and logs carry none
         log.warning("a line of %d bytes %s", bad.length, bad.why, extra={"action": "bad_line"})
-        key: bytes | int = len(self._rejected)
+        identity: bytes | int = len(self._rejected)  # unlike any other, where the line can't be compared
         if line is not None and bad.seq is not None:
-            key = hashlib.blake2b(_NUMBERING.sub(b"", line), digest_size=16).digest()
-        if key in self._rejected:
+            identity = hashlib.blake2b(_NUMBERING.sub(b"", line), digest_size=16).digest()
+        if identity in self._rejected:
             return []
         if len(self._rejected) >= MAX_REJECTED_PER_CHILD:
             return None
-        self._rejected.add(key)
+        self._rejected.add(identity)
         if self._filter.mentions_ignored(line.decode() if line else bad.head):
             bad, line = replace(bad, head="(not kept: it may be of a chat that is not captured)"), None
         return [Item(bad, line, iso(self._clock()))]
 
     def _count(self, seq: int) -> None:
-        """Notice numbers that were skipped."""
+        """Note this line's number, and report how many numbers before it were skipped."""
         if seq == self._seq + 1:
             self._seq = seq
             return
@@ -226,7 +237,10 @@ class Intake:
             self._on_missing(missing)
 
     def _queue(self, items: list[Item]) -> None:
-        """Hand them to the writer. Until `ready` names the account they are held back, all but rejected lines."""
+        """Hand items to the writer. Until `ready` names the account, all but rejected lines are held back.
+
+        If too many are held, they are dropped and reported as missing, so that a sweep brings them.
+        """
         if not items:
             return
         if self._account_known:

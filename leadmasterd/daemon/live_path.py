@@ -34,8 +34,8 @@ _BACK_WITHOUT_READY: Final = frozenset({"reconnected", "passkey_done"})
 class LivePath:
     """Knows whether live delivery works, for whom, and how much was captured.
 
-    `send` is a command to the child; `linked_for` tells how long ago the phone was linked, `learnt` which ids are of
-    ignored people beside those in the settings.
+    `send` sends the child a command. `linked_for` tells how long ago the phone was linked. `ignored_ids` gives the ids
+    of ignored people that the settings do not name, as known now. `changed` is called when what `status` shows changes.
     """
 
     def __init__(
@@ -46,20 +46,21 @@ class LivePath:
         *,
         send: Callable[..., None],
         linked_for: Callable[[], timedelta],
-        learnt: Callable[[], Iterable[str]] = tuple,
+        ignored_ids: Callable[[], Iterable[str]] = tuple,
         counters: Counters,
         changed: Callable[[], None],
     ) -> None:
         self._first_link_days = settings.first_link_days
-        self._ignored = settings.capture.ignore
+        self._ignored_by_settings = settings.capture.ignore
         self._writer = writer
         self._inbox = inbox
         self._send = send
         self._linked_for = linked_for
-        self._learnt = learnt
+        self._further_ignored = ignored_ids
         self._history: str | None = None
+        """As the last heartbeat said, whether messages from before the link are `incoming` or `complete`."""
         self._history_due: float | None = None
-        """When the wait for it ends, on the monotonic clock."""
+        """When to stop waiting for them (monotonic). None: not asked yet, since this daemon saw no link."""
         self._history_timeout = settings.timing.history_timeout
         self._counters = counters
         self._changed = changed
@@ -78,7 +79,7 @@ class LivePath:
         asked = self._writer.call(lambda connection, rows: resume(connection, rows, datetime.now(UTC)))
         try:
             found = await asyncio.wrap_future(asked)
-        except DatabaseDamaged:  # the writer tells it; the child will say which account this is
+        except DatabaseDamaged:  # the writer reports it; the child will say which account this is
             return
         if found.account:
             self._account = status_object.Account(wid=found.account.wid, push_name=found.account.push_name)
@@ -90,16 +91,16 @@ class LivePath:
     # ------------------------------------------------------------------ what the child and the supervisor report
 
     def new_child(self) -> None:
-        """It delivers nothing yet."""
+        """Another child starts, and delivers nothing yet."""
         self._live = False
         self._stream_dead = False
         self._history = None
 
     def beat(self, *, stream_dead: bool = False, history: str | None = None) -> None:
-        """A heartbeat came: the path from the page works, and so does WhatsApp's stream to it, if it is not dead.
+        """A heartbeat came, so the path from the page to us works. `stream_dead`: WhatsApp's to the page does not.
 
-        Then nothing before this moment is missing because of either. `history`: whether recent messages from before the
-        link are `incoming` or `complete`; None: the page does not say.
+        While both work, no message from before this moment is missing because of them. `history`: whether recent
+        messages from before the link are `incoming` or `complete`; None: the page does not say.
         """
         self._history = history
         self._inbox.heartbeat()
@@ -108,9 +109,9 @@ class LivePath:
             self._alive_at = times.iso(datetime.now(UTC))
 
     def attached(self, account: Account, *, fresh: bool) -> None:
-        """Live delivery begins for this account. `fresh`: it has just been paired.
+        """The child is `ready`: live delivery begins for this account. `fresh`: it has just been paired.
 
-        When it was live already, the page was reloaded, and delivered nothing since its last heartbeat.
+        If it was live already, the page was reloaded. Then a gap is recorded from the last heartbeat until now.
         """
         self._account = status_object.Account(wid=account.wid, push_name=account.push_name)
         if fresh:
@@ -124,23 +125,24 @@ class LivePath:
         self.sweeper.live(fresh=fresh)
 
     def phase_changed(self, state: State, at: str) -> Sequence[GapOpened | GapEnded]:
-        """The gap that begins or ends with this phase, to be recorded with it.
+        """Follow a phase that began `at` (ISO). Returns the gap that begins or ends with it, to be recorded with it.
 
-        Under a dead stream it began with the last moment in which that was known to live.
+        A gap begins now, or, under a dead stream, at the last heartbeat that said that the stream was alive.
         """
-        was_live, self._live = self._live, state.phase is Phase.READY
+        was_live = self._live
+        self._live = state.phase is Phase.READY
         if state.phase in _UNREACHABLE:
             self.sweeper.dead()
-        if was_live and not self._live:
-            return [GapOpened(state.because.code, self._alive_at if self._stream_dead else at)]
-        if was_live or not self._live:
+        if self._live == was_live:
             return []
+        if was_live:
+            return [GapOpened(state.because.code, self._alive_at if self._stream_dead else at)]
         if state.because.code in _BACK_WITHOUT_READY or self.sweeper.due_in is None:
-            self.sweeper.live(fresh=False)
+            self.sweeper.live(fresh=False)  # after any other reason, `attached` has done so
         return [GapEnded()]
 
     def lines_missing(self, number: int) -> None:
-        """A gap in the line numbers: so many lines never came."""
+        """The line numbers skipped so many: have a sweep bring what those lines said."""
         self._counters.bump("missing_lines", number)
         log.warning("%d lines are missing; sweeping", number, extra={"action": "seq_hole"})
         now = times.iso(datetime.now(UTC))
@@ -148,7 +150,7 @@ class LivePath:
         self.sweeper.something_missing()
 
     def committed(self, batch: BatchResult) -> None:
-        """A batch is in the database."""
+        """A batch is in the database: update the figures, and report finished sweeps to the sweeper."""
         self._capture["live"] += batch.live
         self._capture["sweep"] += batch.sweep
         newest, known = batch.last_message_at, self._capture["last_message_at"]
@@ -172,7 +174,7 @@ class LivePath:
             self._changed()
 
         def answered(done: Future[int]) -> None:
-            if not done.exception():  # the database is damaged, which the writer tells
+            if not done.exception():  # the database is damaged, which the writer reports
                 loop.call_soon_threadsafe(keep, done.result())
 
         self._writer.call(open_gaps).add_done_callback(answered)
@@ -181,7 +183,7 @@ class LivePath:
 
     @property
     def quiet_seconds(self) -> float:
-        """Since the last new message."""
+        """Seconds since the last new message was stored; before the first, since the machine started."""
         return asyncio.get_running_loop().time() - self._last_batch
 
     def account(self) -> status_object.Account | None:
@@ -205,8 +207,8 @@ class LivePath:
     def _history_incomplete(self) -> bool:
         """Whether messages from before the link may still come.
 
-        The time of the link outlives the daemon, but is our wall clock's, which may jump and goes on while the machine
-        sleeps. So it is asked once, and not after a link that this daemon saw.
+        The wait for them is measured on the monotonic clock. After a link that this daemon saw, it begins with that.
+        Otherwise the time of the link is read, once: it is by the wall clock, which may jump.
         """
         now = asyncio.get_running_loop().time()
         if self._history_due is None:
@@ -214,6 +216,7 @@ class LivePath:
         return now < self._history_due and self._history != "complete"
 
     async def _plan_sweep(self, asked: Asked) -> SweepPlan:
+        """Plan on the writer's thread. While older messages may still come, the sweep must not move the watermark."""
         incomplete = self._history_incomplete()
 
         def make(connection: sqlite3.Connection, rows: Rows) -> SweepPlan:
@@ -232,12 +235,15 @@ class LivePath:
         return await asyncio.wrap_future(self._writer.call(make))
 
     def _ask_sweep(self, number: int, wanted: SweepPlan) -> None:
-        ignore = [*(entry if "@" in entry else f"{entry}@c.us" for entry in self._ignored), *self._learnt()]
+        """Send the child the plan as a command, with every id of ignored people: a bare number is one at c.us."""
+        in_settings = [entry if "@" in entry else f"{entry}@c.us" for entry in self._ignored_by_settings]
         since = {"from": wanted.start}
         if wanted.changes_from is not None:
             since["changes_from"] = wanted.changes_from
+        ignore = [*in_settings, *self._further_ignored()]
         self._send("sweep", sweep=number, **since, chats=wanted.chats, ignore=ignore)
 
     def _delivery_stalled(self, messages: int) -> None:
+        """A sweep found so many messages that should have come live: tell the supervisor, which restarts the child."""
         log.error("%d messages were not delivered live", messages, extra={"action": "deaf"})
         self._inbox.post(Happened.DELIVERY_STALLED, messages=messages)

@@ -10,11 +10,13 @@ _M_ARENA_MAX: Final = -8
 _FREE_AT_THE_TOP: Final = 128 * 1024
 """glibc's own limit, which it raises for good to twice the largest block that was ever given back."""
 _GARBAGE_AFTER: Final = (700, 10, 10)
-"""Python's own. What a command waits for is too much here: garbage would take megabytes."""
+"""Python's own thresholds. `__main__` raises them for commands; in a daemon so much garbage would take megabytes."""
 
 
 def use_little() -> None:
-    """One arena for all threads, whose free end is given back: 2.5 MB less after 20,000 messages.
+    """Have Python collect garbage early, and malloc use one arena for all threads, whose free end is given back.
+
+    That takes 2.5 MB less after 20,000 messages.
 
     An arena for each thread helps threads that allocate at once; ours take turns at the interpreter's lock.
     """
@@ -25,8 +27,11 @@ def use_little() -> None:
         libc.mallopt(_M_TRIM_THRESHOLD, _FREE_AT_THE_TOP)
 
 
-def started() -> None:
-    """What is there now stays to the end: to look for garbage in it takes 25 ms each time, while nothing else runs."""
+def freeze_objects() -> None:
+    """Exempt all objects that exist now from garbage collection; for when the daemon's parts are made.
+
+    They stay until the end anyway, and to look through them takes 25 ms each time, while nothing else runs.
+    """
     gc.collect()
     gc.freeze()
 

@@ -1,6 +1,6 @@
 """Publishes `status.json`, so that the daemon's status can be read when the daemon is dead.
 
-Each part offers a section and owns what is in it; the publisher asks for all of them whenever it writes the file.
+Each part makes one section and owns what is in it; the publisher calls all of them whenever it writes the file.
 """
 
 import asyncio
@@ -42,7 +42,7 @@ def _not_started() -> Session:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sections:
-    """What the parts offer. The defaults are what holds before the part is there."""
+    """The functions that make the parts of `status.json`. The defaults are for parts that do not exist yet."""
 
     session: Callable[[], Session] = _not_started
     account: Callable[[], Account | None] = lambda: None
@@ -68,12 +68,12 @@ class StatusPublisher:
         self._write_due: asyncio.TimerHandle | None = None
         self._complained = False
 
-    def offer(self, sections: Sections) -> None:
-        """From now on these are asked."""
+    def use(self, sections: Sections) -> None:
+        """From the next write on, make the file of these sections."""
         self._sections = sections
 
     def changed(self) -> None:
-        """Write the file in a moment."""
+        """Write the file in a moment, so that several changes become one write."""
         if self._write_due is None:
             self._write_due = asyncio.get_running_loop().call_later(_WRITE_AFTER, self.write)
 
@@ -92,7 +92,7 @@ class StatusPublisher:
             self._complained = False
 
     def status(self) -> Status:
-        """The documented object."""
+        """The object of `status.json`, as docs/json.md documents it, with values as of now."""
         sections = self._sections
         session = sections.session()
         return Status(
@@ -126,7 +126,7 @@ class Counters:
         self._counts: dict[str, int] = {}
 
     def bump(self, counter: str, by: int = 1) -> None:
-        """Add to one."""
+        """Add to a counter, by its name in `status`."""
         self._counts[counter] = self._counts.get(counter, 0) + by
         self._changed()
 
@@ -135,14 +135,15 @@ class Counters:
         self._counts[counter] = to
 
     def section(self) -> Mapping[str, int]:
-        """By name; one that is not there is 0."""
+        """All counters by name, for `status`; those that never counted are left out."""
         return self._counts
 
 
 def measure(paths: Paths) -> dict[str, int]:
-    """Memory of the daemon and of its whole tree (PSS: summed RSS counts shared pages threefold), disk, database.
+    """Memory of the daemon and of its whole process tree, free disk space and the database's size, in bytes, by name.
 
-    Takes some 30 ms; call it in a thread.
+    What can't be measured is left out. Memory is PSS, because a sum of RSS counts shared pages several times. Takes
+    some 30 ms; call it in a thread.
     """
     me = psutil.Process()
     own = _pss(me)
@@ -158,6 +159,7 @@ def measure(paths: Paths) -> dict[str, int]:
 
 
 def _pss(process: psutil.Process) -> int:
+    """Its memory in bytes; 0 if it has ended or may not be looked at."""
     try:
         return int(process.memory_full_info().pss)
     except psutil.Error:

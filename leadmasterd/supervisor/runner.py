@@ -32,11 +32,14 @@ class Stoppable(Protocol):
 
 
 class Runner:
-    """The supervisor, running.
+    """Feeds the machine one event after the other, keeps its state, and carries out its effects.
 
-    `chores` work on the browser profile while no child lives, and handle their own errors. `facts` is asked at each
-    decision. `excused` is true while no heartbeat can be expected, because we do not read. `on_forgiven` follows a calm
-    period after failures. `start_values` are quoted by the reason when the start leads to a halt.
+    `spawn` starts a child, and raises OSError; `clean_up` kills what a stopped child left behind. `chores` work on the
+    browser profile while no child lives, and handle their own errors. `on_change` gets each state whose phase or reason
+    is new; `on_forgiven` is called when a calm period has ended the count of failures. `current_facts` gives what a
+    decision depends on besides its event. `reading_paused`: whether we do not read the child's lines now, so that no
+    heartbeat can come. `start_paused`: begin in PAUSED instead of with a start. `start_values`: what the reason quotes
+    if the start leads to a halt, because of a ban.
     """
 
     def __init__(
@@ -49,8 +52,8 @@ class Runner:
         chores: Mapping[Effect, Callable[[], Awaitable[None]]],
         on_change: Callable[[State], None],
         on_forgiven: Callable[[], None] = lambda: None,
-        facts: Callable[[], Facts] = Facts,
-        excused: Callable[[], bool] = lambda: False,
+        current_facts: Callable[[], Facts] = Facts,
+        reading_paused: Callable[[], bool] = lambda: False,
         start_paused: bool = False,
         start_values: Mapping[str, object] = MappingProxyType({}),
     ) -> None:
@@ -61,15 +64,15 @@ class Runner:
         self._chores = chores
         self._on_change = on_change
         self._on_forgiven = on_forgiven
-        self._facts = facts
-        self._excused = excused
+        self._current_facts = current_facts
+        self._reading_paused = reading_paused
         self._child: Stoppable | None = None
         self.state = State(because=Reason("paused")) if start_paused else State()
         self._start_paused = start_paused
         self._start_values = start_values
 
     async def run(self) -> None:
-        """Returns when the machine says leave."""
+        """Take one step of the machine for each event, until it says LEAVE."""
         if self._start_paused:
             self._on_change(self.state)
         else:
@@ -79,7 +82,7 @@ class Runner:
             leaving = False
             while not leaving:
                 event = await self._inbox.next(self.state.timer_at)
-                step = machine.step(self.state, replace(event, facts=self._facts()), self._timing)
+                step = machine.step(self.state, replace(event, facts=self._current_facts()), self._timing)
                 forgiven = self.state.failures > 0 and step.state.failures == 0
                 self.state = step.state
                 if forgiven:
@@ -87,11 +90,12 @@ class Runner:
                 if step.changed:
                     self._on_change(self.state)
                 for effect in step.effects:
-                    leaving = leaving or effect is Effect.LEAVE
                     await self._carry_out(effect, tasks)
+                leaving = Effect.LEAVE in step.effects
             watching.cancel()
 
     async def _carry_out(self, effect: Effect, tasks: asyncio.TaskGroup) -> None:
+        """Do what an effect asks for. What lasts as long as a child, or its stop, becomes one of `tasks`."""
         match effect:
             case Effect.SPAWN:
                 try:
@@ -108,29 +112,35 @@ class Runner:
                 pass  # `run` returns
 
     async def _watch_exit(self, child: Stoppable) -> None:
+        """Post EXITED when the child ends by itself; during a stop its end is no event."""
         code = await asyncio.shield(child.exited)
         if child is self._child and self.state.phase is not Phase.STOPPING:
             self._inbox.post(Happened.EXITED, exit_code=code)
 
     async def _stop_tree(self) -> None:
-        child, self._child = self._child, None
+        """Stop the child, if there is one, kill what it has left behind, and post GONE."""
+        child = self._child
+        self._child = None
         if child is not None:
             await child.stop(self._timing)
         await self._clean_up()
         self._inbox.post(Happened.GONE)
 
     async def _watch_heartbeat(self) -> None:
-        """Two misses end the child. A round in which our own loop was late, or we did not read, does not count."""
+        """Look every `heartbeat_timeout` whether a heartbeat came; post HEARTBEAT_LOST when two in a row are missing.
+
+        A round does not count if none is expected, or if we may be the cause: our loop was late, or we did not read.
+        """
         loop = asyncio.get_running_loop()
         period = self._timing.heartbeat_timeout
         misses = 0
         while True:
-            asleep = loop.time()
+            round_began = loop.time()
             await asyncio.sleep(period)
-            late = loop.time() - asleep - period
-            if self.state.phase not in _LIVE or late > period / 2 or self._excused():
+            loop_was_late = loop.time() - round_began - period > period / 2
+            if self.state.phase not in _LIVE or loop_was_late or self._reading_paused():
                 misses = 0
-                self._inbox.heartbeat()
+                self._inbox.heartbeat()  # as if one had come: silence is measured from here on
                 continue
             silent = loop.time() - self._inbox.heartbeat_at
             misses = misses + 1 if silent > period else 0
