@@ -1,4 +1,4 @@
-"""`refused.jsonl`: every attempt to send that was refused, one line each, for whoever has to prove or explain it."""
+"""`refused.jsonl`: every attempt to send that was refused, one line each, as evidence that nothing was sent."""
 
 import json
 import logging
@@ -16,9 +16,10 @@ LARGEST: Final = 10_000_000
 
 
 class AuditFile:
-    """`at` (UTC), `module`, `function` and `where` (`page`, `view`, or `seen`: not refused).
+    """The file, which is only appended to, each line durable at once.
 
-    Only appended to, and durable at once.
+    A line is a JSON object: `at` (UTC), the page's `module` and `function` that were called, and `where` the call was
+    caught (`page`, `view`, or `seen`: not refused).
     """
 
     def __init__(self, state_dir: Path) -> None:

@@ -38,7 +38,7 @@ class BanFile:
             log.error("cannot remember the ban: %s", error, extra={"action": "ban_unwritten"})  # noqa: TRY400
 
     def seconds_left(self, now: datetime) -> float | None:
-        """How long it still lasts: infinite if WhatsApp named no end. None: there is none, or it is over."""
+        """How long the ban still lasts: infinite if WhatsApp named no end. None: there is no ban, or it is over."""
         if self._ban is None:
             return None
         expires = self._ban.get("expires")
@@ -48,11 +48,11 @@ class BanFile:
         return left if left > 0 else None
 
     def values(self, now: datetime) -> Mapping[str, Any]:
-        """What the reason of a halt quotes; empty when nothing is banned."""
+        """The ban as it was kept, for the reason of a halt to quote; empty when there is no ban, or it is over."""
         return {} if self._ban is None or self.seconds_left(now) is None else self._ban
 
     def follow(self, phase: Phase) -> None:
-        """A start ends it: it is over, or a person said so."""
+        """Forget the ban when the listener starts: it is over then, or a person started the listener in spite of it."""
         if phase is not Phase.STARTING or self._ban is None:
             return
         self._ban = None
@@ -62,7 +62,7 @@ class BanFile:
             log.warning("cannot forget the ban: %s", error, extra={"action": "ban_unwritten"})
 
     def _read(self) -> dict[str, Any] | None:
-        """A file that cannot be read is a ban without an end: only a person ends it."""
+        """The ban in the file; None without a file. A file that can't be read is a ban without an end, so `{}`."""
         try:
             ban = json.loads(self._path.read_bytes())
         except (FileNotFoundError, NotADirectoryError):

@@ -19,7 +19,7 @@ class ChildReport:
     """Its page waits for a passkey: codes that it still shows are not to be scanned."""
 
     def forget_child(self) -> None:
-        """A new child has said nothing yet."""
+        """Another child starts: forget what concerns the last one alone."""
         self.bye = None
         self.storage_broken = False
         self.passkey_asked = False

@@ -13,7 +13,7 @@ from leadmasterd.text import _
 
 
 class Control:
-    """Answers `{"ok": true, "phase": ...}` once the supervisor has the command, or says why it is refused."""
+    """Carries out commands by handing them to the supervisor or to the child, or says why it refuses."""
 
     def __init__(self, inbox: Inbox, *, session: SessionLog, spawner: Spawner, page: PageReport) -> None:
         self._inbox = inbox
@@ -22,7 +22,10 @@ class Control:
         self._page = page
 
     async def answer(self, command: str, request: Mapping[str, Any]) -> dict[str, Any]:
-        """Carry out a command of the operator."""
+        """The answer to a command: `{"ok": true, "phase": …}` once handed on, or `{"ok": false, "error": …}`.
+
+        `request`: its whole JSON object, such as the `phone` of a pairing code.
+        """
         match command:
             case "pause":
                 self._inbox.post(Happened.PAUSE)
@@ -51,7 +54,7 @@ class Control:
         return {"ok": True, "phase": self._session.phase.value}
 
     async def _check_page(self) -> dict[str, Any]:
-        """Have the live page compared with what capture relies on; changes nothing."""
+        """Have the live page compared with what capture relies on; changes nothing. The answer has it as `page`."""
         cannot = _("cannot check the page: {why}")
         if self._session.phase is Phase.WAITING_FOR_SCAN:
             return {

@@ -25,7 +25,7 @@ _LEVELS: Final = {"info": logging.INFO, "warning": logging.WARNING, "error": log
 
 
 class Dispatch:
-    """One lifecycle line after the other."""
+    """Carries out the commands for one lifecycle line after the other, each by the part that it concerns."""
 
     def __init__(
         self,
@@ -55,7 +55,7 @@ class Dispatch:
         self._counters = counters
 
     def new_child(self) -> None:
-        """Nothing that the last one said of itself or its page holds any longer."""
+        """Another child starts: nothing that the last one said of itself or its page holds any longer."""
         self._report.forget_child()
         for warning in (CONTRACT, DIALOG, SCREEN, BROWSER_STORAGE):
             self._warnings.clear(warning)
@@ -72,6 +72,7 @@ class Dispatch:
             self._carry_out(command)
 
     def _carry_out(self, command: lifecycle.Command) -> None:
+        """Hand the command to the part that it concerns; the command's own docstring says what it asks for."""
         match command:
             case lifecycle.Post(happened, values):
                 self._inbox.post(happened, **values)

@@ -1,6 +1,6 @@
-"""Further ids of ignored people, remembered across restarts: nothing may say again that they are theirs.
+"""Further ids of ignored people, remembered across restarts.
 
-WhatsApp tells once that a person has another number, and by a mapping which LID is whose.
+That a person has another number WhatsApp says once, and whose a LID is may not be said again either.
 """
 
 import json
@@ -15,9 +15,9 @@ log = logging.getLogger(__name__)
 
 
 class IgnoredIds:
-    """`ignored.json` in the state directory: each id, with the one in the settings whose person it is.
+    """`ignored.json` in the state directory: each id, with the entry of `capture.ignore` whose person it is.
 
-    Who is in `capture.ignore` no longer is left out.
+    Ids whose entry has been removed from the settings are left out: that person is not ignored any more.
     """
 
     def __init__(self, state_dir: Path, rules: CaptureRules) -> None:
@@ -25,7 +25,7 @@ class IgnoredIds:
         self.known: Mapping[str, str] = {wid: entry for wid, entry in self._read().items() if entry in rules.ignore}
 
     def keep(self, known: Mapping[str, str]) -> None:
-        """Remember these and no others."""
+        """Replace what is remembered by these. If the file can't be written, they hold until the daemon ends."""
         self.known = dict(known)
         try:
             write_private(self._path, json.dumps(known, indent=1).encode() + b"\n")
@@ -35,6 +35,7 @@ class IgnoredIds:
             log.info("%d further ids of ignored people are known", len(known), extra={"action": "ignored_learnt"})
 
     def _read(self) -> Mapping[str, str]:
+        """The ids in the file; none without a file, and of what is damaged only what can be used."""
         try:
             known = json.loads(self._path.read_bytes())
         except (FileNotFoundError, NotADirectoryError):
@@ -42,4 +43,6 @@ class IgnoredIds:
         except (OSError, ValueError) as error:
             log.error("cannot read %s: %s", self._path, error, extra={"action": "ignored_unread"})  # noqa: TRY400
             return {}
-        return {wid: entry for wid, entry in known.items() if isinstance(entry, str)} if isinstance(known, dict) else {}
+        if not isinstance(known, dict):
+            return {}
+        return {wid: entry for wid, entry in known.items() if isinstance(entry, str)}

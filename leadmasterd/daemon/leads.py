@@ -36,7 +36,10 @@ log = logging.getLogger(__name__)
 
 
 class LeadJobs:
-    """Made on the loop. The caller starts `classifying`, and stops it."""
+    """Made on the loop, whose thread its callbacks use. Who makes it also starts `classifying`, and stops it.
+
+    `classifying` is the classifier in force, which follows changes of its files.
+    """
 
     def __init__(
         self, leads: PlainLeads, paths: Paths, *, warnings: ActiveWarnings, changed: Callable[[], None]
@@ -55,7 +58,7 @@ class LeadJobs:
         )
 
     def idle_work(self, connection: sqlite3.Connection) -> IdleWork:
-        """On the writer's thread while nothing waits to be written: derives leads."""
+        """What derives leads, on the writer's thread while nothing waits to be written."""
         leads, paths, policy = self._leads, self._paths, policy_of(self._leads)
         ahead = Ahead(
             command_for(paths.database, rules_file(leads.rules, paths), model_file(paths), policy.burst_seconds)
@@ -63,7 +66,10 @@ class LeadJobs:
         return ProjectionWorker(connection, self.classifying.current, policy, self._on_projected, ahead=ahead)
 
     async def train(self) -> None:
-        """Nightly, in a process of its own, because training takes memory that a daemon should not hold."""
+        """Train the classifier with people's corrections, every night. Warns if that fails.
+
+        In a process of its own, because training takes memory that a daemon should not hold.
+        """
         process = await asyncio.create_subprocess_exec(
             *python_module("leadmasterd", *self._paths.config_arguments, "rules", "train"),
             stdin=asyncio.subprocess.DEVNULL,
@@ -86,18 +92,22 @@ class LeadJobs:
             log.info("%s", said, extra={"action": "learned"})
 
     async def count_waiting(self, writer: Writer) -> None:
-        """Conversations become overdue by themselves, with nothing to project."""
+        """Count who waits for an answer: conversations become overdue as time passes, without any message."""
         asked = writer.call(lambda connection, rows: who_waits(connection, datetime.now(UTC)))
-        with contextlib.suppress(DatabaseDamaged):  # the writer tells it
+        with contextlib.suppress(DatabaseDamaged):  # the writer reports it
             self._keep_waiting(await asyncio.wrap_future(asked))
         self._compare_hours()
 
     def _compare_hours(self) -> None:
-        """Warn while the settings have other opening hours than those that this life of the daemon began with."""
+        """Warn while the settings file has other opening hours than those that this daemon started with.
+
+        Values that can't be used change nothing: somebody may be in the middle of writing them.
+        """
         now = read_leads_settings(self._paths)
+        usable = not now.wrong() and now.calendar() is not None
         if now.hours_version() == self._leads.hours_version():
             self._warnings.clear(HOURS_CHANGED)
-        elif not now.wrong() and now.calendar():  # else somebody is in the middle of writing them
+        elif usable:
             self._warnings.set(HOURS_CHANGED, "")
 
     def waiting(self) -> Waiting:
@@ -106,11 +116,13 @@ class LeadJobs:
         return Waiting(conversations=who.conversations, overdue=who.overdue, oldest_since=who.oldest_since)
 
     def _keep_waiting(self, who: WhoWaits) -> None:
+        """Take over who waits for an answer, as was just counted, and have `status` rewritten if that differs."""
         if who != self._waiting:
             self._waiting = who
             self._changed()
 
     def _rules_problem(self, problem: str | None) -> None:
+        """Warn that the rules or the model cannot be used; None: they can."""
         if problem:
             self._warnings.set(RULES, problem)
         else:

@@ -41,6 +41,7 @@ from leadmasterd.wire.events import (
 NUMBER_AT_RISK: Final = frozenset({"TOS_BLOCK", "SMB_TOS_BLOCK", "PROXYBLOCK"})
 """States of a number that WhatsApp has blocked, or is about to."""
 RECOVERS_BY_ITSELF: Final = frozenset({"OPENING", "TIMEOUT", "PAIRING"})
+"""States of the socket that WhatsApp Web itself leaves again."""
 PAGES_OWN: Final = frozenset({"sendPresenceAvailable", "markAvailable"})
 """The page itself calls these on every connect, and they are refused: not an attempt to send."""
 STORAGE_BROKEN: Final = "backing store for indexedDB"
@@ -53,6 +54,7 @@ reads it (WAWebStreamModel)."""
 PASSES_BY_ITSELF: Final = frozenset({"offline", "unavailable", "logout"})
 """Full screens that ask nothing of a person."""
 TOLD_BY_ITS_OWN_LINE: Final = frozenset({"passkey"})
+"""Full screens that the child reports by a line of another type, which says more."""
 
 
 # ---------------------------------------------------------------------- commands
@@ -60,7 +62,7 @@ TOLD_BY_ITS_OWN_LINE: Final = frozenset({"passkey"})
 
 @dataclass(frozen=True, slots=True)
 class Post:
-    """Tell the supervisor."""
+    """Post an event to the supervisor's inbox."""
 
     happened: Happened
     values: Mapping[str, object] = field(default_factory=dict)
@@ -123,7 +125,7 @@ class KeepBan:
 
 @dataclass(frozen=True, slots=True)
 class KeepPage:
-    """Remember what the page is, and tell whoever asked."""
+    """Remember the child's description of the page, and answer who asked for it."""
 
     page: Page
 
@@ -138,7 +140,7 @@ class MarkLinked:
 
 @dataclass(frozen=True, slots=True)
 class AttachLivePath:
-    """Messages are captured as they come. `fresh`: a scan in this child's life led here."""
+    """Live delivery begins for this account. `fresh`: it was linked by a scan in this child's life."""
 
     account: Account
     fresh: bool
@@ -146,9 +148,9 @@ class AttachLivePath:
 
 @dataclass(frozen=True, slots=True)
 class Beat:
-    """The path from the page to us has just proved that it works. `stream_dead`: WhatsApp's to the page does not.
+    """A heartbeat came, so the path from the page to us works. `stream_dead`: WhatsApp's stream to the page does not.
 
-    `history`: of before the link, `incoming` or `complete`; None: the page does not say.
+    `history`: whether messages from before the link are `incoming` or `complete`; None: the page does not say.
     """
 
     stream_dead: bool = False
@@ -180,14 +182,14 @@ class Warn:
 
 @dataclass(frozen=True, slots=True)
 class ClearWarning:
-    """It no longer holds."""
+    """Deactivate a warning."""
 
     warning: Warnable
 
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """Write a line into the history that changes no phase."""
+    """Write an event into the history that changes no phase."""
 
     code: str
     values: Mapping[str, object]
@@ -240,7 +242,7 @@ Command = (
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """What is known when a line comes."""
+    """What the meaning of a line depends on, as it is when the line comes."""
 
     session_lost: bool = False
     """A code shown now means a lost session: the profile was linked, and a snapshot is worth a try."""
@@ -259,7 +261,8 @@ def translate(event: Lifecycle, known: Known) -> Sequence[Command]:
             return KeepVersions({"leadmasterd": __version__, **versions}, whole=True), Post(Happened.HELLO)
         case BrowserStarted(pid=pid, version=version):
             started = Log("info", "browser_started", f"the browser runs, pid {pid}, {version}")
-            return KeepBrowser(pid), Post(Happened.LAUNCHED), *(() if known.trying_again else (started,))
+            news = () if known.trying_again else (started,)
+            return KeepBrowser(pid), Post(Happened.LAUNCHED), *news
         case Qr(qr=text, valid_seconds=seconds):
             shown = () if known.passkey_asked else (ShowCode("qr", text, seconds),)
             return *shown, Post(Happened.SESSION_LOST if known.session_lost else Happened.CODE_SHOWN)
@@ -306,10 +309,10 @@ def translate(event: Lifecycle, known: Known) -> Sequence[Command]:
 
 
 def _ready(event: Ready) -> Sequence[Command]:
-    """The supervisor comes last: all that READY promises is in place when the phase changes.
+    """The supervisor is told last, so that everything is in place when the phase becomes READY.
 
-    The live path comes just before it. By the last phase it saw, it distinguishes a page reload (ready a second time,
-    no change of phase) from a first `ready`.
+    The live path is told just before that, while it still knows the phase before this line: if that was READY already,
+    the page was reloaded.
     """
     wid = event.account.wid
     return (
@@ -322,7 +325,7 @@ def _ready(event: Ready) -> Sequence[Command]:
 
 
 def _heartbeat(event: Heartbeat) -> Sequence[Command]:
-    """A page that does not tell of its stream is judged by its socket's state alone, as ever."""
+    """The supervisor learns whether the stream is alive. If the page says nothing of it, the socket's state decides."""
     dropped = SetCounter("dropped_lines", event.dropped)
     beat = Beat(stream_dead=event.stream == STREAM_DEAD, history=event.history)
     if beat.stream_dead:
@@ -332,7 +335,7 @@ def _heartbeat(event: Heartbeat) -> Sequence[Command]:
 
 
 def _socket_state(state: str, stream: str | None) -> Sequence[Command]:
-    """A state that is not known here means nothing: the page has many, and heartbeats notice a dead one."""
+    """What a new state of the socket means. States not listed here mean nothing: heartbeats notice a dead socket."""
     if state in NUMBER_AT_RISK:
         return (Post(Happened.NUMBER_AT_RISK, {"state": state}),)
     if state in RECOVERS_BY_ITSELF:
@@ -340,11 +343,13 @@ def _socket_state(state: str, stream: str | None) -> Sequence[Command]:
     if state == "CONFLICT":
         return (Post(Happened.CONFLICT),)
     if state == "CONNECTED":
-        return (Post(Happened.CONNECTED if stream in (None, STREAM_ALIVE) else Happened.SOCKET_OPEN),)
+        stream_alive = stream in (None, STREAM_ALIVE)  # None: the page does not say
+        return (Post(Happened.CONNECTED if stream_alive else Happened.SOCKET_OPEN),)
     return ()
 
 
 def _disconnected(event: Disconnected) -> Post:
+    """The page lost its connection for good: by a block, a logout, another session, or for any other reason."""
     reason = event.reason
     if reason in NUMBER_AT_RISK:
         return Post(Happened.NUMBER_AT_RISK, {"state": reason})
@@ -353,13 +358,13 @@ def _disconnected(event: Disconnected) -> Post:
 
 
 def _banned(code: str | None, expires: int | None, message: str | None) -> Sequence[Command]:
-    """Kept before anything else: whatever dies now must not try again too early."""
+    """The ban is written down first: if we are killed now, the next start must not try again before its end."""
     ban = {"ban": code, "expires": expires, "message": message}
     return KeepBan(ban), Post(Happened.TEMPORARILY_BANNED, ban)
 
 
 def _passkey(event: Passkey) -> Sequence[Command]:
-    """A step of tomorrow that is not known here still waits for a person."""
+    """A step of the passkey's check. One that is not known here, of a newer page, waits for a person all the same."""
     if event.step == "done":
         return KeepPasskey(asked=False), Post(Happened.PASSKEY_DONE)
     if event.step == "failed":
@@ -369,8 +374,8 @@ def _passkey(event: Passkey) -> Sequence[Command]:
 
 
 def _screen(name: str, text: str) -> Sequence[Command]:
-    """The page shows something else instead of the chats."""
-    if name == "temporary_ban":  # its event has named the end, or was missed
+    """The page shows a full screen instead of the chats. Those that a person must see to become a warning."""
+    if name == "temporary_ban":  # the line `banned`, which also names its end, has come before, or was missed
         return _banned(None, None, text or None)
     if name in PASSES_BY_ITSELF or name in TOLD_BY_ITS_OWN_LINE:
         return (Log("info", "screen", f"WhatsApp Web shows a full screen ({name}): {text}"),)
@@ -387,7 +392,10 @@ def _contract(missing: Sequence[Missing]) -> Sequence[Command]:
 
 
 def _refused(event: OutboundBlocked, known: Known) -> Sequence[Command]:
-    """The history tells the first of this daemon's life; a program that tries in a loop must not fill it."""
+    """An attempt to send: counted, audited, warned of and logged.
+
+    Only the first of this daemon's life goes into the history: a program that tries in a loop must not fill it.
+    """
     outcome = "seen, not refused" if event.where == "seen" else "refused"
     name = f"{event.module}.{event.function} ({outcome})"
     first = () if known.send_refused else (Record("send_refused", {"function": name}),)
@@ -401,7 +409,10 @@ def _refused(event: OutboundBlocked, known: Known) -> Sequence[Command]:
 
 
 def _dialog(text: str, button: str | None, *, dismissed: bool) -> Sequence[Command]:
-    """Some dialogs cost the link if nobody acknowledges them; the child clicks those it knows and no other."""
+    """A dialog is over the page. The child has `dismissed` it by clicking `button`, or does not know it: then warn.
+
+    Some dialogs cost the link if nobody acknowledges them.
+    """
     if not dismissed:
         return Warn(DIALOG, text), Record("dialog", {"text": text})
     clicked = Log("warning", "dialog_dismissed", f"acknowledged a dialog of WhatsApp Web with {button}: {text}")

@@ -1,6 +1,6 @@
 """What happens by the calendar, and what is checked once a minute: memory, disk, the browser's file, the phone.
 
-Before each check the daemon gives back the memory that it does not need any more.
+Before each check the daemon gives memory that it no longer needs back to the system.
 
 A planned restart loses nothing: it is a graceful stop, a snapshot, trimmed caches and a start, and the sweep after it
 fetches what came meanwhile.
@@ -30,9 +30,9 @@ log = logging.getLogger(__name__)
 QUIET_SECONDS: Final = 120
 """Without messages for this long, a restart disturbs no conversation."""
 NOT_AGAIN_WITHIN: Final = 6 * 3600
-"""A ceiling that is too low must not restart in a loop."""
+"""Seconds between two planned restarts at least: a ceiling that is too low must not restart in a loop."""
 FAR_OVER: Final = 1.25
-"""Times the ceiling at which no quiet moment is waited for."""
+"""Above this many times the memory ceiling a restart does not wait for a quiet moment."""
 PHONE_SILENT_FOR: Final = timedelta(days=10)
 """WhatsApp unlinks its devices when the phone itself was not used for 14 days."""
 TRAIN_AT: Final = time(4, 10)
@@ -54,17 +54,24 @@ class Observation:
     """What a check found. Sizes are bytes."""
 
     tree_pss: int
+    """Memory of the daemon and all processes below it; 0: it could not be measured."""
     disk_free: int | None
+    """None: it could not be measured."""
     browser_replaced: bool
+    """The running browser's file was replaced on the disk."""
     quiet_seconds: float
+    """Since the last new message."""
     phone_silent: timedelta | None
+    """How long the phone itself has not been used; None: not known."""
 
 
 def restart_reason(seen: Observation, limits: Limits) -> str | None:
     """Why a restart should be planned now (`memory`, `browser_changed`), or None."""
     ceiling = limits.memory_ceiling_mb * _MEGABYTE
+    over = seen.tree_pss > ceiling
+    far_over = seen.tree_pss > ceiling * FAR_OVER
     quiet = seen.quiet_seconds >= QUIET_SECONDS
-    if seen.tree_pss > ceiling * FAR_OVER or (seen.tree_pss > ceiling and quiet):
+    if far_over or (over and quiet):
         return "memory"
     if seen.browser_replaced and quiet:
         return "browser_changed"
@@ -72,21 +79,22 @@ def restart_reason(seen: Observation, limits: Limits) -> str | None:
 
 
 def find_warnings(seen: Observation, limits: Limits) -> Mapping[Warnable, str | None]:
-    """Each warning that a check can give, with its detail; None: all is well."""
-    disk_low = seen.disk_free is not None and seen.disk_free < limits.disk_floor_mb * _MEGABYTE
-    memory_high = seen.tree_pss > limits.memory_ceiling_mb * _MEGABYTE
-    silent = seen.phone_silent
-    return {
-        DISK_LOW: str((seen.disk_free or 0) // _MEGABYTE) if disk_low else None,
-        MEMORY_HIGH: str(seen.tree_pss // _MEGABYTE) if memory_high else None,
-        PHONE_SILENT: str(silent.days) if silent is not None and silent >= PHONE_SILENT_FOR else None,
-    }
+    """Each warning that a check can give, with its detail (megabytes or days); None: clear it."""
+    found: dict[Warnable, str | None] = {DISK_LOW: None, MEMORY_HIGH: None, PHONE_SILENT: None}
+    if seen.disk_free is not None and seen.disk_free < limits.disk_floor_mb * _MEGABYTE:
+        found[DISK_LOW] = str(seen.disk_free // _MEGABYTE)
+    if seen.tree_pss > limits.memory_ceiling_mb * _MEGABYTE:
+        found[MEMORY_HIGH] = str(seen.tree_pss // _MEGABYTE)
+    if seen.phone_silent is not None and seen.phone_silent >= PHONE_SILENT_FOR:
+        found[PHONE_SILENT] = str(seen.phone_silent.days)
+    return found
 
 
 def was_replaced(browser_pid: int | None) -> bool:
-    """Whether the running browser's file was replaced under it, as a package upgrade does.
+    """Whether the running browser's file was replaced while it runs, as a package upgrade does.
 
-    The first process may be a script that starts the browser and waits for it, as Debian's headless shell is.
+    False without a browser. The first process may be a script that starts the browser and waits for it, as Debian's
+    headless shell is, so its children are looked at too.
     """
     if browser_pid is None:
         return False
@@ -113,20 +121,23 @@ class Daily(BaseTrigger):  # type: ignore[misc] # apscheduler ships no types
         self._at = at
 
     def get_next_fire_time(self, previous_fire_time: datetime | None, now: datetime) -> datetime:
-        """The first time, on the date after the previous run's, or from `now` on. In the zone of `now`."""
+        """The time on the date after the previous run's; without one, the next time from `now` on. In `now`'s zone."""
         if previous_fire_time is not None:
-            return self._on(previous_fire_time.date() + timedelta(days=1), now.tzinfo)
-        today = self._on(now.date(), now.tzinfo)
+            return self._time_on(previous_fire_time.date() + timedelta(days=1), now.tzinfo)
+        today = self._time_on(now.date(), now.tzinfo)
         is_past = today.timestamp() < now.timestamp()  # the wall clock may show the same hour again
-        return self._on(now.date() + timedelta(days=1), now.tzinfo) if is_past else today
+        return self._time_on(now.date() + timedelta(days=1), now.tzinfo) if is_past else today
 
-    def _on(self, day: date, zone: tzinfo | None) -> datetime:
-        """A time that the clock skips on that day becomes the one it shows instead."""
+    def _time_on(self, day: date, zone: tzinfo | None) -> datetime:
+        """The time of the job on that day. If the clock skips it then, the time that the clock shows instead."""
         return datetime.combine(day, self._at, zone).astimezone(UTC).astimezone(zone)
 
 
 class Maintenance:
-    """Only asks for restarts: the supervisor decides whether one fits now."""
+    """Checks every `check_every` seconds what `observe` measures, and runs the jobs of the calendar.
+
+    `restart` only asks, with a reason: the supervisor decides whether one fits now. `train` trains the classifier.
+    """
 
     def __init__(
         self,
@@ -153,13 +164,13 @@ class Maintenance:
         return [Job(job=job, at=times.iso(at.astimezone(UTC))) for job, at in self.calendar().items()]
 
     def calendar(self) -> Mapping[str, datetime]:
-        """When each job is due."""
+        """When each job is due; empty before `run`."""
         if not self._calendar.running:
             return {}
         return {job.id: job.next_run_time for job in self._calendar.get_jobs()}
 
     async def run(self) -> None:
-        """Runs until it is cancelled."""
+        """Check and keep the calendar until cancelled."""
         if self._limits.nightly_restart:
             nightly = time.fromisoformat(self._limits.nightly_restart)
             self._calendar.add_job(self._plan_restart, Daily(nightly), ["nightly"], id="restart")
@@ -181,6 +192,7 @@ class Maintenance:
             self._calendar.shutdown(wait=False)
 
     def _plan_restart(self, why: str) -> None:
+        """Ask for a restart, unless the last one was asked for a short time ago."""
         now = asyncio.get_running_loop().time()
         if self._last_restart is not None and now - self._last_restart < NOT_AGAIN_WITHIN:
             return

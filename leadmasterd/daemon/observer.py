@@ -33,17 +33,20 @@ class Observer:
         self._of_database: Mapping[str, int] = {}
 
     def resources(self) -> Mapping[str, int]:
-        """Memory, disk and database in bytes, for `status`; empty before the first measurement."""
+        """Memory, disk and database in bytes by name, for `status`; empty before the first measurement."""
         return self._resources
 
     async def observe(self) -> Observation:
-        """Measure again."""
+        """Measure now, for `status` too, which gets memory and disk first: the writer may be stuck for long.
+
+        A damaged database leaves its own figures as they were, and the phone's silence unknown.
+        """
         browser = self._report.browser_pid
         measured, replaced = await asyncio.to_thread(lambda: (measure(self._paths), was_replaced(browser)))
         self._resources = {**measured, **self._of_database}
         self._changed()
         silent = None
-        with contextlib.suppress(DatabaseDamaged):  # the writer tells it
+        with contextlib.suppress(DatabaseDamaged):  # the writer reports it
             silent = await asyncio.wrap_future(self._writer.call(phone_silent_since))
             self._of_database = await asyncio.wrap_future(self._writer.call(_size))
         self._resources = {**measured, **self._of_database}
@@ -57,6 +60,7 @@ class Observer:
 
 
 def _size(connection: sqlite3.Connection, _rows: Rows) -> dict[str, int]:
+    """The database's unused bytes, and its growth in bytes where that is known yet, by their names in `status`."""
     size = size_of(connection, datetime.now(UTC))
     growth = {} if size.growth is None else {"database_growth_bytes": size.growth}
     return {"database_unused_bytes": size.unused, **growth}

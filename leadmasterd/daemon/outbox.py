@@ -1,4 +1,4 @@
-"""The daemon's part in the outbox: its triggers follow the settings, time makes events, and what is delivered goes."""
+"""The daemon's part in the outbox: sets its triggers, writes events that time brings about, drops delivered ones."""
 
 import asyncio
 import contextlib
@@ -31,18 +31,18 @@ class OutboxUpkeep:
         self._crowded = crowded
 
     async def begin(self, writer: Writer) -> None:
-        """Before anything is captured."""
+        """Set the triggers to write what the settings ask for; before anything is captured."""
         await _on_writer(writer, lambda connection: sync(connection, self._mode))
 
     async def every_minute(self, writer: Writer) -> None:
-        """What has become due, and what is no longer needed."""
+        """Write events that have become due, and drop those that every feed is done with. Nothing without a feed."""
         if self._mode != "off":
             await _on_writer(writer, write_due)
             if low_water := self._low_water():
                 await self._drop(writer, low_water, self._crowded())
 
     async def _drop(self, writer: Writer, low_water: int, crowded: int) -> None:
-        """In parts, between which messages are written."""
+        """Drop delivered events in parts, between which messages are written."""
         keep_after = times.iso(datetime.now(UTC) - _KEPT)
 
         def drop(connection: sqlite3.Connection) -> int:
@@ -53,9 +53,11 @@ class OutboxUpkeep:
 
 
 async def _on_writer(writer: Writer, work: Callable[[sqlite3.Connection], _T]) -> _T | None:
+    """Do some work on the writer's thread, and wait for its result. None where the database is damaged."""
+
     def call(connection: sqlite3.Connection, _rows: Rows) -> _T:
         return work(connection)
 
-    with contextlib.suppress(DatabaseDamaged):  # the writer tells it
+    with contextlib.suppress(DatabaseDamaged):  # the writer reports it
         return await asyncio.wrap_future(writer.call(call))
     return None

@@ -1,4 +1,4 @@
-"""What the child says of the page: the last description, for `status` and `doctor`, and asking for a new one."""
+"""The child's description of WhatsApp Web's page: the last one, for `status` and `doctor`, and asking for a new one."""
 
 import asyncio
 from collections.abc import Callable, Sequence
@@ -15,7 +15,7 @@ _ANSWER_SECONDS: Final = 20.0
 
 
 class PageReport:
-    """`send` is a command to the child."""
+    """`send` sends the child a command. `changed` follows each new description."""
 
     def __init__(self, *, send: Callable[..., None], changed: Callable[[], None]) -> None:
         self._send = send
@@ -25,7 +25,7 @@ class PageReport:
         self._answers: dict[int, asyncio.Future[Page]] = {}
 
     def heard(self, page: Page) -> None:
-        """The child has looked. What an answer with an error says is no news."""
+        """The child has described the page, by itself or because `ask` asked. With an error it describes nothing."""
         if page.error is None:
             self._section = status_object.Page(
                 web_version=page.web_version,
@@ -46,7 +46,7 @@ class PageReport:
         return self._section
 
     async def ask(self) -> str | None:
-        """Have the page looked at now, so that `section` is of this moment, or say why that is not possible."""
+        """Have the child describe the page now. Returns why it could not; None: `section` is of this moment."""
         self._asked += 1
         number = self._asked
         answer: asyncio.Future[Page] = asyncio.get_running_loop().create_future()

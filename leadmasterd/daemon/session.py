@@ -1,4 +1,4 @@
-"""The supervisor's phase as people see it: in the history, in the journal, in `status`, and the pause that survives."""
+"""The supervisor's phase as people see it: in the history, the journal and `status`; and a pause that outlives us."""
 
 import logging
 from collections.abc import Sequence
@@ -33,7 +33,7 @@ class SessionLog:
 
     @property
     def sentence(self) -> str:
-        """Phase and reason in words."""
+        """Phase and reason in words: `waiting for a scan: WhatsApp asks for a scan`."""
         return f"{sentences.phase(self.phase.value)}: {sentences.because(self._because.code, self._because.values)}"
 
     @property
@@ -47,25 +47,31 @@ class SessionLog:
         return self.phase is Phase.HALTED and self._because.code == "temporary_ban"
 
     def change(self, state: State, at: str, *, bye: Bye | None, gaps: Sequence[GapOpened | GapEnded]) -> None:
-        """The machine changed to this state. `bye` are the child's last words; `gaps` begin or end with it."""
+        """Record that the machine changed to this state `at` (ISO), and log it.
+
+        `bye`: the child's last words, which the reason quotes if it died. `gaps`: begin or end with this change.
+        """
         values = dict(state.because.values)
         if bye and state.because.code == "child_died":
             values |= {"bye": bye.reason, "detail": bye.detail}
-        self.phase, self._since, self._because = state.phase, at, Reason(state.because.code, values)
+        self.phase = state.phase
+        self._since = at
+        self._because = Reason(state.because.code, values)
         event = SessionEvent(state.phase.value, state.because.code, values)
         self._writer.put([Item(record, None, at) for record in (event, *gaps)])
-        # One line for a failed start: the wait says why it failed, and when the next one is.
-        if not self.trying_again and not (state.phase is Phase.STOPPING and state.then is Phase.BACKING_OFF):
+        # A failure and the next try are one line in the journal, that of the wait between: it says why and until when.
+        stops_after_failure = state.phase is Phase.STOPPING and state.then is Phase.BACKING_OFF
+        if not self.trying_again and not stops_after_failure:
             level = logging.ERROR if self._because.code in _ALARMING else logging.INFO
             log.log(level, "%s", self.sentence, extra={"action": "phase_changed"})
 
     def note(self, code: str, values: dict[str, object]) -> None:
-        """A line in the history that changes no phase."""
+        """Write an event into the history that changes no phase."""
         event = SessionEvent(self.phase.value, code, values)
         self._writer.put([Item(event, None, times.iso(datetime.now(UTC)))])
 
     def section(self) -> Session:
-        """For `status`."""
+        """Phase and reason, for `status`."""
         because = sentences.because(self._because.code, self._because.values)
         return Session(
             phase=self.phase.value,
@@ -77,7 +83,7 @@ class SessionLog:
 
 
 class PauseFile:
-    """A pause outlives the daemon: the operator's stop wins over every restart."""
+    """`paused` in the state directory: a pause outlives the daemon, so that no restart undoes what the operator did."""
 
     def __init__(self, state_dir: Path) -> None:
         self._path = state_dir / "paused"
@@ -87,7 +93,7 @@ class PauseFile:
         return self._path.exists()
 
     def follow(self, phase: Phase) -> None:
-        """Write or remove the file as the phase demands."""
+        """Create the file when the listener is paused, and remove it when it starts; other phases change nothing."""
         try:
             if phase is Phase.PAUSED:
                 self._path.touch(mode=0o600)

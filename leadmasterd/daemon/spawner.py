@@ -19,7 +19,7 @@ from leadmasterd.settings.plain import PlainSettings
 log = logging.getLogger(__name__)
 
 _GONE_WITHIN: Final = 3.0
-"""Seconds: what has just been killed may still be seen to hold the profile."""
+"""Seconds to wait for killed processes to be gone: until then they may be seen to hold the profile."""
 
 
 class Spawner:
@@ -50,7 +50,10 @@ class Spawner:
         return self.current
 
     async def clean_up(self) -> None:
-        """After a stop, and before the first start: kill every process that still carries our marker."""
+        """After a stop, and before the first start: kill every process that still carries our marker.
+
+        First the profile learns that the child is gone, and whether it ended well.
+        """
         self._profile.stopped(cleanly=self.current is not None and self.current.ended_well)
         leftovers = await asyncio.to_thread(tree.find_ours, self._marker)
         if leftovers:

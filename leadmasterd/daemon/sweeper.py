@@ -1,7 +1,8 @@
 """When to sweep (backfill): whenever the live path is back, when lines are missing, and on a short interval.
 
-On the monotonic clock, not by the calendar. The child attaches first and is asked to sweep afterwards, so nothing falls
-between the two. After a fresh pairing there is a period of grace, because the phone unlinks companions that misbehave.
+Times are on the monotonic clock, not by the calendar. Live delivery begins first and the sweep is asked for afterwards,
+so nothing falls between the two. After a fresh pairing there is a period of grace, because the phone unlinks companions
+that misbehave. A sweep after a gap is a catch-up: it begins further back than a periodic one.
 """
 
 import asyncio
@@ -28,7 +29,11 @@ class Asked:
 
 
 class Sweeper:
-    """Asks for sweeps while there is a live path, one at a time."""
+    """Asks for sweeps while there is a live path, one at a time.
+
+    `make_plan` plans a sweep, and raises DatabaseDamaged. `ask_child` sends the child its number and plan. `on_stalled`
+    gets the number of messages that live delivery should have brought and did not.
+    """
 
     def __init__(
         self,
@@ -43,13 +48,19 @@ class Sweeper:
         self._ask_child = ask_child
         self._on_stalled = on_stalled
         self._suspects: frozenset[int] = frozenset()
+        """Messages that the last sweep brought and that were too young to judge: live delivery may still bring them."""
         self._asked = 0
         self._due: float | None = None
+        """When the next sweep is due; None while there is no live path."""
         self._catch_up = True
+        """Whether the next sweep must be a catch-up."""
         self._look_back_at = 0.0
+        """From when on a sweep looks for revocations of the last days, too."""
         self._grace_until = 0.0
         self._changed = asyncio.Event()
+        """`_due` has changed."""
         self._running: tuple[int, asyncio.Future[SweepOutcome | None]] | None = None
+        """The sweep under way: its number, and its outcome in the future; None if the live path went down."""
 
     @property
     def due_in(self) -> float | None:
@@ -70,11 +81,11 @@ class Sweeper:
         self._set_due(now + self._timing.sweep_settle)
 
     def dead(self) -> None:
-        """The live path is down, and with it the sweep under way."""
+        """The live path is down: no sweep is due, and the one under way has no outcome."""
         self._due = None
         self._changed.set()
         if self._running:
-            _, answer = self._running
+            _number, answer = self._running
             if not answer.done():
                 answer.set_result(None)
 
@@ -85,18 +96,21 @@ class Sweeper:
             self._set_due(asyncio.get_running_loop().time())
 
     def committed(self, outcome: SweepOutcome) -> None:
-        """The last line of a sweep is in the database, and so is everything before it."""
-        if self._running and self._running[0] == outcome.done.sweep and not self._running[1].done():
-            self._running[1].set_result(outcome)
+        """The last line of a sweep is in the database, and so is everything before it. A late outcome is ignored."""
+        if self._running is None:
+            return
+        number, answer = self._running
+        if number == outcome.done.sweep and not answer.done():
+            answer.set_result(outcome)
 
     def delivered(self, message_ids: set[int]) -> None:
         """These messages were delivered live after all."""
         self._suspects -= message_ids
 
     def _judge(self, outcome: SweepOutcome) -> None:
-        """Quiet is not deaf. Delivery has stalled when the page knows messages that no live line brought.
+        """Report stalled delivery if this periodic sweep brought messages that should have come live.
 
-        Right after a gap it always does, so a catch-up proves nothing.
+        That nothing comes live proves nothing: it may be quiet. What was too young to judge is judged next time.
         """
         undelivered = outcome.undelivered + len(self._suspects)
         self._suspects = outcome.young
@@ -115,62 +129,82 @@ class Sweeper:
                 await self._sweep()
 
     def _set_due(self, at: float) -> None:
+        """Plan the next sweep for this time, or for the end of the period of grace if that is later."""
         self._due = max(at, self._grace_until)
         self._changed.set()
 
     async def _sweep(self) -> None:
+        """One sweep, from its plan to its outcome. If a catch-up moved no watermark, the next sweep is one again."""
         loop = asyncio.get_running_loop()
-        catching_up, self._catch_up = self._catch_up, False
+        catching_up = self._catch_up
+        self._catch_up = False  # while this sweep runs, `live` and `something_missing` may ask for another catch-up
+        looks_back = loop.time() >= self._look_back_at
         self._asked += 1
-        number, looks_back = self._asked, loop.time() >= self._look_back_at
+        slack = CATCH_UP_SLACK if catching_up else PERIODIC_SLACK
+        outcome = await self._outcome_of(Asked(self._asked, slack, looks_back))
+        if outcome and catching_up:
+            self._suspects = frozenset()  # after a gap it always brings messages that did not come live
+        elif outcome:
+            self._judge(outcome)
+        complete = outcome is not None and _is_complete(outcome)
+        moved_watermark = outcome is not None and complete and outcome.watermark_held is None
+        if complete and looks_back:
+            self._look_back_at = loop.time() + self._timing.look_back_every
+        if catching_up and not moved_watermark:
+            self._catch_up = True
+        if self._due is not None:
+            self._set_due(loop.time() + self._timing.sweep_interval)
+
+    async def _outcome_of(self, asked: Asked) -> SweepOutcome | None:
+        """Have the child do this sweep, and wait for its outcome.
+
+        None: it could not be planned, timed out, or the live path went down.
+        """
         try:
-            plan = await self._make_plan(Asked(number, CATCH_UP_SLACK if catching_up else PERIODIC_SLACK, looks_back))
+            plan = await self._make_plan(asked)
         except DatabaseDamaged as error:
-            log.warning("cannot plan sweep %d: %s", number, error, extra={"action": "sweep_unplanned"})
-            self._catch_up = self._catch_up or catching_up
-            if self._due is not None:
-                self._set_due(loop.time() + self._timing.sweep_interval)
-            return
+            log.warning("cannot plan sweep %d: %s", asked.number, error, extra={"action": "sweep_unplanned"})
+            return None
         if self._due is None:  # the live path went down meanwhile: nobody would answer
-            self._catch_up = self._catch_up or catching_up
-            return
-        answer: asyncio.Future[SweepOutcome | None] = loop.create_future()
-        self._running = (number, answer)
-        self._ask_child(number, plan)
+            return None
+        answer: asyncio.Future[SweepOutcome | None] = asyncio.get_running_loop().create_future()
+        self._running = (asked.number, answer)
+        self._ask_child(asked.number, plan)
         try:
             async with asyncio.timeout(self._timing.sweep_timeout):
                 outcome = await answer
         except TimeoutError:
-            outcome = None
-            log.warning("sweep %d timed out", number, extra={"action": "sweep_timeout"})
+            log.warning("sweep %d timed out", asked.number, extra={"action": "sweep_timeout"})
+            return None
         finally:
             self._running = None
-        if outcome and catching_up:
-            self._suspects = frozenset()
-        elif outcome:
-            self._judge(outcome)
-        if outcome is None or outcome.done.error or outcome.done.failed:
-            self._catch_up = self._catch_up or catching_up
-            if outcome is not None:
-                log.warning(
-                    "sweep %d: %d of %d chats could not be read (%s); retrying",
-                    number,
-                    outcome.done.failed,
-                    outcome.done.looked_at,
-                    outcome.done.error or "see sweep_chat",
-                    extra={"action": "sweep_failed"},
-                )
-        else:
-            if looks_back:
-                self._look_back_at = loop.time() + self._timing.look_back_every
-            if outcome.watermark_held:
-                self._catch_up = self._catch_up or catching_up
-                log.info(
-                    "sweep %d moved no watermark: the recent history of the new link is not complete yet"
-                    if outcome.watermark_held == "history_incomplete"
-                    else "sweep %d moved no watermark: lines of it may be missing",
-                    number,
-                    extra={"action": "sweep_without_line"},
-                )
-        if self._due is not None:
-            self._set_due(loop.time() + self._timing.sweep_interval)
+        if outcome:
+            _log_shortcomings(outcome)
+        return outcome
+
+
+def _is_complete(outcome: SweepOutcome) -> bool:
+    """Whether the child could read every chat that it was to look at."""
+    return not outcome.done.error and not outcome.done.failed
+
+
+def _log_shortcomings(outcome: SweepOutcome) -> None:
+    """Say in the journal if a sweep was not complete, or if it was and moved no watermark all the same."""
+    done = outcome.done
+    if not _is_complete(outcome):
+        log.warning(
+            "sweep %d: %d of %d chats could not be read (%s); retrying",
+            done.sweep,
+            done.failed,
+            done.looked_at,
+            done.error or "see sweep_chat",
+            extra={"action": "sweep_failed"},
+        )
+    elif outcome.watermark_held:
+        log.info(
+            "sweep %d moved no watermark: the recent history of the new link is not complete yet"
+            if outcome.watermark_held == "history_incomplete"
+            else "sweep %d moved no watermark: lines of it may be missing",
+            done.sweep,
+            extra={"action": "sweep_without_line"},
+        )

@@ -12,23 +12,25 @@ _ALIVE_EVERY: Final = 10.0
 
 
 class Systemd:
-    """`watchdog_seconds` is its limit for us, or None."""
+    """Sends notifications to the systemd that started us. `watchdog_seconds`: how often it expects one; None: never."""
 
     def __init__(self) -> None:
         self._address = os.environ.get("NOTIFY_SOCKET", "")
         usec = os.environ.get("WATCHDOG_USEC", "")
         pid = os.environ.get("WATCHDOG_PID", "")
-        ours = not pid or pid == str(os.getpid())
-        self.watchdog_seconds = int(usec) / 1e6 if usec.isdigit() and ours and self._address else None
+        meant_for_us = not pid or pid == str(os.getpid())
+        watched = usec.isdigit() and meant_for_us and bool(self._address)
+        self.watchdog_seconds = int(usec) / 1e6 if watched else None
         self.alive_every = min(_ALIVE_EVERY, (self.watchdog_seconds or math.inf) / 4)
         """Seconds between two calls of `alive`, at most."""
         self._announced = False
 
     def notify(self, *assignments: str) -> None:
-        """Send `READY=1`, `STATUS=…`, `WATCHDOG=1`, `STOPPING=1`. Without an answering manager nothing happens."""
+        """Send `READY=1`, `STATUS=…`, `WATCHDOG=1`, `STOPPING=1`. Nothing happens if systemd did not start us."""
         if not self._address:
             return
-        address = "\0" + self._address[1:] if self._address.startswith("@") else self._address
+        is_abstract = self._address.startswith("@")  # a socket's name that is no path, as sd_notify(3) writes it
+        address = "\0" + self._address[1:] if is_abstract else self._address
         with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as s:
             s.sendto("\n".join(assignments).encode(), address)
 

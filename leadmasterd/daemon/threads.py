@@ -9,7 +9,10 @@ T = TypeVar("T")
 
 
 def on_loop(function: Callable[[T], None]) -> Callable[[T], None]:
-    """The function, to be called from any thread and run on this loop. After the loop's end calls are dropped."""
+    """A function for other threads that has `function` run on the loop of the caller of `on_loop`, without waiting.
+
+    After the loop's end, calls are dropped.
+    """
     loop = asyncio.get_running_loop()
 
     def call(value: T) -> None:

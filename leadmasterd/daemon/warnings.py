@@ -20,38 +20,45 @@ class ActiveWarnings:
         self._details: dict[Warnable, str] = {}
 
     def set(self, warning: Warnable, detail: str) -> None:
-        """It holds. Of the store's warnings only the last one set is active."""
+        """Activate a warning, or give an active one another detail.
+
+        A warning of the store replaces any other of the store: one cause at a time keeps it from writing.
+        """
         before = self._details.get(warning)
         if before == detail:
             return
         if warning.of_the_store:
             self._details = {each: kept for each, kept in self._details.items() if not each.of_the_store}
         self._details[warning] = detail
-        if before is None or not warning.measured:
+        only_the_figure_differs = before is not None and warning.measured
+        if not only_the_figure_differs:
             level = logging.ERROR if warning.severity is Severity.HIGH or warning.of_the_store else logging.WARNING
             log.log(level, "%s", warning.text(detail), extra={"action": warning.code})
         self._changed()
 
     def clear(self, warning: Warnable) -> None:
-        """It no longer holds."""
+        """Deactivate a warning; nothing happens if it is not active."""
         if self._details.pop(warning, None) is not None:
             self._changed()
 
     def store_error(self, code: str | None, detail: str = "") -> None:
-        """What keeps the store from writing, by its code; None: nothing does."""
+        """Activate the store's warning of this code. None: the store can write again, so clear whichever is active."""
         if code is not None:
             self.set(WARNINGS[code], detail)
-        elif broken := [each for each in self._details if each.of_the_store]:
-            self.clear(broken[0])
+            return
+        active = self._of_the_store()
+        if active is not None:
+            self.clear(active)
             log.info("the database can be written again", extra={"action": "store_recovered"})
 
     def concerns(self) -> dict[str, str]:
-        """The details by code, without the store's."""
+        """The details of active warnings by code, for `status`, without the store's."""
         return {each.code: detail for each, detail in self._details.items() if not each.of_the_store}
 
     def trouble(self) -> Trouble | None:
-        """What keeps the store from writing."""
-        return next(
-            (Trouble(code=each.code, detail=detail) for each, detail in self._details.items() if each.of_the_store),
-            None,
-        )
+        """What keeps the store from writing, for `status`; None: nothing does."""
+        active = self._of_the_store()
+        return None if active is None else Trouble(code=active.code, detail=self._details[active])
+
+    def _of_the_store(self) -> Warnable | None:
+        return next((each for each in self._details if each.of_the_store), None)
