@@ -1,6 +1,6 @@
-"""The supervisor's events, in order.
+"""The queue of the supervisor's events.
 
-Made before everything else, so that the parts that report events need no reference to the runner that reads them.
+It is made before everything else, so that the parts that post events need no reference to the runner that reads them.
 """
 
 import asyncio
@@ -18,16 +18,16 @@ class Inbox:
         """When the last heartbeat came through the path of messages (monotonic)."""
 
     def post(self, happened: Happened, **values: object) -> None:
-        """Report something that happened to the child, or a command of the operator."""
+        """Queue what happened to the child, or a command of the operator. `values`: what its reason quotes."""
         now = asyncio.get_running_loop().time()
         self._events.put_nowait(Event(happened, now, random.random(), values))
 
     def heartbeat(self) -> None:
-        """Report a heartbeat."""
+        """Note that a heartbeat came; it is no event, for the runner looks at its time."""
         self.heartbeat_at = asyncio.get_running_loop().time()
 
     async def next(self, until: float | None) -> Event:
-        """The next event; TIMER at `until` (monotonic) if none came before."""
+        """Wait for the next event; TIMER if none came until `until` (monotonic). None: wait for as long as it takes."""
         try:
             async with asyncio.timeout_at(until):
                 return await self._events.get()

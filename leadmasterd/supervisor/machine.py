@@ -111,10 +111,10 @@ class Happened(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """What else is known when an event is decided on. The first three are about the browser profile."""
+    """What a decision depends on besides the state and the event. The caller reads it when it takes the step."""
 
     restorable: bool = False
-    """A snapshot exists and was not tried since the session last worked."""
+    """A snapshot of the browser profile exists, and none was restored since the session last worked."""
     unreachable: bool = False
     """The child's last words blame the network."""
     storage_broken: bool = False
@@ -125,7 +125,10 @@ class Facts:
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """Something that happened at `now` (monotonic seconds). `chance` in [0, 1) is the jitter of a wait."""
+    """Something that happened at `now` (monotonic seconds).
+
+    `chance`: a random number in [0, 1), the jitter of a wait. `values`: details, which the reason of a change quotes.
+    """
 
     happened: Happened
     now: float
@@ -166,7 +169,7 @@ class Limit(StrEnum):
     UNAVAILABLE = "unavailable_timeout"
 
     def seconds(self, timing: Timing) -> float:
-        """Its value in this profile."""
+        """How long it is in this timing profile."""
         seconds: float = getattr(timing, self.value)
         return seconds
 
@@ -231,7 +234,7 @@ class Stay:
     forgive: bool = False
     """Forgets earlier failures, and clears the timer."""
     stream: Literal["live", "dead"] | None = None
-    """In READY: notes that the stream died, or that it is back and the calm period begins anew."""
+    """In READY: notes that the stream died, or that it is back and the calm period begins again."""
     until_ban_ends: bool = False
     """Sets the timer to the end of the temporary ban."""
     chores: tuple[Effect, ...] = ()
@@ -251,9 +254,11 @@ class To:
     then: Phase | None = None
     """Of a stop: what follows when the child is gone."""
     chores: tuple[Effect, ...] = ()
+    """Of a stop: what to do with the profile when the child is gone, before anything follows."""
     suspects_profile: bool = False
     """Counts against the profile: three in a row restore a snapshot."""
     values: tuple[tuple[str, object], ...] = ()
+    """What the reason quotes besides the event's values, as names and values."""
     limit: Limit | None = None
     """Sets the timer to this instead of the phase's own limit."""
     until_ban_ends: bool = False
@@ -306,6 +311,7 @@ def step(state: State, event: Event, timing: Timing) -> Step:
 
 
 def _apply(outcome: Outcome, state: State, event: Event, timing: Timing) -> Step:
+    """What this outcome makes of the state, and which effects follow."""
     match outcome:
         case Ignored():
             return Step(state, changed=False)
@@ -325,50 +331,61 @@ def backoff_seconds(failures: int, chance: float, timing: Timing) -> float:
 
 
 def _choose(cell: FirstOf, state: State, event: Event) -> Outcome:
-    return next((outcome for guard, outcome in cell.guarded if guard.holds(state, event)), cell.otherwise)
+    for guard, outcome in cell.guarded:
+        if guard.holds(state, event):
+            return outcome
+    return cell.otherwise
 
 
 def _remember_life(taken: Step, before: State, event: Event) -> State:
-    """What the child's life has shown, whatever the phase makes of it; a new child has shown nothing."""
-    begins = Effect.SPAWN in taken.effects
+    """The state after a step, with what is now known of the child's life, whatever the outcome was.
+
+    A child that this step starts has shown nothing yet.
+    """
+    if Effect.SPAWN in taken.effects:
+        return replace(taken.state, connected=False, attached=False)
     return replace(
         taken.state,
-        connected=not begins and (before.connected or event.happened in _LINKED),
-        attached=not begins and (before.attached or event.happened is Happened.READY),
+        connected=before.connected or event.happened in _LINKED,
+        attached=before.attached or event.happened is Happened.READY,
     )
 
 
 def _stay(state: State, stay: Stay, event: Event, timing: Timing) -> State:
-    timer_at = event.now + stay.limit.seconds(timing) if stay.limit else state.timer_at
+    """The state in the same phase, with each field changed that `stay` names."""
+    if stay.limit:
+        state = replace(state, timer_at=event.now + stay.limit.seconds(timing))
     if stay.until_ban_ends:
-        timer_at = _ban_ends_at(event, timing)
-    if stay.stream:
-        alive = stay.stream == "live"
-        state = replace(
-            state,
-            stream_dead_since=None if alive else event.now,
-            ready_since=event.now if alive else state.ready_since,
-        )
-    return replace(
-        state,
-        timer_at=None if stay.forgive else timer_at,
-        failures=0 if stay.forgive else state.failures,
-        codes=state.codes + stay.another_code,
-        chores=stay.chores or state.chores,
-    )
+        state = replace(state, timer_at=_ban_ends_at(event, timing))
+    if stay.stream == "live":
+        state = replace(state, stream_dead_since=None, ready_since=event.now)
+    elif stay.stream == "dead":
+        state = replace(state, stream_dead_since=event.now)
+    if stay.forgive:
+        state = replace(state, timer_at=None, failures=0)
+    if stay.another_code:
+        state = replace(state, codes=state.codes + 1)
+    if stay.chores:
+        state = replace(state, chores=stay.chores)
+    return state
 
 
 def _go(state: State, to: To, event: Event, timing: Timing) -> Step:
-    """Enter a phase. What `To` does not name follows from the phases left and entered."""
+    """Enter a phase. What `To` does not name follows from the phases left and entered.
+
+    The chores of a stop are done as the first effects of the phase that follows it.
+    """
     because = state.because if to.code is None else Reason(to.code, {**event.values, **dict(to.values)})
     limit = to.limit or LIMITS.get(to.phase)
     timer_at = event.now + limit.seconds(timing) if limit else None
+    if to.until_ban_ends:
+        timer_at = _ban_ends_at(event, timing)
     entered = State(
         phase=to.phase,
         because=because,
         failures=_failures_by(state, event, timing) + to.failed,
         ready_since=event.now if to.phase is Phase.READY else None,
-        timer_at=_ban_ends_at(event, timing) if to.until_ban_ends else timer_at,
+        timer_at=timer_at,
         then=to.then or state.then,
         chores=to.chores,
         codes=1 if to.phase is Phase.WAITING_FOR_SCAN else 0,
@@ -376,33 +393,41 @@ def _go(state: State, to: To, event: Event, timing: Timing) -> Step:
     )
     if to.phase is Phase.BACKING_OFF:
         entered = _back_off(entered, event, timing)
-    done_when_gone = state.chores if state.phase is Phase.STOPPING else ()
-    return Step(entered, (*done_when_gone, *to.effects))
+    chores_of_the_stop = state.chores if state.phase is Phase.STOPPING else ()
+    return Step(entered, (*chores_of_the_stop, *to.effects))
 
 
 def _failures_by(state: State, event: Event, timing: Timing) -> int:
     """Failures in a row until now; none after a calm period, even if its timer has not been processed yet."""
+    if state.ready_since is None:
+        return state.failures
     alive_until = event.now if state.stream_dead_since is None else state.stream_dead_since
-    calm = state.ready_since is not None and alive_until - state.ready_since >= timing.calm_period
-    return 0 if calm else state.failures
+    was_calm = alive_until - state.ready_since >= timing.calm_period
+    return 0 if was_calm else state.failures
 
 
 def _ban_ends_at(event: Event, timing: Timing) -> float | None:
-    """When to try again after a ban; None: its end is not known."""
+    """When to try again after a ban (monotonic). None: there is no ban, or its end is not known."""
     seconds = event.facts.ban_seconds
-    return None if seconds is None or math.isinf(seconds) else event.now + seconds + timing.ban_margin
+    if seconds is None or math.isinf(seconds):
+        return None
+    return event.now + seconds + timing.ban_margin
 
 
 def _unopened(state: State, to: To) -> int:
-    """What only a working profile reaches, a phase or a connection, clears it of suspicion; so does a restored one."""
+    """The count of starts in a row that make the profile suspect, after this outcome.
+
+    It is 0 again after what only a working profile reaches, a phase or a connection, and when a snapshot replaces it.
+    """
     if to.phase in _PROFILE_WORKS or Effect.RESTORE_PROFILE in to.chores:
         return 0
-    if state.connected and not to.suspects_profile:
-        return 0
-    return state.unopened + to.suspects_profile
+    if to.suspects_profile:
+        return state.unopened + 1
+    return 0 if state.connected else state.unopened
 
 
 def _back_off(state: State, event: Event, timing: Timing) -> State:
+    """Set the timer to the end of the wait, and add the wait and the failures to what the reason quotes."""
     wait = backoff_seconds(max(state.failures, 1), event.chance, timing)
     values = {**state.because.values, "failures": state.failures, "wait_seconds": round(wait, 1)}
     return replace(state, because=Reason(state.because.code, values), timer_at=event.now + wait)
@@ -460,12 +485,12 @@ _LINKED: Final = frozenset({Happened.CONNECTED, Happened.SOCKET_OPEN, Happened.S
 def stops(
     then: Phase, code: str, chores: tuple[Effect, ...] = (), *, values: tuple[tuple[str, object], ...] = ()
 ) -> To:
-    """Stop the child; `then` follows when its tree is gone and the chores are done. No failure."""
+    """Stop the child; `then` follows when its tree is gone and the chores are done. It does not count as a failure."""
     return To(phase=Phase.STOPPING, code=code, effects=(Effect.STOP_TREE,), then=then, chores=chores, values=values)
 
 
 def fails(code: str, *, suspects_profile: bool = False, values: tuple[tuple[str, object], ...] = ()) -> To:
-    """Stop the child, wait, start again: a failure."""
+    """Stop the child, wait, and start again; it counts as a failure."""
     return To(
         phase=Phase.STOPPING,
         code=code,
@@ -478,12 +503,12 @@ def fails(code: str, *, suspects_profile: bool = False, values: tuple[tuple[str,
 
 
 def starts(code: str | None) -> To:
-    """Spawn a child."""
+    """Spawn a child. `code`: why, as a code; None keeps the reason before."""
     return To(phase=Phase.STARTING, code=code, effects=(Effect.SPAWN,))
 
 
 def enters(phase: Phase, code: str | None, *, limit: Limit | None = None, until_ban_ends: bool = False) -> To:
-    """Go there; nothing has to be done."""
+    """Go to a phase without any effect. The arguments are fields of `To`."""
     return To(phase=phase, code=code, limit=limit, until_ban_ends=until_ban_ends)
 
 
@@ -493,12 +518,12 @@ def either(guard: Guard, outcome: Outcome, otherwise: Outcome) -> FirstOf:
 
 
 def leaves(code: str | None) -> To:
-    """The end."""
+    """End the daemon. `code`: why, as a code; None keeps the reason before."""
     return To(phase=Phase.STOPPED, code=code, effects=(Effect.LEAVE,))
 
 
 def _row(*parts: Row) -> Row:
-    """Every event; those that no part names mean nothing. A later part wins."""
+    """A cell for every event, from these parts; a later part wins. Events that no part names are ignored."""
     named = {happened: cell for part in parts for happened, cell in part.items()}
     return {happened: named.get(happened, IGNORED) for happened in Happened}
 
@@ -540,14 +565,14 @@ _ALIVE: Final[Row] = {
     Happened.RESTART: stops(Phase.STARTING, "restart_asked"),
     Happened.QUIT: stops(Phase.STOPPED, "asked_to_stop"),
 }
-"""The phases with a child have these in common."""
+"""What these events mean in every phase with a child, unless the phase's own row says otherwise."""
 _LINKED_LIFE: Final[Row] = {
     Happened.CODE_SHOWN: _LOGGED_OUT_BY_ITS_CODE,
     Happened.SESSION_LOST: _LOGGED_OUT_BY_ITS_CODE,
     Happened.AUTHENTICATED: IGNORED,
     Happened.PASSKEY_ASKED: enters(Phase.NEEDS_PASSKEY, "passkey_check"),
 }
-"""READY and RECONNECTING: the account is linked, whatever else the page shows."""
+"""In READY and RECONNECTING, unless the row says otherwise: the account is linked, whatever else the page shows."""
 
 _AT_REST: Final[Row] = {
     Happened.RESUME: starts("resumed"),

@@ -1,7 +1,7 @@
 """Every duration that the daemon waits for, in one place.
 
-All in seconds. The settings override some of them (`apply`); tests run the whole program with them divided
-(`supervisor.time_divisor`). The reason for each number stands next to it.
+All in seconds. The settings replace some of them (`Settings.timing`); tests run the whole program with all of them
+divided (`supervisor.time_divisor`). The reason for each number stands next to it.
 """
 
 from dataclasses import dataclass, fields
@@ -13,10 +13,12 @@ _LARGEST_DIVISOR: Final = 4.0
 
 @dataclass(frozen=True, slots=True)
 class Timing:
-    """The timing profile."""
+    """The durations, with their defaults."""
 
     backoff_first: float = 1.0
+    """The longest wait after a first failure; it doubles with each further failure in a row."""
     backoff_max: float = 300.0
+    """What it doubles up to."""
     calm_period: float = 300.0
     """Uptime since ready after which earlier failures are forgiven."""
 
@@ -25,9 +27,9 @@ class Timing:
     launch_timeout: float = 90.0
     """From hello to a running browser: one that is killed while it starts reports nothing."""
     start_timeout: float = 240.0
-    """From there to a QR, a stored session, or an end. The library's own limit for the page is 120."""
+    """From a running browser to a QR code, a stored session, or an end. The library's own limit for the page is 120."""
     sync_timeout: float = 300.0
-    """A sync may take minutes without a sign of life."""
+    """From a stored session to ready: a sync may take minutes without a sign of life."""
     first_sync_timeout: float = 600.0
     """From a scan to ready. The page itself waits 180 for the first history, in silence, and unlinks itself if none
     comes (WAWebCompanionRegUtils, 2026-04-27). To end it before that costs the link."""
@@ -38,13 +40,14 @@ class Timing:
     stream_timeout: float = 60.0
     """How long a stream may be dead under a socket that says CONNECTED: a reconnection takes less."""
     stream_back_timeout: float = 30.0
-    """And then to come back. Of a session that was replaced it never does."""
+    """How long it may then take to come back. If another session has replaced ours, it never does."""
     unavailable_timeout: float = 1200.0
     """While WhatsApp's servers refuse the connection. The page's pauses grow to 900 (WAWebCommsConfig, 2026-04-27)."""
     ban_margin: float = 60.0
     """After the end of a temporary ban, because WhatsApp's clock decides and not ours."""
 
     heartbeat_every: float = 5.0
+    """How often the child sends one."""
     heartbeat_timeout: float = 15.0
     """Without a heartbeat: the first miss is logged, the second, this much later, ends the child."""
 
@@ -54,17 +57,22 @@ class Timing:
     stop_ask: float = 10.0
     """After `stop` on stdin: the browser closes gracefully, so that localStorage survives."""
     stop_term: float = 4.0
+    """After SIGTERM, for a child that did not end when it was asked."""
     stop_kill: float = 4.0
+    """After SIGKILL."""
     store_stop: float = 4.0
-    """The four together stay below the 25 seconds in which everything has to be gone."""
+    """For the writer to write what is queued. The four together stay below the 25 seconds in which all must be gone."""
 
     settle_after_pairing: float = 600.0
+    """After a new link, without any sweep: the phone unlinks companions that misbehave."""
     history_timeout: float = 1800.0
     """After a new link older messages come in chunks, long after the first sync, and behind a watermark nobody would
     look for them. So none is drawn until the page says that its recent history is complete, or until this long after
     the link. WhatsApp Web pauses after 120 s without a chunk and gives up 1200 s later (build of 2026-04-27)."""
     sweep_interval: float = 60.0
+    """From the end of one sweep to the next."""
     sweep_timeout: float = 300.0
+    """From asking for a sweep to its last line; then it counts as failed."""
     sweep_settle: float = 2.0
     """From ready to the first sweep of a session that was paired before."""
     look_back_every: float = 86400.0
