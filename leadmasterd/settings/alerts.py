@@ -17,36 +17,43 @@ KINDS: Final = (
     "needs_scan", "needs_passkey", "down", "banned", "screen", "disk", "phone_silent", "send_refused", "feeds",
     "trouble", "about_to_miss", "missed", "new_lead", "follow_ups", "morning", "evening",
 )  # fmt: skip
-"""As `alerts.kinds.Kind` has them."""
+"""The kinds of alerts, as `alerts.kinds.Kind` has them."""
 _OFF: Final = frozenset({"new_lead"})
+"""Kinds that nobody is told of by default."""
 _TIME: Final = f"^({TIME_OF_DAY})?$"
 _EXAMPLE: Final = "mailtos://user:password@smtp.shop.example?to=ana@shop.example"
 
 
 def _kind(text: str) -> str:
+    """The same kind, if it is one. Raises ValueError with those there are."""
     if text in KINDS:
         return text
     raise ValueError(_("one of {known}").format(known=", ".join(KINDS)) + meant(text, KINDS))
 
 
 def _address(secret: SecretStr) -> SecretStr:
-    """What can't be an address at all; the rest is known by `alerts.notifier`, which `config check` asks."""
+    """The same address, unless it can't be one. Raises ValueError.
+
+    Which addresses can be used only `alerts.notifier` knows; `config check` asks it.
+    """
     if "://" not in secret.get_secret_value():
         raise ValueError(_("an address such as {example}").format(example=_EXAMPLE))
     return secret
 
 
 def _ping(secret: SecretStr) -> SecretStr:
+    """The same URL, if it is one that can be pinged, or empty. Raises ValueError."""
     text = secret.get_secret_value()
     if not text:
         return secret
     parts = urlsplit(text)
     try:
         host, _port = parts.hostname, parts.port
-    except ValueError:
+    except ValueError:  # the port is not a number, or too large
         host = None
-    odd = " " in text or not text.isprintable() or parts.username is not None or parts.fragment
-    if parts.scheme not in ("http", "https") or not host or odd:
+    unprintable = " " in text or not text.isprintable()
+    user_or_fragment = parts.username is not None or parts.fragment
+    if parts.scheme not in ("http", "https") or not host or unprintable or user_or_fragment:
         raise ValueError(
             _("a URL such as {example}, without user and fragment (or empty)").format(
                 example="https://hc-ping.com/your-uuid"
@@ -133,7 +140,10 @@ class AlertsSettings(Section):
         return self.tells or bool(self.ping_url.get_secret_value())
 
     def problem(self) -> tuple[str, str, str] | None:
-        """The key, its value as it is shown, and what it must be, if two values do not fit together."""
+        """What is wrong if two values do not fit together: a key, its value for people, and what it must be.
+
+        None: they fit.
+        """
         if self.to and self.to_file:
             return "to_file", repr(self.to_file), _("left out if `to` is given: one of the two")
         quiet = self.quiet()
@@ -156,10 +166,13 @@ class AlertsSettings(Section):
         return start, end
 
     def addresses(self, base: Path) -> list[str]:
-        """Each once, secrets included. `base`: what relative paths start from. Raises CannotUseSettings."""
-        if not self.to_file:
-            return list(dict.fromkeys(each.get_secret_value() for each in self.to))
-        path = secret_path(self.to_file, base)
-        return list(
-            dict.fromkeys(read_secrets(path, _("the file {path} of alerts.to_file").format(path=path), _("address")))
-        )
+        """All addresses, each once, of `to` or of the file. They contain passwords and tokens.
+
+        `base`: what a relative `to_file` starts from. Raises CannotUseSettings.
+        """
+        if self.to_file:
+            path = secret_path(self.to_file, base)
+            given = read_secrets(path, _("the file {path} of alerts.to_file").format(path=path), _("address"))
+        else:
+            given = [each.get_secret_value() for each in self.to]
+        return list(dict.fromkeys(given))

@@ -24,14 +24,15 @@ SECRET_PREFIX: Final = "whsec_"
 SCRIPTS_HOST: Final = "script.google.com"
 """Where Google runs Apps Scripts as web apps."""
 _LEAST_SECRET, _MOST_SECRET = 24, 64
+"""Bytes of a key, as Standard Webhooks allows them."""
 
 FeedName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_-]{0,39}$")]
 
 
 def webhook_key(secret: str) -> bytes:
-    """The key in a Standard Webhooks secret. Raises ValueError, which says what is allowed.
+    """The key in a Standard Webhooks secret, `whsec_` and base64. Raises ValueError, which says what is allowed.
 
-    Only the standard alphabet: libraries of receivers silently read another key from anything else.
+    Only base64's standard alphabet: from another, the libraries of receivers would silently read another key.
     """
     text = secret.strip()
     try:
@@ -51,11 +52,13 @@ def webhook_key(secret: str) -> bytes:
 
 
 def _secret(secret: SecretStr) -> SecretStr:
-    webhook_key(secret.get_secret_value())
+    """The same secret, if there is a key in it. Raises ValueError."""
+    webhook_key(secret.get_secret_value())  # raises it
     return secret
 
 
 def _host(text: str) -> str:
+    """The same host, if it is written as it is read from a URL, to be compared with that. Raises ValueError."""
     if not text or "/" in text or "@" in text or text != text.strip().lower():
         raise ValueError(_('a host as it stands in `url`, in lower case and without its port ("n8n.lan")'))
     return text
@@ -65,7 +68,7 @@ _GROUPS: Final = {f"{kind.partition('.')[0]}.*" for kind in KINDS}
 
 
 def _pattern(text: str) -> str:
-    """Without this a slip would silently deliver nothing."""
+    """The same pattern, if it can match any event: with a slip it would silently deliver nothing. Raises ValueError."""
     known = {*KINDS, *_GROUPS}
     if text != "*" and text not in known:
         raise ValueError(_('a type of events ("lead.opened"), a group of them ("lead.*") or "*"') + meant(text, known))
@@ -73,12 +76,14 @@ def _pattern(text: str) -> str:
 
 
 def _template(template: dict[str, Any]) -> dict[str, Any]:
-    for _name in names_in(template):
-        pass
+    """The same template, if it is one. Raises ValueError."""
+    list(names_in(template))  # raises it
     return template
 
 
 class _Feed(Section):
+    """What all kinds of feeds have in common."""
+
     events: Annotated[tuple[Annotated[str, AfterValidator(_pattern)], ...], AfterValidator(at_least_one)] = Field(
         ("*",), description='Which events: types ("lead.opened"), groups ("lead.*"), or all ("*").'
     )
@@ -95,6 +100,8 @@ class _Feed(Section):
 
 
 class _Signed(_Feed):
+    """A feed whose events are posted to a URL, and signed."""
+
     url: str
     secrets: tuple[Annotated[SecretStr, AfterValidator(_secret)], ...] = Field(
         (), max_length=4, description="What signs the events. Two while one replaces the other: both sign."
@@ -108,6 +115,7 @@ class _Signed(_Feed):
     )
 
     def _secret_problem(self) -> tuple[str, str, str] | None:
+        """As `problem`: exactly one of `secrets` and `secret_file` must be given."""
         if bool(self.secrets) == bool(self.secret_file):
             return "secrets", str(len(self.secrets)), _("given, unless `secret_file` is: one of the two")
         return None
@@ -134,9 +142,9 @@ class WebhookFeed(_Signed):
     )
 
     def problem(self) -> tuple[str, str, str] | None:
-        """The key, its value as it is shown, and what it must be, if two values do not fit together.
+        """What is wrong with one value or with two together: a key, its value for people, and what it must be.
 
-        The URL is never shown: many hubs take a secret in it.
+        None: nothing is. The URL is never shown: many hubs take a secret in it.
         """
         if problem := self._secret_problem():
             return problem
@@ -145,9 +153,10 @@ class WebhookFeed(_Signed):
         parts = urlsplit(self.url)
         try:
             host, _port = parts.hostname, parts.port
-        except ValueError:
+        except ValueError:  # the port is not a number, or too large
             host = None
-        if parts.scheme not in ("http", "https") or not host or parts.username is not None or parts.fragment:
+        user_or_fragment = parts.username is not None or parts.fragment
+        if parts.scheme not in ("http", "https") or not host or user_or_fragment:
             return (
                 "url",
                 "…",
@@ -173,9 +182,10 @@ class SheetsFeed(_Signed):
     url: str = Field(description="The script's web app, as Google shows it.")
 
     def problem(self) -> tuple[str, str, str] | None:
-        """As a webhook's: only scripts of Google, whose URL is as good as a password."""
+        """What is wrong, as for a webhook. Only scripts of Google are allowed; their URL is as good as a password."""
         parts = urlsplit(self.url)
-        if (parts.scheme, parts.netloc) != ("https", SCRIPTS_HOST) or not parts.path.endswith("/exec"):
+        is_script = parts.scheme == "https" and parts.netloc == SCRIPTS_HOST and parts.path.endswith("/exec")
+        if not is_script:
             return (
                 "url",
                 "…",
@@ -195,14 +205,15 @@ class JsonLinesFeed(_Feed):
     keep: int = Field(30, ge=0, le=100_000, description="How many compressed files to keep. 0: all.")
 
     def problem(self) -> None:
-        """Nothing contradicts."""
+        """None: no two values can contradict each other."""
 
     def file(self, name: str) -> str:
-        """What it writes, relative to state_dir. `name`: the feed's."""
+        """The path of the file that it writes, relative to state_dir. `name`: the feed's."""
         return os.path.normpath(self.path or f"feeds/{name}.jsonl")
 
 
 def _offered(kind: str) -> str:
+    """The same kind, if it is built in or another package offers it. Raises ValueError."""
     known = {*FEED_KINDS, *entry_points(group=ENTRY_POINTS).names}
     if kind in known:
         return kind
@@ -216,7 +227,7 @@ class OtherFeed(_Feed):
     options: dict[str, Any] = Field({}, description="What the package documents.")
 
     def problem(self) -> None:
-        """Nothing contradicts."""
+        """None: no two values can contradict each other."""
 
 
 _OTHER: Final = "other"
@@ -229,12 +240,13 @@ FEED_KINDS: Final[Mapping[str, type[WebhookFeed | SheetsFeed | JsonLinesFeed]]] 
 
 
 def _tag(value: Any) -> str:
+    """By which class pydantic reads a feed: that of its kind if it is built in, else OtherFeed."""
     kind = value.get("kind") if isinstance(value, dict) else getattr(value, "kind", None)
     return kind if isinstance(kind, str) and kind in FEED_KINDS else _OTHER
 
 
 def _section(value: Any) -> Any:
-    """The words for what is no section at all, before pydantic looks for its kind."""
+    """Refuse what is no section in words of ours, before pydantic looks for its kind and finds none."""
     if not isinstance(value, dict | Section):
         raise ValueError(_("a section, written as {example}").format(example="[feeds.NAME]"))  # noqa: TRY004 - pydantic takes it as a wrong value
     return value
@@ -251,13 +263,14 @@ FeedSettings = Annotated[
 
 
 def outbox_mode(feeds: Collection[FeedSettings]) -> Mode:
-    """What is to be written: nothing without a feed, words and names only when some feed wants them."""
+    """What to write into the outbox: nothing without a feed, words and names only if some feed wants them."""
     if not feeds:
         return "off"
     return "full" if any(feed.full for feed in feeds) else "thin"
 
 
 def _is_private(host: str) -> bool:
+    """Whether it is an IP address that is not public; False for a name, whose address is looked up at each delivery."""
     try:
         return not ipaddress.ip_address(host).is_global
     except ValueError:

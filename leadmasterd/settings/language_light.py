@@ -1,6 +1,6 @@
-"""The language of a command, read before it says anything: light, because `--help` must answer at once.
+"""The language of a command, read before it prints anything, without pydantic, because `--help` must answer at once.
 
-What can't be read counts as not given: what is wrong with the settings is said by the command, in some language.
+Settings that can't be read count as not given: the command itself will say what is wrong with them.
 """
 
 import os
@@ -16,7 +16,7 @@ _KEYS: Final = (b"language", b"country")
 
 
 def language_of(words: Sequence[str]) -> Language:
-    """The one that the full settings would choose for a command line of these words. Raises nothing."""
+    """The language that the full settings would choose for a command line of these words. Raises nothing."""
     data = _settings(_config_in(words))
     choice = variable("GENERAL__LANGUAGE") or _text(data, "general", "language") or "auto"
     country = variable("LEADS__COUNTRY")
@@ -26,22 +26,28 @@ def language_of(words: Sequence[str]) -> Language:
 
 
 def _config_in(words: Sequence[str]) -> str | None:
-    """The last `--config`, also where it is shortened, as argparse allows."""
+    """The value of the last `--config FILE` or `--config=FILE`, which may be shortened to `--co`; None if not given."""
     found = None
     for place, word in enumerate(words):
-        flag, given, value = word.partition("=")
         if word == "--":
             break
-        if len(flag) > len("--c") and "--config".startswith(flag):
-            found = value if given else words[place + 1] if place + 1 < len(words) else found
+        flag, equals, value = word.partition("=")
+        is_config = len(flag) > len("--c") and "--config".startswith(flag)
+        if is_config and equals:
+            found = value
+        elif is_config and place + 1 < len(words):
+            found = words[place + 1]
     return found
 
 
 def _settings(config: str | None) -> dict[str, Any]:
-    """The settings file where it says anything about the language; what is not TOML says nothing."""
+    """The settings file's content; empty if there is none, it can't be read, or it does not mention the language."""
     try:
         file = find_file(config)
-        if file is None or not any(key in file.read_bytes() for key in _KEYS):  # most say nothing: spare the parser
+        if file is None:
+            return {}
+        content = file.read_bytes()
+        if not any(key in content for key in _KEYS):  # most files: to parse them would take time for nothing
             return {}
         return read_file(file)
     except (CannotUseSettings, OSError, ValueError, RecursionError):
@@ -49,6 +55,7 @@ def _settings(config: str | None) -> dict[str, Any]:
 
 
 def _text(data: dict[str, Any], section: str, key: str) -> str | None:
+    """A setting's text; None if it is not given, or is no text."""
     values = data.get(section)
     value = values.get(key) if isinstance(values, dict) else None
     return value if isinstance(value, str) else None

@@ -57,7 +57,7 @@ _DIGITS: Final = r"^([1-9][0-9]{6,14})?$"
 
 
 class GeneralSettings(Section):
-    """What concerns all of it."""
+    """What concerns the whole program."""
 
     language: Literal["auto", "es", "en"] = Field(
         "auto",
@@ -108,7 +108,7 @@ class ListenerSettings(Section):
 
 
 class SupervisorSettings(Section):
-    """When to wait, when to restart."""
+    """How long the listener may take for each step, and when it is restarted."""
 
     backoff_first: Seconds = Field(
         1,
@@ -143,7 +143,7 @@ class SupervisorSettings(Section):
 
 
 class CaptureSettings(Section):
-    """What is kept."""
+    """Which chats are captured."""
 
     groups: bool = Field(
         False,
@@ -167,7 +167,7 @@ class CaptureSettings(Section):
     @field_validator("ignore")
     @classmethod
     def _each_is_a_chat(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        """Whether a number can be dialled in `leads.country` is checked when all settings are known."""
+        """Refuse what is neither a chat id nor a phone number. Numbers are checked by country in `_contradictions`."""
         for entry in value:
             if "@" not in entry and len("".join(filter(str.isdigit, entry))) < 7:
                 raise ValueError(_("phone numbers or chat ids ({entry!r} is neither)").format(entry=entry))
@@ -175,7 +175,7 @@ class CaptureSettings(Section):
 
 
 class DatabaseSettings(Section):
-    """Where messages go."""
+    """Where messages are stored, and for how long their raw lines are."""
 
     path: str = Field(DEFAULT_DATABASE, min_length=1, description="Relative to state_dir.")
     raw_days: int = Field(
@@ -190,11 +190,13 @@ class DatabaseSettings(Section):
 
 
 def _times(value: Any) -> Any:
-    openings(value)
+    """The same openings of a day, if they are some. Raises ValueError."""
+    openings(value)  # raises it
     return value
 
 
 def _campaign_text(text: str) -> str:
+    """The same text, if it can be found in messages. Raises ValueError."""
     Campaign.of("", text)
     return text
 
@@ -281,7 +283,7 @@ class LeadsSettings(Section):
     )
 
     def plain(self) -> PlainLeads:
-        """Without pydantic."""
+        """These settings as values without pydantic."""
         return PlainLeads(
             rules=self.rules,
             timezone=self.timezone,
@@ -329,7 +331,7 @@ class Settings(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Only these two, and the environment wins over the file."""
+        """Read the environment, which wins, and what `load` passes, which is the file; no other sources of pydantic."""
         return env_settings, init_settings
 
     def language(self) -> Language:
@@ -351,13 +353,14 @@ class Settings(BaseSettings):
         return profile.divided_by(self.supervisor.time_divisor)
 
     def capture_rules(self) -> CaptureRules:
-        """`[capture]` as `capture` takes it."""
+        """`[capture]` as `CaptureFilter` takes it. Raises ValueError for an ignored number that can't be dialled."""
         country = self.leads.country.partition("-")[0].upper()
         return CaptureRules(self.capture.groups, ignore_list(self.capture.ignore, country))
 
     def plain(self) -> PlainSettings:
-        """What the daemon runs by, without pydantic."""
-        listener, supervisor = self.listener, self.supervisor
+        """The settings that the daemon runs by, as values without pydantic."""
+        listener = self.listener
+        supervisor = self.supervisor
         return PlainSettings(
             language=self.language(),
             listener=PlainListener(
@@ -382,7 +385,11 @@ class Settings(BaseSettings):
 
 
 def load(explicit: str | None) -> tuple[Settings, Paths]:
-    """Read, check and resolve. Raises CannotUseSettings, one line for each problem."""
+    """Read all settings from the file and the environment, check them, and find the paths in them.
+
+    `explicit`: the file of `--config`; None: as `find_file` finds it. Raises CannotUseSettings, one line for each
+    problem.
+    """
     file = find_file(explicit)
     data = read_file(file) if file else {}
     where = str(file) if file else _("built-in defaults")
@@ -391,9 +398,11 @@ def load(explicit: str | None) -> tuple[Settings, Paths]:
     try:
         settings = Settings(**data)
     except ValidationError as error:
-        told = _unknown_variables()
+        already_told = _unknown_variables()  # by _environment_problems
         problems += [
-            _sentence(where, each) for each in _worth_telling(error.errors()) if _variable(each["loc"]) not in told
+            _sentence(where, each)
+            for each in _worth_telling(error.errors())
+            if _variable(each["loc"]) not in already_told
         ]
     except (SettingsError, RecursionError):
         if not problems:
@@ -413,13 +422,13 @@ def load(explicit: str | None) -> tuple[Settings, Paths]:
 
 
 def _placed(listener: ListenerSettings, folder: Path) -> ListenerSettings:
-    """With node and the browser where they are, wherever a command is typed."""
+    """The settings with absolute paths of node and the browser: relative ones start from the settings file's folder."""
     programs = {"node": listener.node, "browser": listener.browser}
     return listener.model_copy(update={key: str(path_from(folder, path)) for key, path in programs.items() if path})
 
 
 def _contradictions(where: str, settings: Settings) -> list[str]:
-    """Values that are each allowed, and not together."""
+    """A sentence for each value that is allowed alone, but not together with another. `where`: the settings file."""
     problems = []
     supervisor = settings.supervisor
     if supervisor.backoff_first > supervisor.backoff_max:
@@ -439,12 +448,12 @@ def _contradictions(where: str, settings: Settings) -> list[str]:
     if wrong := settings.alerts.problem():
         key, value, allowed = wrong
         problems.append(_must_be(_source(("alerts", key), where), f"alerts.{key}", value, allowed))
-    files: dict[Path, str] = {}
+    first_to_write: dict[Path, str] = {}  # by file the name of the first feed that writes it
     for name, feed in settings.feeds.items():
         problem = feed.problem()
         if isinstance(feed, JsonLinesFeed):
-            file = Path(settings.state_dir) / feed.file(name)
-            if (first := files.setdefault(file, name)) != name:
+            first = first_to_write.setdefault(Path(settings.state_dir) / feed.file(name), name)
+            if first != name:
                 problem = "path", repr(feed.path), _("another file than that of `feeds.{first}`").format(first=first)
         if problem:
             key, value, allowed = problem
@@ -454,33 +463,40 @@ def _contradictions(where: str, settings: Settings) -> list[str]:
 
 
 def _must_be(source: str, key: str, value: str, allowed: str) -> str:
+    """A sentence about a wrong value. `source`: the file or variable that it is in; `value`: as people may see it."""
     return _("cannot use {source}: `{key}` = {value}: must be {allowed}").format(
         source=source, key=key, value=value, allowed=allowed
     )
 
 
 def _unknown(source: str, key: str, hint: str) -> str:
+    """A sentence about a key that is no setting. `source`: the file or variable that it is in."""
     return _("cannot use {source}: `{key}` is unknown; {hint}").format(source=source, key=key, hint=hint)
 
 
 def _worth_telling(errors: list[ErrorDetails]) -> list[ErrorDetails]:
-    """Without its kind a feed's other keys are unknown, which says nothing more."""
-    kindless = {each["loc"][1] for each in errors if each["loc"][0] == "feeds" and each["loc"][-1] == "kind"}
-    return [
-        each
-        for each in errors
-        if not (each["type"] == "extra_forbidden" and each["loc"][0] == "feeds" and each["loc"][1] in kindless)
-    ]
+    """The errors without those that follow from another: in a feed whose kind is wrong, every other key is unknown."""
+    wrong_kind = {each["loc"][1] for each in errors if each["loc"][0] == "feeds" and each["loc"][-1] == "kind"}
+
+    def follows_from_kind(error: ErrorDetails) -> bool:
+        loc = error["loc"]
+        return error["type"] == "extra_forbidden" and loc[0] == "feeds" and loc[1] in wrong_kind
+
+    return [each for each in errors if not follows_from_kind(each)]
 
 
 _AS_JSON: Final[dict[Any, str]] = {
     tuple: later('a list as JSON, like ["one", "two"]'),
     dict: later('a table as JSON, like {{"mon": [["09:00", "13:00"]]}} or {{"name": "text"}}'),
 }
+"""How a variable of this type is written."""
 
 
 def _variables() -> dict[str, tuple[str, str]]:
-    """Every variable that is a setting, with its key and, for lists and tables, how it is written."""
+    """Every variable that is a setting, in capitals, with the setting's key and how a list or table is written.
+
+    The last is empty for other types.
+    """
     found = {}
     for name, top in Settings.model_fields.items():
         section = top.annotation
@@ -494,9 +510,13 @@ def _variables() -> dict[str, tuple[str, str]]:
 
 
 def _environment_problems() -> list[str]:
-    """What pydantic ignores or does not name: unknown variables; lists and tables that are not JSON."""
+    """A sentence for each wrong variable of which pydantic says nothing, or not which one it is.
+
+    These are unknown ones, and lists and tables that are not JSON.
+    """
     problems = []
-    variables, unknown = _variables(), _unknown_variables()
+    variables = _variables()
+    unknown = _unknown_variables()
     for name, value in os.environ.items():
         if not name.upper().startswith(ENV_PREFIX):
             continue
@@ -514,33 +534,44 @@ def _environment_problems() -> list[str]:
 
 
 def _unknown_variables() -> set[str]:
-    """In capitals."""
+    """The variables, in capitals, that begin as ours do and are no setting."""
     return {name.upper() for name in os.environ if name.upper().startswith(ENV_PREFIX)} - set(_variables())
 
 
 def _alike(name: str, variables: set[str]) -> set[str]:
-    """Of more than fifty those of its section, or with its last word; all if there are none."""
-    section, last = name.removeprefix(ENV_PREFIX).split("__")[0], name.rpartition("__")[2].removeprefix(ENV_PREFIX)
-    close = nearest(name, variables)
-    alike = {each for each in variables if each.removeprefix(ENV_PREFIX).split("__")[0] == section}
-    alike |= {each for each in variables if each.endswith((f"__{last}", f"{ENV_PREFIX}{last}"))}
-    return alike | ({close} if close else set()) or variables
+    """The few of all variables to list as a hint for this unknown one, since all are more than fifty.
+
+    Those of its section, those with its last word, and the one that is spelled most like it; all if there are none.
+    """
+    section = _section_of(name)
+    last_word = name.rpartition("__")[2].removeprefix(ENV_PREFIX)
+    alike = {each for each in variables if _section_of(each) == section}
+    alike |= {each for each in variables if each.endswith((f"__{last_word}", f"{ENV_PREFIX}{last_word}"))}
+    if close := nearest(name, variables):
+        alike.add(close)
+    return alike or variables
+
+
+def _section_of(variable: str) -> str:
+    return variable.removeprefix(ENV_PREFIX).split("__")[0]
 
 
 def _variable(loc: Sequence[int | str]) -> str:
-    """That of a setting."""
+    """The name of the variable that can set what pydantic found at `loc`: its section and key, and nothing below."""
     return ENV_PREFIX + "__".join(str(part) for part in loc[:2]).upper()
 
 
 def _drop_tables_of_the_environment(data: dict[str, Any]) -> None:
-    """A table from the environment replaces the file's; pydantic would mix the two."""
+    """Remove from the file's `data` each table that the environment sets too: pydantic would mix the two."""
     variables = _variables()
     for name in os.environ:
         key, written = variables.get(name.upper(), ("", ""))
+        if written != _AS_JSON[dict]:
+            continue
         section, _dot, table = key.partition(".")
-        if written == _AS_JSON[dict] and not table:
+        if not table:  # `feeds`, which is a table itself
             data.pop(section, None)
-        elif written == _AS_JSON[dict] and isinstance(data.get(section), dict):
+        elif isinstance(data.get(section), dict):
             data[section].pop(table, None)
 
 
@@ -577,11 +608,14 @@ _ALLOWED: Final[Mapping[str, str]] = {
     "model_type": later("a section, written as [section]"),
     "secret_type": later("text in quotes"),
 }
-"""What is allowed, by pydantic's type of error, with its context in braces. Our own checks say it themselves."""
+"""What is allowed, by pydantic's type of error, with its context in braces. Errors of our own checks say it."""
 
 
 def _sentence(where: str, error: ErrorDetails) -> str:
-    """One problem: file (or variable), key, value, what is allowed."""
+    """An error of pydantic as a sentence: the file or variable, the key, the value, and what is allowed.
+
+    `where`: the settings file, for what is not set by a variable.
+    """
     loc = [str(part) for part in error["loc"] if part != "[key]"]  # pydantic marks a table's wrong key so
     key = ".".join(loc)
     source = _source(loc, where)
@@ -594,17 +628,22 @@ def _sentence(where: str, error: ErrorDetails) -> str:
         allowed = _(str(extra["allowed"])) if isinstance(extra, dict) else _allowed(error)
     else:
         allowed = _allowed(error)
-    given = "…" if (loc[0], *loc[1:2]) in _SECRETS else repr(error["input"])
+    is_secret = tuple(loc[:2]) in _SECRETS
+    given = "…" if is_secret else repr(error["input"])
     return _must_be(source, key, given, allowed)
 
 
 _SECRETS: Final = {("alerts", "to"), ("alerts", "ping_url")}
-"""Shown to nobody, however wrong they are: passwords and tokens are in them."""
+"""Never shown, not even when they are wrong: passwords and tokens are in them."""
 
 
 def _sentence_of_a_feed(source: str, loc: list[str], error: ErrorDetails) -> str:
-    """Its third part is the kind by which pydantic took it. A secret is not shown, however wrong it is, nor a URL."""
-    kind = loc.pop(2) if len(loc) > 2 else ""
+    """As `_sentence`, for what is below `feeds`. Secrets and URLs are never shown, not even when they are wrong.
+
+    `loc`: `feeds`, the feed's name, the kind by which pydantic read it, then the key.
+    """
+    kind = loc[2] if len(loc) > 2 else ""
+    loc = [*loc[:2], *loc[3:]]
     key = ".".join(loc)
     if error["type"] == "string_pattern_mismatch":
         return _("cannot use {source}: `{key}`: a feed's name must be of a-z, 0-9, - and _, at most 40").format(
@@ -620,9 +659,12 @@ def _sentence_of_a_feed(source: str, loc: list[str], error: ErrorDetails) -> str
 
 
 def _source(loc: Sequence[str], where: str) -> str:
-    """Where a setting comes from. An entry of a list or table belongs to its variable: two parts at most."""
-    variables = {ENV_PREFIX + "__".join(loc[:parts]).upper() for parts in (1, 2)}
-    return next((_the_variable(name) for name in os.environ if name.upper() in variables), where)
+    """Where the value at `loc` comes from, in words: the variable that sets it, or else `where`, the settings file.
+
+    Only the first one or two parts make a variable's name; an entry of a list or table is part of its value.
+    """
+    possible = {ENV_PREFIX + "__".join(loc[:parts]).upper() for parts in (1, 2)}
+    return next((_the_variable(name) for name in os.environ if name.upper() in possible), where)
 
 
 def _the_variable(name: str) -> str:
@@ -630,7 +672,7 @@ def _the_variable(name: str) -> str:
 
 
 def _fields(path: Sequence[str]) -> Mapping[str, FieldInfo]:
-    """The settings of a section, by name; of all of it for no path."""
+    """The fields of the section at this path, by name; those of the whole file for an empty path."""
     model: type[BaseModel] = Settings
     for part in path:
         annotation = model.model_fields[part].annotation
@@ -641,14 +683,16 @@ def _fields(path: Sequence[str]) -> Mapping[str, FieldInfo]:
 
 
 def _allowed(error: ErrorDetails) -> str:
-    if error["type"] == "value_error":
+    """What is allowed instead of the value that this error is about, in words."""
+    if error["type"] == "value_error":  # of a check of ours
         return error["msg"].removeprefix("Value error, ")
-    if error["type"] == "literal_error":
+    if error["type"] == "literal_error":  # pydantic lists what is allowed: 'auto', 'es' or 'en'
         return str(error.get("ctx", {}).get("expected", "")).replace(" or ", _(" or "))
     return _(_ALLOWED.get(error["type"], _ELSE)).format(**error.get("ctx", {}))
 
 
 def _known_keys(name: str, known: set[str]) -> str:
+    """A hint for an unknown name: the known one that is spelled most like it, if any is, and all of them."""
     close = nearest(name, known)
     hint = _("did you mean `{close}`?").format(close=close) + " " if close else ""
     return hint + _("known here: {known}").format(known=", ".join(sorted(known)))

@@ -26,7 +26,7 @@ class Paths(NamedTuple):
 
     @property
     def config_arguments(self) -> list[str]:
-        """What tells another process of ours to read the same settings."""
+        """Command-line arguments that make another process of ours read the same settings file."""
         return ["--config", str(self.file)] if self.file else []
 
     @property
@@ -66,9 +66,9 @@ class Paths(NamedTuple):
 
 
 def find_file(explicit: str | None) -> Path | None:
-    """`--config`, else ./config.toml, else the system's, else None.
+    """The settings file: `explicit` (of `--config`), else ./config.toml, else SYSTEM_FILE; None if neither exists.
 
-    Raises CannotUseSettings where there is no such `--config`, and for what is not a file.
+    Raises CannotUseSettings if `explicit` does not exist, and for what is not a file.
     """
     if explicit is None:
         path = next((each for each in (Path("config.toml"), SYSTEM_FILE) if each.exists()), None)
@@ -124,7 +124,7 @@ def path_from(folder: Path, typed: str) -> Path:
 
 
 def find_paths(explicit: str | None) -> Paths:
-    """The paths that the full settings would give, read as leniently as can be.
+    """The same paths as the full settings give, from the file and the environment, whatever is wrong in other keys.
 
     Raises CannotUseSettings only when there is no way to know where state is.
     """
@@ -141,13 +141,19 @@ def find_paths(explicit: str | None) -> Paths:
 
 
 def variable(name: str) -> str | None:
-    """A setting from the environment, in any case, as the full settings read it."""
+    """A setting from the environment, such as `DATABASE__PATH`; None if it is not given.
+
+    The variable's name may be in any case, as for the full settings.
+    """
     wanted = f"{ENV_PREFIX}{name}"
-    return next((value for variable, value in os.environ.items() if variable.upper() == wanted), None)
+    return next((value for name_given, value in os.environ.items() if name_given.upper() == wanted), None)
 
 
 def resolve_paths(file: Path | None, state_dir: object, database: object) -> Paths:
-    """Resolve both paths. Raises CannotUseSettings for a value that is not a path."""
+    """The state directory relative to the settings file, and the database relative to that.
+
+    Raises CannotUseSettings for a value that is not a path.
+    """
     if not isinstance(state_dir, str) or not state_dir:
         raise CannotUseSettings(_no_path("state_dir", state_dir, file))
     if not isinstance(database, str) or not database:

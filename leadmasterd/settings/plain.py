@@ -1,4 +1,4 @@
-"""The settings as plain values: what a long-running process keeps of them once they are checked, without pydantic."""
+"""The settings as plain values, without pydantic: what a long-running process keeps once another has checked them."""
 
 import json
 from collections.abc import Callable, Mapping
@@ -19,14 +19,14 @@ from leadmasterd.supervisor.timing import Timing
 
 _YEARS_BACK: Final = 5
 _YEARS_AHEAD: Final = 3
-"""Of holidays. Where other years are asked for, the library is loaded."""
+"""Years from now whose holidays are looked up at once. When others are needed, the library of holidays is loaded."""
 
 Times = tuple[tuple[str, str], ...]
 
 
 @dataclass(frozen=True, slots=True)
 class PlainListener:
-    """`[listener]`, for the child's start."""
+    """The `[listener]` settings that the child is started with."""
 
     node: str
     browser: str
@@ -38,7 +38,7 @@ class PlainListener:
 
 @dataclass(frozen=True, slots=True)
 class PlainLeads:
-    """`[leads]`, what is derived and decided by."""
+    """The `[leads]` settings that leads are derived by."""
 
     rules: str
     timezone: str
@@ -53,7 +53,7 @@ class PlainLeads:
     """By year, as far as they were looked up."""
 
     def named_campaigns(self) -> tuple[Campaign, ...]:
-        """Prepared for searching messages."""
+        """The campaigns, prepared for being found in messages."""
         return tuple(Campaign.of(name, text) for name, text in self.campaigns.items())
 
     def calendar(self) -> BusinessCalendar:
@@ -61,7 +61,10 @@ class PlainLeads:
         return BusinessCalendar.of(self.hours, self.overrides, self.timezone, self.country, holidays=self.holidays)
 
     def hours_version(self) -> str:
-        """As the light reader's."""
+        """Text to compare for equality: it differs if a wait may become overdue at another time by other settings.
+
+        The same as `LightLeadsSettings.hours_version` of the same settings.
+        """
         return hours_version(
             target_seconds=self.target_minutes * 60,
             timezone=self.timezone,
@@ -71,7 +74,7 @@ class PlainLeads:
         )
 
     def derived_by(self) -> str:
-        """Text that changes with whatever leads are derived by."""
+        """Text to compare for equality: it differs if any setting does that leads are derived by."""
         relevant = {
             "timezone": self.timezone,
             "country": self.country,
@@ -105,16 +108,23 @@ class PlainSettings:
 
 
 def read_plain(explicit: str | None) -> tuple[PlainSettings, Paths]:
-    """Read and check the settings as `settings.model.load`, in a process of its own. Raises CannotUseSettings."""
+    """Read and check all settings, in a process of its own, which imports pydantic in our stead.
+
+    `explicit`: the file of `--config`; None: as `find_file` finds it. Raises CannotUseSettings.
+    """
     return begin_reading(explicit)()
 
 
 def begin_reading(explicit: str | None) -> Callable[[], tuple[PlainSettings, Paths]]:
-    """Begin to read the settings as `read_plain`, and return a function that waits for them."""
+    """Begin to read the settings as `read_plain`, and return a function that waits for them.
+
+    That function raises CannotUseSettings.
+    """
     return begun_apart(_load, explicit, package="pydantic")
 
 
 def _load(explicit: str | None) -> tuple[PlainSettings, Paths]:
+    """The settings, with the holidays of the years around now already looked up."""
     from leadmasterd.settings.model import load
 
     settings, paths = load(explicit)

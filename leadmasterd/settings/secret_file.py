@@ -10,7 +10,7 @@ from leadmasterd.text import _
 
 
 def secret_path(name: str, base: Path) -> Path:
-    """Where it is. `name`: as in the settings, with variables; `base`: what relative paths start from.
+    """The file of secrets that a setting names: `$VARIABLES` in `name` are replaced, a relative one starts from `base`.
 
     Raises CannotUseSettings.
     """
@@ -18,7 +18,10 @@ def secret_path(name: str, base: Path) -> Path:
 
 
 def read_secrets(path: Path, where: str, each: str) -> list[str]:
-    """One from each line. `where`: what errors call the file; `each`: and a secret. Raises CannotUseSettings."""
+    """The secrets in a file, one on each line. Raises CannotUseSettings for one that is empty or can't be read.
+
+    Errors name the file as `where`, and a secret as `each` ("address").
+    """
     try:
         found = path.read_text(encoding="utf-8").split()
     except (OSError, UnicodeDecodeError) as error:

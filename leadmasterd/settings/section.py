@@ -1,4 +1,4 @@
-"""What every section of the settings file has in common."""
+"""What the sections of the settings file have in common: their base class, and checks of values."""
 
 import re
 from collections.abc import Iterable
@@ -10,14 +10,14 @@ from leadmasterd.text import _, nearest
 
 
 class Section(BaseModel):
-    """Refuses unknown keys and takes no yes or no for a number."""
+    """A section of the settings. It refuses unknown keys, and true or false for a number."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, str_strip_whitespace=True)
 
     @field_validator("*", mode="before")
     @classmethod
     def _no_truth_for_a_number(cls, value: Any, info: ValidationInfo) -> Any:
-        """`true` is 1 for Python, and nothing that anybody means by a number."""
+        """Refuse `true` for a number: pydantic takes it for 1, which nobody means."""
         kind = cls.model_fields[info.field_name or ""].annotation
         if isinstance(value, bool) and kind in (int, float):
             raise ValueError(_("a whole number") if kind is int else _("a number"))
@@ -31,20 +31,21 @@ _T = TypeVar("_T")
 
 
 def at_least_one(values: tuple[_T, ...]) -> tuple[_T, ...]:
-    """Of a list that means nothing when it is empty. Raises ValueError."""
+    """The same list, for settings in which an empty one means nothing. Raises ValueError if it is empty."""
     if not values:
         raise ValueError(_("a list with something in it"))
     return values
 
 
 def two_times(times: tuple[str, ...]) -> tuple[str, ...]:
-    """Of a pair of times of day, or nothing. Raises ValueError."""
-    if times and (len(times) != 2 or times[0] == times[1] or not all(map(_TIME.fullmatch, times))):
+    """The same list, if it is two different times of day or empty. Raises ValueError otherwise."""
+    are_times = all(_TIME.fullmatch(each) for each in times)
+    if times and (len(times) != 2 or times[0] == times[1] or not are_times):
         raise ValueError(_('two different times of day, such as ["21:00", "09:00"], or [] for none'))
     return times
 
 
 def meant(word: str, known: Iterable[str]) -> str:
-    """`; did you mean lead.opened?`, to end what is allowed with; empty unless something known is near."""
+    """A hint to append to an error: `; did you mean lead.opened?`. Empty if no known word is like this one."""
     close = nearest(word, known)
     return _("; did you mean {close}?").format(close=close) if close else ""

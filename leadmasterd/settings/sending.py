@@ -1,7 +1,7 @@
 """`[outbound]`, the settings of the sender, and reading them without the rest of the settings.
 
-The sender shares nothing with the listener but leaves like this one, so it reads its own section, and no other's
-mistakes stop it. A mistake in its own does: nothing is sent by a default that nobody chose.
+The sender imports nothing of the listener but small modules such as this one. It reads only its own section, so that
+mistakes in others do not stop it. A mistake in its own does: nothing is sent by a default that nobody chose.
 """
 
 import json
@@ -56,7 +56,10 @@ class OutboundSettings(Section):
 
 
 def read_outbound(paths: Paths) -> OutboundSettings:
-    """From the file and the environment, as the full settings read them. Raises CannotUseSettings."""
+    """The `[outbound]` settings of the file and the environment, as the full settings read them.
+
+    Raises CannotUseSettings for what is wrong in this section, and for a file that can't be read.
+    """
     given = read_file(paths.file).get("outbound", {}) if paths.file else {}
     where = str(paths.file) if paths.file else _("the settings")
     if not isinstance(given, dict):
@@ -78,7 +81,10 @@ def read_outbound(paths: Paths) -> OutboundSettings:
 
 
 def outbound_database(paths: Paths) -> Path:
-    """Where the sender's records are, whatever else is wrong in its settings: the kill switch is there."""
+    """The file of the sender's records, also when other settings of the sender are wrong: the kill switch is in it.
+
+    Raises CannotUseSettings for a file of settings that can't be read.
+    """
     try:
         settings = read_outbound(paths)
     except CannotUseSettings:
@@ -89,7 +95,7 @@ def outbound_database(paths: Paths) -> Path:
 
 
 def _value(variable: str, text: str) -> Any:
-    """The quiet hours are a list, which is JSON in the environment."""
+    """A setting's value from the environment: the quiet hours, a list, are JSON; what is not JSON stays text."""
     if variable != f"{_PREFIX}QUIET_HOURS":
         return text
     try:

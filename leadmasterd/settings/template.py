@@ -1,4 +1,4 @@
-"""A template of JSON: tables and lists of text with `{names}` in braces. No code, no filters, no conditions. Pure."""
+"""Templates of JSON: values whose texts have `{names}` in braces to be replaced. No code, filters, conditions. Pure."""
 
 import re
 from collections.abc import Iterator, Mapping
@@ -7,10 +7,11 @@ from typing import Any, Final
 from leadmasterd.text import _
 
 _PIECES: Final = re.compile(r"\{\{|\}\}|\{([a-z][a-z0-9_.]*)\}|[{}]")
+"""A brace that is written twice, a name in braces (group 1), or a single brace, which is a mistake."""
 
 
 def names_in(template: Any) -> Iterator[str]:
-    """Every name in braces. Raises ValueError for what is no template."""
+    """Every name in braces, in order. Raises ValueError for what is no template, such as a single brace."""
     match template:
         case str():
             for piece in _PIECES.finditer(template):
@@ -35,15 +36,16 @@ def names_in(template: Any) -> Iterator[str]:
 
 
 def filled(template: Any, values: Mapping[str, Any]) -> Any:
-    """The template with values for its names.
+    """The template with each name replaced by its value. Raises KeyError for a name without one.
 
-    A text that is one name alone becomes the value with its type; within other text it is written out, null as nothing.
+    A text that is one name alone becomes the value with its type. Within other text the value is written as text, null
+    as nothing, and a brace that is written twice becomes a single one.
     """
     match template:
         case str():
-            whole = _PIECES.fullmatch(template)
-            if whole and whole[1]:
-                return values[whole[1]]
+            name_alone = _PIECES.fullmatch(template)
+            if name_alone and name_alone[1]:
+                return values[name_alone[1]]
             return _PIECES.sub(lambda piece: _text(values[piece[1]]) if piece[1] else piece[0][0], template)
         case list():
             return [filled(each, values) for each in template]
@@ -54,6 +56,7 @@ def filled(template: Any, values: Mapping[str, Any]) -> Any:
 
 
 def _text(value: Any) -> str:
+    """A value within a text: null is empty, true and false are as in JSON."""
     if value is None:
         return ""
     if isinstance(value, bool):

@@ -1,6 +1,6 @@
 """The names of all settings, without pydantic.
 
-For commands that read little of the settings: they go on where the full settings would refuse, and only say so.
+Commands that read little of the settings use them to warn of unknown ones, which the full settings refuse.
 """
 
 import os
@@ -30,7 +30,7 @@ _KEYS: Final[Mapping[str, str]] = {
     "web": "host port proxies names",
     "outbound": "enabled account database quiet_hours account_cap contact_cap",
 }
-"""By section. A test compares them with the full settings."""
+"""The keys of each section, in one text. A test compares them with the full settings."""
 VARIABLES: Final = frozenset(
     {
         f"{ENV_PREFIX}STATE_DIR",
@@ -41,13 +41,13 @@ VARIABLES: Final = frozenset(
 
 
 def ignored_variables() -> list[str]:
-    """A sentence about each of ours in the environment that is no setting."""
-    told = _("the variable {name} is no setting, so it is ignored; `leadmasterd config check` says which there are")
+    """A sentence about each variable in the environment that begins with ENV_PREFIX and is no setting."""
+    sentence = _("the variable {name} is no setting, so it is ignored; `leadmasterd config check` says which there are")
     ours = (name for name in os.environ if name.upper().startswith(ENV_PREFIX))
-    return [told.format(name=name) for name in ours if name.upper() not in VARIABLES]
+    return [sentence.format(name=name) for name in ours if name.upper() not in VARIABLES]
 
 
 def ignored_sections(file: Path, data: Mapping[str, Any]) -> list[str]:
-    """A sentence about each section of a settings file that is none."""
-    told = _("`{key}` in {path} is no setting, so it is ignored; `leadmasterd config check` says which there are")
-    return [told.format(key=key, path=file) for key in data if key not in (*_KEYS, "state_dir", "feeds")]
+    """A sentence about each key at the top of a settings file, with this content, that is no section or setting."""
+    sentence = _("`{key}` in {path} is no setting, so it is ignored; `leadmasterd config check` says which there are")
+    return [sentence.format(key=key, path=file) for key in data if key not in (*_KEYS, "state_dir", "feeds")]

@@ -1,4 +1,4 @@
-"""`[web]`: where the page is served, and behind what."""
+"""`[web]`: where the operator's page is served, and which proxies and host names lead to it."""
 
 import ipaddress
 from typing import Annotated, Final
@@ -12,6 +12,7 @@ DEFAULT_PORT: Final = 8480
 
 
 def _address(text: str) -> str:
+    """The IP address in its usual form, or `localhost`. Raises ValueError."""
     if text == "localhost":
         return text
     try:
@@ -21,6 +22,7 @@ def _address(text: str) -> str:
 
 
 def _name(text: str) -> str:
+    """The host name in lower case. Raises ValueError for a URL, a host with a port, and the like."""
     if not text or any(char in "/:@? " for char in text):
         raise ValueError(
             _("host names without scheme and port, such as {example} ({text!r} is none)").format(
