@@ -333,14 +333,14 @@ class Auth:
         `version`: None does nothing. `profile`: None is the live one.
         """
         profile = profile or self._profile
-        if (major(version) or 0) > (major(used_by(profile)) or 0):
+        if (major(version) or 0) > (major(_newest_browser_of(profile)) or 0):
             write_private(profile / _BROWSER, f"{version}\n".encode())
 
     def used_by(self) -> str | None:
         """The version of the newest browser that has opened the live profile; None if unknown or not linked."""
         with contextlib.suppress(OSError):  # not ours to read
             if (self._profile / _LINKED).exists():
-                return used_by(self._profile)
+                return _newest_browser_of(self._profile)
         return None
 
     def browser_using_it(self) -> int | None:
@@ -412,7 +412,7 @@ def _opened_profile(process: psutil.Process) -> Path | None:
     return Path(os.path.realpath(folder))  # `Path.resolve` raises where links form a loop
 
 
-def used_by(profile: Path) -> str | None:
+def _newest_browser_of(profile: Path) -> str | None:
     """The version of the newest browser that has opened a profile, by its own notes and ours; None if unknown."""
     versions = []
     for name in (_BROWSER, "Last Version"):

@@ -261,6 +261,6 @@ def _output(program: Path, argument: str) -> str | None:
             return None
         except (OSError, UnicodeDecodeError):
             return ""
-        if answer.returncode >= 0:
+        if answer.returncode >= 0:  # not killed by a signal
             return answer.stdout.strip()
     return None

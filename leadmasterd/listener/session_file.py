@@ -233,7 +233,8 @@ class SessionFile:
         found: dict[str, zipfile.ZipInfo] = {}
         for entry in self._archive.infolist():
             name = entry.filename.replace("\\", "/")  # as PowerShell 5 writes them
-            if name.startswith("/") or re.match(r"[A-Za-z]:", name) or ".." in name.split("/"):
+            is_absolute = name.startswith("/") or re.match(r"[A-Za-z]:", name)
+            if is_absolute or ".." in name.split("/"):
                 raise self._refuse(_("{name} in it climbs out of its folder; use another file").format(name=repr(name)))
             if name.endswith("/"):
                 continue
@@ -248,7 +249,7 @@ class SessionFile:
         Raises Refused.
         """
         try:
-            manifest = json.loads(self._text(names[_MANIFEST]))
+            manifest = json.loads(self._content(names[_MANIFEST]))
             if manifest["v"] != VERSION:
                 raise self._refuse(_("another version of leadmasterd made it; use the same version on both computers"))
             self.made_at = iso(datetime.fromisoformat(manifest["made_at"]))
@@ -298,13 +299,13 @@ class SessionFile:
         None if neither tells. `profile`: as `_find_profile` returns it.
         """
         if entry := names.get(f"{profile}{_LAST_VERSION}"):
-            return self._text(entry).decode("ascii", "replace").strip() or None
+            return self._content(entry).decode("ascii", "replace").strip() or None
         if entry := names.get(f"{profile}{_PREFERENCES}"):
             with contextlib.suppress(ValueError, KeyError, TypeError, AttributeError):
-                return _text_or_none(json.loads(self._text(entry))["extensions"]["last_chrome_version"])
+                return _text_or_none(json.loads(self._content(entry))["extensions"]["last_chrome_version"])
         return None
 
-    def _text(self, entry: zipfile.ZipInfo) -> bytes:
+    def _content(self, entry: zipfile.ZipInfo) -> bytes:
         """The whole content of a small file. Raises Refused if it is damaged or not small."""
         if entry.file_size > _LARGEST_TEXT:
             raise self._damaged(entry.filename)
@@ -401,9 +402,14 @@ def _session_part(names: Mapping[str, zipfile.ZipInfo], profile: str) -> dict[st
 
 
 def _above_default(name: str) -> str:
-    """The folder above `Default`: `profile/` for `profile/Default/…`; "" if there is none, or more than one."""
+    """The folder above `Default`: `profile/` for `profile/Default/…`; "" if there is none, or more than one.
+
+    The folder that macOS adds to a zip does not count.
+    """
     first, _slash, rest = name.partition("/")
-    return f"{first}/" if rest.startswith("Default/") and first != "__MACOSX" else ""
+    if rest.startswith("Default/") and first != "__MACOSX":
+        return f"{first}/"
+    return ""
 
 
 def _text_or_none(value: Any) -> str | None:

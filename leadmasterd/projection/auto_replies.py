@@ -99,11 +99,14 @@ def prepare_bodies(connection: sqlite3.Connection, histories: Sequence[History])
     It saves queries: a body is automatic only if several persons were sent it, so bodies that occur in one of these
     histories only, and in no table, need not be looked up one by one.
     """
-    keys_of = [
-        {each.message_id: _body_key(each) for each in history.outgoing if each.author in OURS and not each.forwarded}
-        for history in histories
-    ]
-    history_counts = Counter(key for keys in keys_of for key in {*keys.values()} if key)
+    keys_of = []
+    history_counts: Counter[str] = Counter()
+    """Body key -> in how many of these histories it occurs."""
+    for history in histories:
+        counting = [each for each in history.outgoing if each.author in OURS and not each.forwarded]
+        keys = {message.message_id: _body_key(message) for message in counting}
+        keys_of.append(keys)
+        history_counts.update({key for key in keys.values() if key})
     in_tables = connection.execute(_KNOWN_BODIES, (json.dumps([*history_counts]),)).fetchall()
     elsewhere = {key for key, count in history_counts.items() if count > 1}.union(*in_tables)
     for history, keys in zip(histories, keys_of, strict=True):

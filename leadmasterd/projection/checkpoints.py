@@ -21,7 +21,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from hashlib import blake2b
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from leadmasterd import times
 from leadmasterd.leads.state import State, is_state, numbers_in
@@ -39,8 +39,20 @@ FORM: Final = 3
 """The version of the state's format. Increasing it makes the checkpoints of older builds invalid."""
 _LONGEST: Final = 1 << 18
 """Characters of a state. A longer one is not stored, so that a checkpoint takes bounded space."""
-_COLUMNS: Final = ("contact_id", "at", "position", "made_with", "state", "checksum")
-_INSERT: Final = insert("checkpoints", _COLUMNS).replace("INSERT", "INSERT OR REPLACE", 1)
+
+
+class _Row(NamedTuple):
+    """The columns of `checkpoints`."""
+
+    contact_id: int
+    at: str
+    position: int
+    made_with: str
+    state: str
+    checksum: str
+
+
+_INSERT: Final = insert("checkpoints", _Row._fields).replace("INSERT", "INSERT OR REPLACE", 1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,24 +150,32 @@ class Checkpoints:
 
         `end`: the position of the history's end. `every`: events between two checkpoints.
         """
-        rows = []
-        for each in made:
-            state = json.dumps({"fold": each.fold, "heard": _heard_as_lists(each.heard)}, separators=(",", ":"))
-            if len(state) <= _LONGEST:
-                at = times.iso_ms(each.at)
-                checksum = _checksum(at, each.position, state)
-                rows.append((self._history.contact, at, each.position, self._made_with, state, checksum))
+        rows = [row for row in map(self._row, made) if len(row.state) <= _LONGEST]
         if not rows:
             return
         stored = self._db.execute(
             "SELECT checkpoint_id, position FROM checkpoints WHERE contact_id = ?", (self._history.contact,)
         ).fetchall()
-        kept = spaced([*(position for _, position in stored), *(row[2] for row in rows)], end, every)
+        positions = [*(position for _, position in stored), *(row.position for row in rows)]
+        kept = spaced(positions, end, every)
         self._db.executemany(
             "DELETE FROM checkpoints WHERE checkpoint_id = ?",
             [(checkpoint_id,) for checkpoint_id, position in stored if position not in kept],
         )
-        self._db.executemany(_INSERT, [row for row in rows if row[2] in kept])
+        self._db.executemany(_INSERT, [row for row in rows if row.position in kept])
+
+    def _row(self, checkpoint: Checkpoint) -> _Row:
+        state = {"fold": checkpoint.fold, "heard": _heard_as_lists(checkpoint.heard)}
+        text = json.dumps(state, separators=(",", ":"))
+        at = times.iso_ms(checkpoint.at)
+        return _Row(
+            contact_id=self._history.contact,
+            at=at,
+            position=checkpoint.position,
+            made_with=self._made_with,
+            state=text,
+            checksum=_checksum(at, checkpoint.position, text),
+        )
 
 
 def spaced(positions: Iterable[int], end: int, every: int) -> set[int]:

@@ -115,8 +115,11 @@ class Labels:
         corrections = self._history.corrections
         if not corrections:
             return None
-        intents = (corrections.get(message.message_id) for message in reversed(burst.messages))
-        return next((intent for intent in intents if intent), None)
+        for message in reversed(burst.messages):
+            intent = corrections.get(message.message_id)
+            if intent:
+                return intent
+        return None
 
     def _label(self, burst: Burst, key: str, texts: Sequence[str]) -> tuple[str, Method]:
         """The known intent and method under this key, else those of a new label, which `write` will store."""

@@ -478,7 +478,10 @@ class LeadRows:
         return lines, other_opening
 
     def _recorded(self, lead_id: int, condition: str, value: str) -> list[_RecordLine]:
-        """The lines of a lead's record that meet a condition, in order: SQL with a parameter for `value`."""
+        """The lines of a lead's record that meet a condition, in order.
+
+        `condition`: SQL with one parameter, which gets `value`.
+        """
         query = (
             f"SELECT {', '.join(_RecordLine._fields)} FROM lead_events "
             f"WHERE lead_id = ? AND {condition} ORDER BY event_id"

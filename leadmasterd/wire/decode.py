@@ -532,7 +532,9 @@ def _page(obj: JsonObject, seq: int) -> Page:
 def _new_types(obj: JsonObject) -> tuple[str, ...]:
     """The texts in the list `new_types`; none if there is no list, as older children do not write it."""
     types = obj.get("new_types")
-    return tuple(each for each in types if type(each) is str) if type(types) is list else ()
+    if type(types) is not list:
+        return ()
+    return tuple(each for each in types if type(each) is str)
 
 
 def _members(obj: JsonObject, name: str) -> tuple[Missing, ...]:
