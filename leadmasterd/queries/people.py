@@ -118,11 +118,12 @@ def _by_spelled_phone(connection: Connection, text: str, country: str) -> Subjec
         return None
     from leadmasterd.identity import phone_from_text
 
+    without_region = country.partition("-")[0]  # the setting may name a region, as `AR-B`
     found = rows(
         connection,
         "SELECT contact_id, conversation_id FROM contacts JOIN conversations USING (contact_id) "
         "WHERE match_key = :key ORDER BY last_inbound_at DESC",
-        key=phone_from_text(text, country.partition("-")[0] or "AR"),
+        key=phone_from_text(text, without_region or "AR"),
     )
     return _subject(connection, found[0]["contact_id"], found[0]["conversation_id"]) if found else None
 

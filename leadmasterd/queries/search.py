@@ -171,7 +171,8 @@ def _fitting(connection: Connection, wanted: Sequence[str], before: int) -> _Fit
     except IndexBroken:
         through = None
         damaged = True
-    cut = places[-1] if len(places) == _EXAMINED else None
+    is_full = len(places) == _EXAMINED  # then the index may have more, below the last
+    cut = places[-1] if is_full else None
     lowest = cut or 0
     not_indexed = documents_not_indexed(connection, through, _UNINDEXED)
     candidates = {each.message_id: each for each in not_indexed if lowest <= each.place < before}
@@ -259,7 +260,8 @@ def excerpt(text: str, wanted: Sequence[str]) -> list[Piece]:
     text = " ".join(_window_with(text, wanted).split())
     places = places_of(text, wanted)
     first = places[0][0] if places else 0
-    begin = max(0, min(first - _EXCERPT // 3, len(text) - _EXCERPT))
+    context = _EXCERPT // 3  # characters in front of it
+    begin = max(0, min(first - context, len(text) - _EXCERPT))
     end = begin + _EXCERPT
     pieces = pieces_of(text[:end], [place for place in places if place[1] <= end], begin)
     if begin:
@@ -399,7 +401,8 @@ def _with_number(connection: Connection, typed: str, country: str) -> list[int]:
     if len(digits) >= _WHOLE_PHONE_DIGITS:
         from leadmasterd.identity import phone_from_text
 
-        match_key = phone_from_text(typed, country.partition("-")[0] or "AR")
+        without_region = country.partition("-")[0]  # the setting may name a region, as `AR-B`
+        match_key = phone_from_text(typed, without_region or "AR")
     found: list[int] = []
     for form in _forms(digits, country):
         by_phone = connection.execute(

@@ -55,7 +55,7 @@ _UNREADABLE: Final = """
 def record(connection: Connection, window: Window, now: datetime, *, running: bool) -> Record:
     """How complete a window is that has passed by now. The time before the first link is no outage.
 
-    `running`: whether the daemon runs, so that an outage that it has not written down is none.
+    `running`: whether the daemon runs; if not, the time since its last sign of life is an outage too.
     """
     [linked_at] = connection.execute("SELECT min(first_linked_at) FROM accounts").fetchone()
     begins = max(window.begins, datetime.fromisoformat(linked_at).astimezone(UTC)) if linked_at else window.ends
