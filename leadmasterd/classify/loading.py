@@ -31,7 +31,10 @@ _LARGEST_MODEL: Final = 32 << 20
 
 
 def load_classifier(rules_file: Path | None, model_file: Path | None) -> Classifier:
-    """None selects the packaged file. Raises CannotUseRules or CannotUseModel, which name every problem."""
+    """The classifier made of these two files; None selects the packaged one.
+
+    Raises CannotUseRules or CannotUseModel, which name every problem.
+    """
     rules, version = load_rules(rules_file)
     return Classifier(rules, version, load_model(model_file))
 
@@ -68,6 +71,7 @@ def existing(file: Path | None) -> Path | None:
 
 @lru_cache(maxsize=1)
 def _packaged_rules(content: bytes) -> RuleSet:
+    """The rules in the packaged file, from its bytes."""
     return parse_rules(content.decode(), _("the packaged {file}").format(file=PACKAGED_RULES))
 
 

@@ -258,7 +258,7 @@ class Model:
                 nameable.append(its_name)
             letters += its_letters
             known += its_known
-        summed -= self._counted_again(numbers)
+        summed -= self._counted_again(numbers)  # words may have n-grams in common
         return Evidence(self._logits(summed), nameable, known / letters if letters else 1.0)
 
     def _counted_again(self, numbers: Iterable[int]) -> int:
@@ -346,8 +346,8 @@ def _because(nameable: Iterable[tuple[str, int]], lane: int) -> tuple[str, ...]:
     """
     weighed: list[tuple[int, str]] = []
     for words, row in nameable:
-        weight = (row >> lane & _LANE_MASK) - _MIDDLE
-        if weight > 0:
+        weight = row >> lane & _LANE_MASK
+        if weight > _MIDDLE:  # which is 0
             weighed.append((-weight, words))
     shown: list[str] = []
     for _weight, words in sorted(weighed):

@@ -105,12 +105,14 @@ def _model(values: Values) -> str:
 
 
 def _unsure(values: Values) -> str:
+    """What the model would guess, and how far it is from sure."""
     return _("not sure enough: perhaps {intent} ({percent})").format(
         intent=intent_name(str(values.get("guess", "?"))), percent=_percent(values)
     )
 
 
 def _unseen_words(values: Values) -> str:
+    """How much of the words the model knows, and what it would guess."""
     return _("most of its words are new to the model ({percent} familiar): perhaps {intent}").format(
         intent=intent_name(str(values.get("guess", "?"))), percent=_percent(values, "known")
     )

@@ -166,6 +166,7 @@ class _Handler(FileSystemEventHandler):
         self._on_change = on_change
 
     def on_any_event(self, event: FileSystemEvent) -> None:
+        """Called by watchdog, in its own thread, for whatever happens in the folders."""
         watched = self._files | self._folders if event.event_type == EVENT_TYPE_ATTRIB else self._files
         if event.event_type in _CHANGES and {str(event.src_path), str(event.dest_path)} & watched:
             self._on_change()

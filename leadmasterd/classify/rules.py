@@ -42,6 +42,7 @@ class When:
     """The flags that are not None, with their values."""
 
     def __post_init__(self) -> None:
+        """Gather the flags that are conditions, once for all bursts."""
         flags = [(name, getattr(self, name)) for name in FLAGS]
         wanted = tuple((name, value) for name, value in flags if value is not None)
         object.__setattr__(self, "_wanted_flags", wanted)
@@ -180,9 +181,10 @@ class RuleSet:
         """
         matches = {}
         for number, own in spans["phrases"].items():
-            beside = spans["beside"].get(number, ())
-            if self.rules[number].whole and not _cover([*own, *beside], len(burst.words)):
-                continue
+            if self.rules[number].whole:
+                beside = spans["beside"].get(number, ())
+                if not _cover([*own, *beside], len(burst.words)):
+                    continue
             start, end = max(own, key=lambda span: span[1] - span[0])
             first_start, _its_end = min(own)
             matches[number] = " ".join(burst.words[start:end]), first_start

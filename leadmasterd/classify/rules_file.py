@@ -157,7 +157,10 @@ class _Problems:
         return self._rule_starts[number - 1] + 1 if number <= len(self._rule_starts) else 0
 
     def _line_of(self, key: str, begin: int, end: int) -> int:
-        """The line, from 1, that sets the key, among those with index `begin` to before `end`; else that of `begin`."""
+        """The line, from 1, that sets the key; the first one of the stretch if none does (the key is missing, say).
+
+        Looks at the stretch of lines with index `begin` to before `end`.
+        """
         pattern = re.compile(rf"\s*[\"']?{re.escape(key)}[\"']?\s*=|.*[{{,]\s*{re.escape(key)}\s*=")
         for index in range(begin, end):
             if pattern.match(self._lines[index]):
@@ -209,6 +212,7 @@ class _Table:
         return self._of_type(key, str, _("text in quotes"))
 
     def texts(self, key: str) -> tuple[str, ...]:
+        """A list of texts, none of them empty."""
         value = self.data[key]
         if not isinstance(value, list) or not all(isinstance(each, str) for each in value):
             self._must_be(key, _("a list of texts, like ['one', 'two']"))
@@ -220,6 +224,7 @@ class _Table:
         return tuple(value)
 
     def phrases(self, key: str) -> tuple[str, ...]:
+        """A list of phrases that can be read (`classify.phrases`)."""
         phrases = self.texts(key)
         for phrase in [each for each in phrases if each.strip()]:
             try:
@@ -229,6 +234,7 @@ class _Table:
         return phrases
 
     def regex(self, key: str) -> Any:
+        """A regex that RE2 accepts, and that normalised text can match."""
         pattern = self.text(key)
         if pattern is None:
             return None
@@ -255,6 +261,7 @@ class _Table:
         return pattern
 
     def intent(self, key: str) -> Any:
+        """An intent that a rule may give."""
         return self._known_intent(key, self.data[key])
 
     def order(self, key: str) -> tuple[tuple[str, ...], ...]:
@@ -301,6 +308,7 @@ class _Table:
         return None
 
     def _must_be(self, key: str, allowed: str) -> None:
+        """Complain of a value of the wrong type. `allowed` says in words what it must be."""
         sentence = _("`{key}` = {value!r}: must be {allowed}")
         self.complain(key, sentence.format(key=key, value=self.data[key], allowed=allowed))
 

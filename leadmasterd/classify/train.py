@@ -307,7 +307,10 @@ def write(document: Mapping[str, Any], file: Path, mode: int = 0o600) -> None:
 
 
 def main(words: Sequence[str] | None = None) -> int:
-    """Exit code 0 with the outcome as JSON, or 1 with the reason on stderr."""
+    """Train, and print the outcome as JSON. Returns the exit code: 0, or 1 with the reason on stderr.
+
+    `words`: the command line; None for that of the process.
+    """
     parser = argparse.ArgumentParser(prog="python -m leadmasterd.classify.train", description=__doc__)
     parser.add_argument("--corrections", metavar="FILE", help="JSON lines; `-` reads them from stdin")
     parser.add_argument("--source", metavar="NAME", help="what problems with the corrections call their file")

@@ -20,7 +20,7 @@ class Rows:
     """
 
     def __init__(self, rows: Iterable[tuple[str, int]], *, most: int, bits: int) -> None:
-        """`rows`: each name once, with an integer of 0 to `bits` bits. There may be up to `most` of them."""
+        """`rows`: each name once, with an integer of 0 to `bits` bits. `most`: how many there may be."""
         self._width = (bits + 7) // 8
         """Bytes of a row."""
         slots = 1 << max(1, most * _SLOTS_PER_NAME - 1).bit_length()

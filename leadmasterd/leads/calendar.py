@@ -90,7 +90,7 @@ class BusinessCalendar:
     """Cache: microseconds open between two UTC days. It is small: many customers wait from the same day to the same."""
 
     def __post_init__(self) -> None:
-        known_timezone(self.timezone)
+        known_timezone(self.timezone)  # raises ValueError for another
 
     @classmethod
     def of(
