@@ -168,8 +168,10 @@ class _Look:
             self._connection = open_for_reading(self._paths, timeout=0)
             self._inode = self._paths.database.stat().st_ino
         except FileNotFoundError:
+            self.close()
             return None
-        except LeadmasterdError as error:
+        except (LeadmasterdError, OSError) as error:
+            self.close()
             return str(error)
         return self._database_state(self._connection)
 

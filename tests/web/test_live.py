@@ -1,5 +1,6 @@
 """Pages that change by themselves, and what they say of a dead daemon and of a database that is not well."""
 
+import asyncio
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
@@ -8,8 +9,10 @@ from pathlib import Path
 import psutil
 import pytest
 
-from leadmasterd.queries.database import open_for_reading
+from leadmasterd.queries.database import Connection, open_for_reading
+from leadmasterd.settings.paths import Paths
 from leadmasterd.store.schema import SCHEMA_VERSION
+from leadmasterd.web import live
 from leadmasterd.web.access import Access
 from tests.waiting import wait_for
 from tests.web.clients import Client, Stream, let_in
@@ -86,6 +89,30 @@ def test_a_database_that_comes_and_goes_is_told(tmp_path: Path) -> None:
 
 
 # ---------------------------------------------------------------------- what is not well
+
+
+async def test_a_database_that_could_not_be_opened_for_a_while_is_watched_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not even its folder could be entered, while a page was open."""
+    shop = WebShop(tmp_path)
+    tell_a_story(shop)
+    refusals = [PermissionError(13, "Permission denied")]
+
+    def opened(paths: Paths, *, timeout: float) -> Connection:
+        if refusals:
+            raise refusals.pop()
+        return open_for_reading(paths, timeout=timeout)
+
+    monkeypatch.setattr(live, "open_for_reading", opened)
+    monkeypatch.setattr(live, "_SLOW_EVERY", 0.0)
+    watch = live.Watch(shop.paths)
+    async with watch.running(), asyncio.timeout(10):
+        stream = watch.stream(lambda: True)
+        assert await anext(stream) == "retry: 2000\n\n"
+        assert await anext(stream) == "event: leads\ndata: 1\n\nevent: waiting\ndata: 1\n\n"
+        watch.close()
+        assert [each async for each in stream] == []
 
 
 def test_a_dead_daemon_is_told_on_every_page(client: Client) -> None:
