@@ -46,7 +46,8 @@ class LineReader(asyncio.Protocol):
             self._on_oversize(self._skipped_head, self._skipped + end)
             self._skipped = 0
             data = data[end + 1 :]
-        if self._buffer and b"\n" not in data and len(self._buffer) + len(data) <= self._max:
+        only_continues_line = self._buffer and b"\n" not in data
+        if only_continues_line and len(self._buffer) + len(data) <= self._max:
             self._buffer += data
             return
         *lines, rest = (self._buffer + data).split(b"\n")

@@ -133,17 +133,13 @@ class Auth:
         self._snapshots.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._remove_unfinished()
         try:
-            files: dict[str, dict[str, object]] = {}
             _copy_session(self._profile, unfinished)
-            for path in sorted(unfinished.rglob("*")):
-                if path.is_file():
-                    files[str(path.relative_to(unfinished))] = {"size": path.stat().st_size, "sha256": _sha256(path)}
             manifest = {
                 "v": 1,
                 "made_at": now.strftime("%Y-%m-%dT%H:%M:%S.000Z"),
                 "account": account,
                 "browser": browser,
-                "files": files,
+                "files": _manifest_files(unfinished),
             }
             write_private(unfinished / _MANIFEST, json.dumps(manifest, indent=1).encode())
             _sync_tree(unfinished)
@@ -184,13 +180,15 @@ class Auth:
         `account`: None accepts any. Damaged ones are logged.
         """
         for snapshot in self.snapshots():
-            if account is None or snapshot.account in (None, account):
-                try:
-                    self.verify(snapshot)
-                except CannotUseSnapshot as error:
-                    log.warning("%s", error, extra={"action": "snapshot_damaged"})
-                else:
-                    return snapshot
+            is_of_another = account is not None and snapshot.account not in (None, account)
+            if is_of_another:
+                continue
+            try:
+                self.verify(snapshot)
+            except CannotUseSnapshot as error:
+                log.warning("%s", error, extra={"action": "snapshot_damaged"})
+            else:
+                return snapshot
         return None
 
     def restore(self, snapshot: Snapshot, *, now: datetime, why: str) -> None:
@@ -443,6 +441,15 @@ def _read_manifest(path: Path) -> dict[str, Any]:
     if not isinstance(manifest, dict) or manifest.get("v") != 1:
         raise ValueError(manifest)
     return manifest
+
+
+def _manifest_files(folder: Path) -> dict[str, dict[str, object]]:
+    """What a manifest says about each file in a folder, by its path there: its size in bytes and its SHA-256."""
+    return {
+        str(path.relative_to(folder)): {"size": path.stat().st_size, "sha256": _sha256(path)}
+        for path in sorted(folder.rglob("*"))
+        if path.is_file()
+    }
 
 
 def _copy_session(source: Path, target: Path) -> None:

@@ -294,7 +294,7 @@ class SessionFile:
         return profile
 
     def _chrome_version(self, names: Mapping[str, zipfile.ZipInfo], profile: str) -> str | None:
-        """The version of the Chrome that used the folder: from the file that it writes for that, else its preferences.
+        """The version of the Chrome that used the folder, from its `Last Version` file, else from its preferences.
 
         None if neither tells. `profile`: as `_find_profile` returns it.
         """

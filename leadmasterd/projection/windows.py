@@ -25,7 +25,7 @@ class Windows:
     """
 
     def __init__(self, connection: sqlite3.Connection, history: History, messages: int) -> None:
-        """`messages`: how many of each conversation a window has, unless it has no boundary."""
+        """`messages`: how many of each conversation a window may have. It has more if these have no boundary."""
         self._db = connection
         self._history = history
         self._usual_length = messages
