@@ -181,7 +181,7 @@ class Intake:
         read.items += rejected or []
 
     def _note_doubt(self, event: SweepChat | SweepDone) -> None:
-        """Say in the journal why a sweep could not read something, each reason once a child: many chats may have it."""
+        """Log why a sweep could not read a chat; each reason once per child, because many chats may share it."""
         if event.error is not None and event.error not in self._doubts:
             self._doubts.add(event.error)
             log.warning("a sweep is in doubt: %s", printable(event.error), extra={"action": "sweep_in_doubt"})

@@ -216,12 +216,15 @@ class LivePath:
         return now < self._history_due and self._history != "complete"
 
     async def _plan_sweep(self, asked: Asked) -> SweepPlan:
-        """Plan on the writer's thread. While older messages may still come, the sweep must not move the watermark."""
-        incomplete = self._history_incomplete()
+        """Plan a sweep on the writer's thread. While older messages may still come, it must not move the watermark.
+
+        Raises DatabaseDamaged.
+        """
+        older_may_come = self._history_incomplete()
 
         def make(connection: sqlite3.Connection, rows: Rows) -> SweepPlan:
             assert rows.account_id is not None, "sweeps follow `ready`, which names the account"
-            if incomplete:
+            if older_may_come:
                 rows.hold_watermarks(asked.number, "history_incomplete")
             return plan(
                 connection,

@@ -73,7 +73,7 @@ class Sweeper:
         return self._asked
 
     def live(self, *, fresh: bool) -> None:
-        """The live path is up (again): catch up soon, or later if the link is fresh."""
+        """The live path is up (again): catch up soon; after a `fresh` link, when the period of grace is over."""
         now = asyncio.get_running_loop().time()
         if fresh:
             self._grace_until = now + self._timing.settle_after_pairing
