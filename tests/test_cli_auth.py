@@ -57,6 +57,8 @@ def test_a_snapshot_that_is_not_there_is_a_no(shop: Shop) -> None:
     done = shop.types("auth", "restore", "20261123", "--json")
     assert (done.code, done.out) == (1, "")
     assert done.err == "cannot restore 20261123: there is no such snapshot; see `leadmasterd auth list`\n"
+    done = shop.types("auth", "restore", "")
+    assert done.err == 'cannot restore "": there is no such snapshot; see `leadmasterd auth list`\n'
     none = "cannot restore: there is no good snapshot; see `leadmasterd auth list`\n"
     assert shop.types("auth", "restore").err == none
     done = shop.types("auth", "snapshot")

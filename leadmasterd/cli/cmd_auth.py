@@ -171,10 +171,12 @@ def run_restore(arguments: argparse.Namespace) -> int:
         else:
             snapshot = next((each for each in auth.snapshots() if each.name == name), None)
         if snapshot is None:
-            if not name:
+            if name is None:
                 raise Refused(_("cannot restore: there is no good snapshot; see `leadmasterd auth list`"))
             raise Refused(
-                _("cannot restore {name}: there is no such snapshot; see `leadmasterd auth list`").format(name=name)
+                _("cannot restore {name}: there is no such snapshot; see `leadmasterd auth list`").format(
+                    name=name or '""'
+                )
             )
         auth.restore(snapshot, now=datetime.now(UTC), why="a person restored a snapshot")
     text = _("Restored {name}; the previous session was set aside. Start the daemon.").format(name=snapshot.name)

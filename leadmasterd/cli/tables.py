@@ -155,16 +155,18 @@ def _wanted_widths(columns: Sequence[Column], rows: Sequence[Sequence[Cell]], ro
 
 
 def _widths(columns: Sequence[Column], rows: Sequence[Sequence[Cell]], room: int) -> list[int]:
-    """The width of each column in a table that fits into `room`, as far as none gets narrower than _NARROWEST."""
+    """The width of each column in a table that fits into `room`, as far as none gets narrower than _NARROWEST.
+
+    The widest of the columns that shrink gives way first. On a phone's terminal all shrink, so that none is lost.
+    """
     widths = _wanted_widths(columns, rows, room)
-    excess = max(0, _table_width(widths) - room)
-    widths = [
-        max(_NARROWEST, width - excess) if column.shrinks else width
-        for column, width in zip(columns, widths, strict=True)
-    ]
-    # On a phone's terminal the widest columns shrink, so that none is lost.
-    while _table_width(widths) > room and max(widths) > _NARROWEST:
-        widths[widths.index(max(widths))] -= 1
+    shrinking = [place for place, column in enumerate(columns) if column.shrinks]
+    for places in (shrinking, range(len(columns))):
+        while _table_width(widths) > room:
+            widest = max(places, key=lambda place: widths[place], default=None)
+            if widest is None or widths[widest] <= _NARROWEST:
+                break
+            widths[widest] -= 1
     return widths
 
 
