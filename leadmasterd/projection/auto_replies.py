@@ -263,13 +263,11 @@ def _quick_reply_ids(history: History, messages: Iterable[Outgoing], received: M
     outgoing: dict[int, list[tuple[int, int]]] = defaultdict(list)
     for message in messages:
         outgoing[history.threads[message.conversation]].append((message.at, message.message_id))
-    return {
-        message_id
-        for thread, sent in outgoing.items()
-        for message_id in quick_replies(
-            received.get(thread, ()), sent, QUICK_REPLY_MS, history.heard.get(thread, NOTHING_HEARD)
-        )
-    }
+    found: set[int] = set()
+    for thread, sent in outgoing.items():
+        heard_before = history.heard.get(thread, NOTHING_HEARD)
+        found.update(quick_replies(received.get(thread, ()), sent, QUICK_REPLY_MS, heard_before))
+    return found
 
 
 _SENT_NEAR: Final = (

@@ -269,12 +269,14 @@ rows that were derived from it."""
 def measure(connection: sqlite3.Connection, histories: Iterable[History]) -> None:
     """Set `message_count` and `is_new` of these histories, with one query for all."""
     for history in histories:
-        history.message_count, history.is_new = 0, history.is_of_one
+        history.message_count = 0
+        history.is_new = history.is_of_one
     history_of = _by_conversation(histories)
     for conversation, messages, has_derived_rows in with_ids(connection, _MEASURE, history_of, SHORT + 1):
         history = history_of[conversation]
         history.message_count += messages
-        history.is_new &= not has_derived_rows and history.message_count <= SHORT
+        if has_derived_rows or history.message_count > SHORT:
+            history.is_new = False
 
 
 def pop_batch(histories: list[History]) -> list[History]:
