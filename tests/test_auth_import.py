@@ -221,6 +221,10 @@ BAD: dict[str, tuple[Callable[[Path], Path], str]] = {
         lambda folder: changed(packed(folder), lambda files: files.update({"manifest.json": b"{"})),
         "its manifest can't be read",
     ),
+    "deep manifest": (
+        lambda folder: changed(packed(folder), lambda files: files.update({"manifest.json": b"[" * 100_000})),
+        "its manifest can't be read",
+    ),
     "odd manifest": (lambda folder: remanifested(packed(folder), files=[]), "its manifest can't be read"),
     "odd account": (lambda folder: remanifested(packed(folder), account=7), "its manifest can't be read"),
     "new manifest": (lambda folder: remanifested(packed(folder), v=2), "use the same version on both computers"),

@@ -51,7 +51,7 @@ def test_a_ban_without_an_end_has_none_and_replaces_no_end_that_is_known(tmp_pat
     assert BanFile(tmp_path).seconds_left(NOW) == 7200
 
 
-@pytest.mark.parametrize("text", ["", "{", "[]", "null", json.dumps({"expires": "soon"})])
+@pytest.mark.parametrize("text", ["", "{", "[]", "[" * 100_000, "null", json.dumps({"expires": "soon"})])
 def test_a_file_that_says_nothing_is_a_ban_without_an_end(tmp_path: Path, text: str) -> None:
     """One attempt too many can cost the number, so a person decides."""
     (tmp_path / "banned.json").write_text(text)

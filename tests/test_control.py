@@ -95,13 +95,17 @@ def test_without_a_daemon_that_is_said(tmp_path: Path) -> None:
             ask(path, "pause")
 
 
-NONSENSE = [b"garbage\n", b"[]\n", b'{"command": 5}\n', b"{}\n", b"", b"x" * 200_000 + b"\n", b"\xff\n"]
+NONSENSE = [
+    b"garbage\n", b"[]\n", b'{"command": 5}\n', b"{}\n", b"", b"x" * 200_000 + b"\n", b"\xff\n", b"[" * 60_000 + b"\n",
+]  # fmt: skip
 
 
 @pytest.mark.filterwarnings("error")
 @pytest.mark.parametrize("sent", NONSENSE, ids=range(len(NONSENSE)))
-async def test_nonsense_is_answered_or_hung_up_on_and_the_next_is_served(tmp_path: Path, sent: bytes) -> None:
-    """Invalid input reaches no handler and does not stop the server."""
+async def test_nonsense_is_answered_or_hung_up_on_and_the_next_is_served(
+    tmp_path: Path, sent: bytes, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Invalid input reaches no handler, does not stop the server, and leaves no traceback in the journal."""
     path = tmp_path / "s"
     async with listening(path) as heard:
         reader, writer = await asyncio.open_unix_connection(str(path))
@@ -115,6 +119,7 @@ async def test_nonsense_is_answered_or_hung_up_on_and_the_next_is_served(tmp_pat
         assert not answer or json.loads(answer)["ok"] is False
         assert heard == []
         assert (await asked(path, "x"))["ok"]
+    assert caplog.records == []
 
 
 async def test_a_refusal_is_told_in_the_language_of_who_asks(tmp_path: Path) -> None:

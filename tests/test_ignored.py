@@ -87,7 +87,7 @@ def test_the_ids_in_the_settings_are_not_learnt() -> None:
     assert chosen.learnt == {}
 
 
-@pytest.mark.parametrize("text", ["", "{", "[]", "null", '{"5491155550003@c.us": 7}', "\ud800"])
+@pytest.mark.parametrize("text", ["", "{", "[]", "[" * 100_000, "null", '{"5491155550003@c.us": 7}', "\ud800"])
 def test_a_file_that_says_nothing_is_none(tmp_path: Path, text: str) -> None:
     """The daemon starts all the same."""
     (tmp_path / "ignored.json").write_bytes(text.encode("utf-8", "surrogatepass"))

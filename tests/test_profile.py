@@ -132,6 +132,16 @@ def test_another_accounts_snapshot_is_no_good(where: Paths) -> None:
     assert auth.newest_good(account=ACCOUNT) is None
 
 
+def test_a_snapshot_with_a_manifest_that_is_nested_too_deep_is_none(where: Paths) -> None:
+    """Whatever a damaged disk made of it."""
+    auth = Auth(where)
+    snapshot = auth.take_snapshot(account=ACCOUNT, browser=None, now=NOW)
+    (snapshot.path / "manifest.json").write_bytes(b"[" * 100_000)
+    assert auth.snapshots() == []
+    with pytest.raises(CannotUseSnapshot, match="is damaged"):
+        auth.verify(snapshot)
+
+
 def test_a_snapshot_that_was_interrupted_is_none(where: Paths) -> None:
     """Snapshots are copied under a hidden name and then renamed; the next one removes leftovers."""
     auth = Auth(where)

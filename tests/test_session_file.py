@@ -119,6 +119,7 @@ def test_a_zipped_profile_of_chrome_is_found_in_it(tmp_path: Path, above: str) -
         (b'{"extensions": {"last_chrome_version": 7}}', None),
         (b"not JSON", None),
         (b"[]", None),
+        (b"[" * 100_000, None),
     ],
 )
 def test_chromes_version_may_also_be_in_its_preferences(

@@ -67,6 +67,6 @@ class BanFile:
             ban = json.loads(self._path.read_bytes())
         except (FileNotFoundError, NotADirectoryError):
             return None
-        except (OSError, ValueError):
+        except (OSError, ValueError, RecursionError):
             return {}
         return ban if isinstance(ban, dict) else {}

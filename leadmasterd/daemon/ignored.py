@@ -40,7 +40,7 @@ class IgnoredIds:
             known = json.loads(self._path.read_bytes())
         except (FileNotFoundError, NotADirectoryError):
             return {}
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, RecursionError) as error:
             log.error("cannot read %s: %s", self._path, error, extra={"action": "ignored_unread"})  # noqa: TRY400
             return {}
         if not isinstance(known, dict):

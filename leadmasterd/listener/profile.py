@@ -268,7 +268,12 @@ class Auth:
         oldest = stamp(now - timedelta(days=QUARANTINE_DAYS))
         found = self.quarantined()
         newest = latest or next(iter(found), None)
-        found.sort(key=lambda path: (path != newest, not (path / _LINKED).exists()))
+
+        def order_to_keep(path: Path) -> tuple[bool, bool]:
+            was_linked = (path / _LINKED).exists()
+            return path != newest, not was_linked
+
+        found.sort(key=order_to_keep)
         for position, path in enumerate(found):
             if position >= KEEP_QUARANTINED or path.name < oldest:
                 shutil.rmtree(path, ignore_errors=True)
@@ -437,7 +442,10 @@ def captured_before(paths: Paths) -> bool:
 
 def _read_manifest(path: Path) -> dict[str, Any]:
     """The manifest of a snapshot's folder. Raises OSError, and ValueError for what is not such a manifest."""
-    manifest = json.loads((path / _MANIFEST).read_bytes())
+    try:
+        manifest = json.loads((path / _MANIFEST).read_bytes())
+    except RecursionError as error:
+        raise ValueError from error  # nested too deep
     if not isinstance(manifest, dict) or manifest.get("v") != 1:
         raise ValueError(manifest)
     return manifest

@@ -89,7 +89,10 @@ class ControlServer:
         peer = writer.get_extra_info("socket")
         credentials = peer.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
         _pid, uid, _gid = struct.unpack("3i", credentials)
-        value = json.loads(line)
+        try:
+            value = json.loads(line)
+        except RecursionError as error:
+            raise ValueError from error  # nested too deep
         request = value if isinstance(value, dict) else {}
         language = request.pop("language", "en")
         with speaking(language if language in get_args(Language) else "en"):
@@ -125,7 +128,7 @@ def ask(path: Path, command: str, *, timeout: float = 30.0, **values: object) ->
         raise CannotReachDaemon(_("the daemon did not answer: {why}").format(why=causes.of_system(error))) from error
     try:
         reply = json.loads(answer)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise CannotReachDaemon(_("the daemon hung up without an answer")) from error
     if not isinstance(reply, dict):
         raise Refused(str(reply))
