@@ -383,6 +383,62 @@ def test_a_daemon_that_finds_no_room_is_started_again(tmp_path: Path) -> None:
     assert done.stderr == "cannot write: the disk is full; free some space\n"
 
 
+def test_a_task_of_the_daemon_that_finds_no_room_gives_the_same_sentence(tmp_path: Path) -> None:
+    """Its tasks run in groups, which wrap an error. With alerts in use there is a group in a group."""
+    program = """
+import asyncio, sys
+from leadmasterd.cli import main
+from leadmasterd.daemon.app import Daemon
+
+async def no_room(daemon):
+    open("/dev/full", "wb", buffering=0).write(b"x")
+
+async def run(daemon):
+    async with asyncio.TaskGroup():
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(no_room(daemon))
+
+Daemon.run = run
+sys.exit(main(["run"]))
+"""
+    done = typed(tmp_path, program=("-c", program))
+    assert done.returncode == 70
+    assert done.stderr.splitlines()[-1] == "cannot write: the disk is full; free some space"
+    assert "Traceback" not in done.stderr
+
+
+def test_an_error_while_alerts_are_in_use_is_no_group(tmp_path: Path) -> None:
+    """The alerts end in good order first, and the error is the one that a person reads."""
+    (tmp_path / "config.toml").write_text(
+        '[alerts]\nto = ["mailtos://u:p@smtp.shop.example?from=a@shop.example&to=b@shop.example"]\n'
+    )
+    program = """
+import asyncio, sys
+from leadmasterd.cli import main
+from leadmasterd.daemon.app import Daemon
+from leadmasterd.daemon.feeds import FeedsProcess
+
+stopped = []
+
+async def no_room(daemon, account):
+    open("/dev/full", "wb", buffering=0).write(b"x")
+
+async def feeds(self):
+    while not stopped:
+        await asyncio.sleep(0.01)
+    print("the alerts ended")
+
+Daemon._listen = no_room
+FeedsProcess.run = feeds
+FeedsProcess.stop = lambda self: stopped.append(True)
+sys.exit(main(["run"]))
+"""
+    done = typed(tmp_path, program=("-c", program))
+    assert done.returncode == 70
+    assert done.stderr.splitlines()[-1] == "cannot write: the disk is full; free some space"
+    assert done.stdout == "the alerts ended\n"
+
+
 def test_a_missing_node_is_78_and_one_sentence(tmp_path: Path) -> None:
     """systemd does not restart on it."""
     done = typed(tmp_path, "run", variables={"LEADMASTERD_LISTENER__NODE": "/nonexistent"})

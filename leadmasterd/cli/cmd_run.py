@@ -59,8 +59,22 @@ def run(arguments: argparse.Namespace) -> int:
     clock = Clock(datetime.now(UTC), ZoneInfo(settings.leads.timezone))
     presenter = TerminalPresenter(clock) if sys.stdout.isatty() else JournalPresenter(clock)
     speak("en")  # in the log and status.json; the presenter has made its words already
-    asyncio.run(Daemon(settings, paths, presenter).run())
+    try:
+        asyncio.run(Daemon(settings, paths, presenter).run())
+    except ExceptionGroup as group:
+        raise _only_error(group) from group
     return 0
+
+
+def _only_error(group: ExceptionGroup[Exception]) -> Exception:
+    """The error in a group, and in groups within it, if it is a single one; else the group.
+
+    The daemon's tasks run in groups. An error of one of them has a sentence for people, but a group only a traceback.
+    """
+    error: Exception = group
+    while isinstance(error, ExceptionGroup) and len(error.exceptions) == 1:
+        error = error.exceptions[0]
+    return error
 
 
 def _run_with_page(config: str | None) -> int:

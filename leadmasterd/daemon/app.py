@@ -40,7 +40,7 @@ from leadmasterd.daemon.status import Counters, Sections, StatusPublisher
 from leadmasterd.daemon.systemd import Systemd
 from leadmasterd.daemon.threads import on_loop
 from leadmasterd.daemon.warnings import ActiveWarnings
-from leadmasterd.errors import CannotUseDatabase, CannotUseState, DatabaseBusy, DatabaseDamaged, LeadmasterdError
+from leadmasterd.errors import CannotUseDatabase, CannotUseState, DatabaseBusy, DatabaseDamaged
 from leadmasterd.health import DATABASE_UNUSABLE, DATABASE_UPDATE, DISK_FULL, SESSION_ELSEWHERE
 from leadmasterd.listener import tree
 from leadmasterd.listener.child import Child
@@ -128,13 +128,13 @@ class Daemon:
             await self._listen(account)
             return
         # Alerts start before the database is open: that it cannot be opened may be the alert.
-        failure: LeadmasterdError | None = None
+        failure: Exception | None = None
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._feeds.run(), name="alerts and feeds")
             try:
                 await self._listen(account)
-            except LeadmasterdError as error:
-                failure = error  # raised below: the group would wrap it in an ExceptionGroup
+            except Exception as error:  # noqa: BLE001 - raised below, once the alerts have ended in good order
+                failure = error
             self._feeds.stop()
         if failure:
             raise failure
