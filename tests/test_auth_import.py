@@ -1,5 +1,6 @@
 """`leadmasterd auth import`: a valid file replaces the session; any other is refused and changes nothing."""
 
+import errno
 import fcntl
 import json
 import os
@@ -376,15 +377,16 @@ def test_a_full_disk_is_seen_before_anything_is_written(
     assert state_of(paths) == before
 
 
+@pytest.mark.parametrize("step", [".profile.new", "profile", ".profile.complete"])
 def test_a_disk_that_fails_while_it_is_written_changes_nothing(
-    shop: Shop, paths: Paths, monkeypatch: pytest.MonkeyPatch
+    shop: Shop, paths: Paths, monkeypatch: pytest.MonkeyPatch, step: str
 ) -> None:
     """This holds even in the last step, when the old session has been moved away."""
     file, before = packed(shop.folder), state_of(paths)
     rename = Path.rename
 
     def fails(path: Path, target: Path) -> Path:
-        if path.name == ".profile.new":
+        if path.name == step:
             raise OSError(5, "Input/output error", str(path))
         return rename(path, target)
 
@@ -393,6 +395,40 @@ def test_a_disk_that_fails_while_it_is_written_changes_nothing(
     after = state_of(paths)
     after.pop("auth/profile/why.txt", None)
     assert after == before
+
+
+def test_a_session_that_can_be_put_nowhere_is_said_to_be_in_the_quarantine(
+    shop: Shop, paths: Paths, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The next command finishes what this one could not, once the disk is well."""
+    rename = Path.rename
+
+    def fails(path: Path, target: Path) -> Path:
+        if target == paths.profile:
+            raise OSError(errno.EROFS, "Read-only file system", str(path))
+        return rename(path, target)
+
+    with monkeypatch.context() as disk:
+        disk.setattr(Path, "rename", fails)
+        answer = shop.types("auth", "import", str(packed(shop.folder)))
+    [former] = paths.quarantine.iterdir()
+    assert answer.code == 73
+    assert "the disk is read-only; the next start of the daemon tries it again" in answer.err
+    assert str(former) in answer.err
+    assert not paths.profile.exists()
+    assert shop.types("auth", "snapshot").code == 0
+    assert read_profile(paths.profile) == session()
+    assert {path.name for path in paths.profile.parent.iterdir()} == {"profile", "quarantine", "snapshots"}
+
+
+def test_a_file_with_a_name_that_is_no_utf8_is_imported_too(shop: Shop, paths: Paths) -> None:
+    """The name is noted beside the former session, which has been moved away by then."""
+    file = packed(shop.folder)
+    odd = Path(os.fsdecode(os.fsencode(file.parent) + b"/sesi\xf3n.zip"))
+    file.rename(odd)
+    assert shop.types("auth", "import", str(odd)).code == 0
+    [former] = paths.quarantine.iterdir()
+    assert (former / "why.txt").read_text(encoding="utf-8").startswith("imported ")
 
 
 def test_a_browser_that_has_the_profile_open_stops_it(

@@ -1,11 +1,14 @@
 """Snapshots of the session, their restore, and the quarantine, on real files."""
 
+import contextlib
 import errno
 import json
 import os
+import signal
 import stat
 import subprocess
 import sys
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -45,6 +48,25 @@ def write_session(where: Paths, text: str) -> None:
 def session_text(where: Paths) -> set[str]:
     """The text in the live profile's session."""
     return {(where.profile / folder / "leveldb" / "000001.log").read_text() for folder in SESSION_FOLDERS}
+
+
+@contextlib.contextmanager
+def unlistable(folder: Path) -> Iterator[None]:
+    """Within the block we may write into this new folder, and not list it.
+
+    Root may list any, so we are nobody there, and the session is nobody's: let paths begin at the current folder.
+    """
+    folder.mkdir(mode=0o300)
+    user = os.geteuid()
+    if user == 0:
+        for path in (folder.parent, *folder.parent.rglob("*"), folder.parent.parent):
+            os.chown(path, 65534, 65534)
+        os.seteuid(65534)
+    try:
+        yield
+    finally:
+        os.seteuid(user)
+        folder.chmod(0o700)
 
 
 def test_a_snapshot_holds_the_session_only_and_can_be_verified(where: Paths) -> None:
@@ -132,12 +154,39 @@ def test_another_accounts_snapshot_is_no_good(where: Paths) -> None:
     assert auth.newest_good(account=ACCOUNT) is None
 
 
-def test_a_snapshot_with_a_manifest_that_is_nested_too_deep_is_none(where: Paths) -> None:
-    """Whatever a damaged disk made of it."""
+SOUND: dict[str, object] = {"v": 1, "made_at": "2026-11-23T03:30:00.000Z", "account": ACCOUNT, "browser": None}
+
+
+@pytest.mark.parametrize(
+    "manifest",
+    [
+        b"[" * 100_000,
+        b"[]",
+        b"\xff",
+        SOUND,
+        SOUND | {"files": []},
+        SOUND | {"files": "000001.log"},
+        SOUND | {"files": {"000001.log": []}},
+        SOUND | {"files": {"000001.log": {"size": [], "sha256": ""}}},
+        json.dumps(SOUND | {"files": {"000001.log": {"size": -7, "sha256": ""}}}).replace("-7", "1e999").encode(),
+        SOUND | {"files": {}, "made_at": "soon"},
+        SOUND | {"files": {}, "made_at": None},
+        SOUND | {"files": {}, "account": [ACCOUNT]},
+        SOUND | {"files": {}, "browser": 156},
+    ],
+    ids=range(13),
+)
+def test_a_snapshot_whose_manifest_is_not_ours_is_none(where: Paths, manifest: bytes | dict[str, object]) -> None:
+    """Whatever a damaged disk made of it; the daemon starts all the same, and takes another."""
     auth = Auth(where)
     snapshot = auth.take_snapshot(account=ACCOUNT, browser=None, now=NOW)
-    (snapshot.path / "manifest.json").write_bytes(b"[" * 100_000)
+    text = manifest if isinstance(manifest, bytes) else json.dumps(manifest).encode()
+    (snapshot.path / "manifest.json").write_bytes(text)
     assert auth.snapshots() == []
+    profile = BrowserProfile(where, grace_seconds=0)
+    profile.before_spawn(Path("/usr/bin/chromium"))
+    assert not profile.restorable
+    assert auth.take_snapshot(account=ACCOUNT, browser=None, now=NOW + timedelta(days=1)) in auth.snapshots()
     with pytest.raises(CannotUseSnapshot, match="is damaged"):
         auth.verify(snapshot)
 
@@ -158,6 +207,127 @@ def test_no_snapshot_of_a_profile_without_a_session(tmp_path: Path) -> None:
     auth = Auth(resolve_paths(None, str(tmp_path), "leadmaster.db"))
     with pytest.raises(CannotUseSnapshot, match="scan first"):
         auth.take_snapshot(account=None, browser=None, now=NOW)
+
+
+DIES = """
+import os, signal, sys
+from datetime import UTC, datetime
+from pathlib import Path
+from leadmasterd.listener.profile import Auth
+from leadmasterd.settings.paths import resolve_paths
+
+state, renames = sys.argv[1], int(sys.argv[2])
+auth = Auth(resolve_paths(None, state, "leadmaster.db"))
+[snapshot] = auth.snapshots()
+rename = Path.rename
+
+def fatal(path, target):
+    global renames
+    if renames == 0:
+        os.kill(os.getpid(), signal.SIGKILL)
+    renames -= 1
+    return rename(path, target)
+
+Path.rename = fatal
+auth.restore(snapshot, now=datetime(2026, 11, 24, tzinfo=UTC), why="test")
+"""
+"""Restores the snapshot, and is killed before a rename: the first, second or third."""
+
+
+@pytest.mark.parametrize(("renames", "session"), [(0, "broken"), (1, "broken"), (2, "first")])
+def test_a_restore_that_is_killed_between_two_steps_leaves_a_whole_session(
+    where: Paths, renames: int, session: str
+) -> None:
+    """The next start has either the one before or the new one, and nothing else is left of the attempt."""
+    auth = Auth(where)
+    auth.mark_linked(ACCOUNT)
+    auth.take_snapshot(account=ACCOUNT, browser=None, now=NOW)
+    write_session(where, "broken")
+    died = subprocess.run([sys.executable, "-c", DIES, str(where.state_dir), str(renames)], check=False)
+    assert died.returncode == -signal.SIGKILL
+    profile = BrowserProfile(where, grace_seconds=0)
+    profile.take_over()
+    assert auth.linked_account() == ACCOUNT
+    profile.before_spawn(Path("/usr/bin/chromium"))
+    assert session_text(where) == {session}
+    assert len(auth.quarantined()) == (1 if session == "first" else 0)
+    left = {path.name for path in where.profile.parent.iterdir()}
+    assert left - {"quarantine"} == {"profile", "snapshots"}
+
+
+def test_what_fails_after_a_move_makes_no_failure_of_it(
+    where: Paths, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A quarantine that can't be listed, and folders that can't be synced: the profiles are where they should be."""
+    monkeypatch.chdir(where.state_dir)
+    where = Paths(None, Path(), Path("leadmaster.db"))
+    auth = Auth(where)
+    snapshot = auth.take_snapshot(account=ACCOUNT, browser=None, now=NOW)
+    auth.mark_linked(ACCOUNT)
+    write_session(where, "broken")
+    folders = {path.stat().st_ino for path in (where.profile.parent, snapshot.path.parent)}
+    fsync = os.fsync
+
+    def fails(fd: int) -> None:
+        if os.fstat(fd).st_ino in folders:
+            raise OSError(errno.EIO, "Input/output error")
+        fsync(fd)
+
+    monkeypatch.setattr(os, "fsync", fails)
+    with unlistable(where.quarantine):
+        auth.restore(snapshot, now=NOW, why="test")
+        assert session_text(where) == {"first"}
+        assert auth.quarantine(now=NOW + timedelta(hours=1), why="test")
+    assert len(auth.quarantined()) == 2
+    write_session(where, "second")
+    taken = auth.take_snapshot(account=ACCOUNT, browser=None, now=NOW + timedelta(days=1))
+    assert auth.newest_good(account=ACCOUNT) == taken
+    assert [record.__dict__["action"] for record in caplog.records] == [
+        "profile_unsynced", "quarantine_kept", "quarantine_kept", "snapshots_kept",
+    ]  # fmt: skip
+
+
+def test_a_restore_that_fails_deletes_nothing_of_the_quarantine(where: Paths, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The profile before is back in its place, and two older ones are where they were."""
+    auth = Auth(where)
+    for day in range(2):
+        write_session(where, f"day {day}")
+        auth.mark_linked(ACCOUNT)
+        auth.quarantine(now=NOW + timedelta(days=day), why="test")
+    kept = auth.quarantined()
+    write_session(where, "broken")
+    snapshot = auth.take_snapshot(account=ACCOUNT, browser=None, now=NOW)
+    rename = Path.rename
+
+    def fails(path: Path, target: Path) -> Path:
+        if target == where.profile and where.quarantine not in path.parents:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return rename(path, target)
+
+    monkeypatch.setattr(Path, "rename", fails)
+    with pytest.raises(OSError, match="No space"):
+        auth.restore(snapshot, now=NOW + timedelta(days=2), why="test")
+    assert session_text(where) == {"broken"}
+    assert auth.quarantined() == kept
+
+
+@pytest.mark.parametrize("name", ["leadmasterd-linked", "leadmasterd-linked-elsewhere", "leadmasterd-browser"])
+@pytest.mark.parametrize("damage", [b"\xff\xfe", b"\0" * 30, None], ids=["no text", "zeros", "a folder"])
+def test_a_note_in_the_profile_that_can_not_be_read_is_none(where: Paths, name: str, damage: bytes | None) -> None:
+    """The daemon starts all the same, and makes it anew when the session works. None: it is a folder."""
+    note = where.profile / name
+    if damage is None:
+        note.mkdir()
+    else:
+        note.write_bytes(damage)
+    profile = BrowserProfile(where, grace_seconds=0)
+    profile.before_spawn(Path("/usr/bin/chromium"))
+    assert not profile.session_lost
+    assert profile.linked_elsewhere_at is None
+    assert profile.used_by is None
+    profile.opened_by("Chromium 150.0.7871.100")
+    profile.session_works(ACCOUNT, browser=None, fresh=False)
+    profile.stopped(cleanly=True)
 
 
 def test_profiles_that_never_were_linked_push_no_linked_one_out(where: Paths) -> None:

@@ -16,13 +16,16 @@ def locked(paths: Paths) -> Iterator[Auth]:
     """The session, with the state directory locked meanwhile, so that no daemon runs on it.
 
     Raises CannotUseState if a daemon runs, and PermissionError if root asks and the state belongs to another user: the
-    daemon could not read what root writes there.
+    daemon could not read what root writes there. Raises OSError if an import or restore that was cut off can't be
+    finished.
     """
     if os.geteuid() == 0 and paths.state_dir.exists() and paths.state_dir.stat().st_uid != 0:
         raise PermissionError(errno.EPERM, _("permission denied"), str(paths.state_dir))
     lock = Lock(paths)
     lock.acquire()
     try:
-        yield Auth(paths)
+        auth = Auth(paths)
+        auth.finish_adoption()
+        yield auth
     finally:
         lock.release()

@@ -110,6 +110,7 @@ class Daemon:
         self._publisher.use(Sections(account=lambda: account))
         if not await self._lock_state():
             return
+        self._profile.take_over()
         with speaking(self._settings.language):  # an error here ends the daemon; a person who started it reads it
             self._node = find_node(self._settings.listener.node)
             self._browser = choose_browser(self._settings.listener.browser, used_by=self._profile.used_by).path

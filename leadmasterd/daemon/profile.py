@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from leadmasterd.errors import CannotUseSnapshot
+from leadmasterd.errors import CannotUseSnapshot, CannotUseState
 from leadmasterd.listener.profile import Auth
 from leadmasterd.listener.programs import is_headless_shell
 from leadmasterd.settings.paths import Paths
@@ -61,6 +61,11 @@ class BrowserProfile:
         """How long ago the phone was linked (or the profile restored); zero if it is not."""
         return self._auth.linked_for(now=datetime.now(UTC))
 
+    def take_over(self) -> None:
+        """Finish the change of the session during which an earlier process has ended. `before_spawn` does it too."""
+        with contextlib.suppress(OSError):  # told when `before_spawn` fails for it
+            self._auth.finish_adoption()
+
     @property
     def used_by(self) -> str | None:
         """The version of the newest browser that has opened the session; None: not known, or no session is linked."""
@@ -72,6 +77,7 @@ class BrowserProfile:
         Raises OSError when a live browser holds the profile, or the disk refuses.
         """
         self._closed_cleanly = False
+        self._auth.finish_adoption()
         for folder in (self._paths.profile.parent, self._paths.profile):
             folder.mkdir(mode=0o700, exist_ok=True)
         if (pid := self._auth.browser_using_it()) is not None:
@@ -135,7 +141,7 @@ class BrowserProfile:
                 return
             why = "lost its session, or did not open"
             await asyncio.to_thread(self._auth.restore, snapshot, now=datetime.now(UTC), why=why)
-        except (OSError, CannotUseSnapshot) as error:
+        except (OSError, CannotUseSnapshot, CannotUseState) as error:
             log.error("cannot restore the session: %s", error)  # noqa: TRY400
         else:
             log.warning("restored the session of %s", snapshot.made_at, extra={"action": "restored"})

@@ -7,6 +7,10 @@
 A copy of a running profile is torn, so callers do all of this only while no process of the listener lives. They also
 decide when to do it (`daemon.profile`, `auth` commands). A restore is a last resort: it takes WhatsApp's keys back in
 time, so some messages may arrive twice or unreadable. It beats a scan in the middle of the night, and is tried once.
+
+A new profile takes the place of the live one in three renames: the new one to `.profile.complete` once all of it is on
+the disk, the live one to the quarantine, and the new one to its place. If the process dies before the last one, the
+next start does it (`finish_adoption`), so that there is never an empty profile where a session was.
 """
 
 import contextlib
@@ -19,12 +23,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any, Final
+from typing import Final, NamedTuple
 
 import psutil
 
 from leadmasterd import causes
-from leadmasterd.errors import CannotUseSnapshot
+from leadmasterd.errors import CannotUseSnapshot, CannotUseState
 from leadmasterd.listener.programs import major
 from leadmasterd.settings.paths import Paths
 from leadmasterd.state.files import read_status, sync, write_private
@@ -94,6 +98,10 @@ class Auth:
         self._profile = places.profile
         self._snapshots = places.profile.parent / "snapshots"
         self._quarantine = places.quarantine
+        self._fresh = places.profile.with_name(".profile.new")
+        """A new profile while it is made."""
+        self._complete = places.profile.with_name(".profile.complete")
+        """One that `adopt` is putting in the place of the live one."""
 
     # ------------------------------------------------------------------ snapshots
 
@@ -101,19 +109,8 @@ class Auth:
         """All snapshots, the newest first. A folder without a readable manifest, as of an interrupted copy, is none."""
         found = []
         for path in self._snapshots.glob("*/") if self._snapshots.is_dir() else ():
-            with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
-                manifest = _read_manifest(path)
-                found.append(
-                    Snapshot(
-                        name=path.name,
-                        path=path,
-                        made_at=str(manifest["made_at"]),
-                        account=manifest.get("account"),
-                        browser=manifest.get("browser"),
-                        files=len(manifest["files"]),
-                        size=sum(int(file["size"]) for file in manifest["files"].values()),
-                    )
-                )
+            with contextlib.suppress(OSError, ValueError):
+                found.append(_snapshot(path, _read_manifest(path)))
         return sorted(found, key=lambda snapshot: snapshot.name, reverse=True)
 
     def take_snapshot(self, *, account: str | None, browser: str | None, now: datetime) -> Snapshot:
@@ -143,32 +140,34 @@ class Auth:
             }
             write_private(unfinished / _MANIFEST, json.dumps(manifest, indent=1).encode())
             _sync_tree(unfinished)
-            unfinished.rename(self._snapshots / name)
-            sync(self._snapshots)
+            taken = _snapshot(self._snapshots / name, _read_manifest(unfinished))
+            unfinished.rename(taken.path)
         except BaseException:
             shutil.rmtree(unfinished, ignore_errors=True)
             raise
-        by_name = {snapshot.name: snapshot for snapshot in self.snapshots()}
-        taken = by_name.pop(name)
-        others = list(by_name.values())
-        for old in others[KEEP_SNAPSHOTS - 1 :]:
-            shutil.rmtree(old.path, ignore_errors=True)
+        try:
+            sync(self._snapshots)
+            others = [snapshot for snapshot in self.snapshots() if snapshot.name != name]
+        except OSError as error:  # it is taken; the next one deletes what is too old
+            log.warning("kept all snapshots: %s", error, extra={"action": "snapshots_kept"})
+        else:
+            for old in others[KEEP_SNAPSHOTS - 1 :]:
+                shutil.rmtree(old.path, ignore_errors=True)
         return taken
 
     def verify(self, snapshot: Snapshot) -> None:
         """Compare every file with the manifest. Raises CannotUseSnapshot at the first that is missing or differs."""
         try:
-            files = _read_manifest(snapshot.path)["files"]
-            for relative, noted in files.items():
+            for relative, noted in _read_manifest(snapshot.path).files.items():
                 path = snapshot.path / relative
-                if path.stat().st_size != noted["size"] or _sha256(path) != noted["sha256"]:
+                if path.stat().st_size != noted.size or _sha256(path) != noted.sha256:
                     raise CannotUseSnapshot(
                         "changed",
                         _("snapshot {name} is damaged: {file} is not what was copied").format(
                             name=snapshot.name, file=relative
                         ),
                     )
-        except (OSError, ValueError, KeyError, TypeError) as error:
+        except (OSError, ValueError) as error:
             why = causes.of_system(error) if isinstance(error, OSError) else _("its manifest is not ours")
             raise CannotUseSnapshot(
                 "unreadable", _("snapshot {name} is damaged: {why}").format(name=snapshot.name, why=why)
@@ -194,7 +193,7 @@ class Auth:
     def restore(self, snapshot: Snapshot, *, now: datetime, why: str) -> None:
         """Make a snapshot the live profile, and quarantine the one before. `why`: noted there as the reason.
 
-        Raises CannotUseSnapshot if the snapshot is damaged, and OSError.
+        Raises CannotUseSnapshot if the snapshot is damaged, and as `adopt` does.
         """
         self.verify(snapshot)
         with self.unfinished() as fresh:
@@ -208,49 +207,95 @@ class Auth:
 
         `adopt` moves the folder that the block creates there; otherwise it is deleted. Raises OSError.
         """
-        fresh = self._profile.with_name(".profile.new")
-        fresh.parent.mkdir(mode=0o700, exist_ok=True)
-        shutil.rmtree(fresh, ignore_errors=True)
+        self._fresh.parent.mkdir(mode=0o700, exist_ok=True)
+        shutil.rmtree(self._fresh, ignore_errors=True)
         try:
-            yield fresh
+            yield self._fresh
         finally:
-            shutil.rmtree(fresh, ignore_errors=True)
+            shutil.rmtree(self._fresh, ignore_errors=True)
 
     def adopt(self, fresh: Path, *, account: str | None, now: datetime, why: str) -> Path | None:
         """Make the folder at the path from `unfinished` the live profile, and quarantine the one before.
 
         Returns where the one before is now; None if there was none. `account`: whose session it is, if that is known.
-        Raises OSError. Unless the move itself has succeeded, the one before is then the live profile again.
+        Raises OSError, and the one before is then the live profile as it was. Raises CannotUseState if it could not be
+        put back: then the next start finishes the move.
         """
         if account:
             write_private(fresh / _LINKED, f"{account}\n".encode())
         _sync_tree(fresh)
-        former = self.quarantine(now=now, why=why)
+        shutil.rmtree(self._complete, ignore_errors=True)
+        fresh.rename(self._complete)
+        former = None
         try:
-            fresh.rename(self._profile)
-        except OSError:
-            if former:
-                former.rename(self._profile)
+            former = self._set_aside(now=now, why=why)
+            self._complete.rename(self._profile)
+        except OSError as error:
+            self._put_back(former, error)
             raise
-        sync(self._profile.parent)
+        try:
+            sync(self._profile.parent)
+        except OSError as error:  # it is in place all the same
+            log.warning("cannot sync %s: %s", self._profile.parent, error, extra={"action": "profile_unsynced"})
+        if former:
+            self._prune_after(former, now=now)
         return former
+
+    def _put_back(self, former: Path | None, error: OSError) -> None:
+        """Undo what `adopt` has done before this error. Raises CannotUseState if that fails."""
+        if former:
+            try:
+                former.rename(self._profile)
+            except OSError:
+                raise CannotUseState(
+                    _(
+                        "cannot put the new session in its place: {why}; the next start of the daemon tries it again. "
+                        "The session before is in {path}"
+                    ).format(why=causes.of_system(error), path=former)
+                ) from error
+        shutil.rmtree(self._complete, ignore_errors=True)
+
+    def finish_adoption(self) -> None:
+        """Put the new profile in its place if the process ended just before `adopt` could do so. Raises OSError.
+
+        Deletes what an earlier end of the process has left of a new profile.
+        """
+        if self._complete.exists() and not self._profile.exists():
+            self._complete.rename(self._profile)
+            log.warning("the new session is in its place now", extra={"action": "adopted"})
+        for leftover in (self._complete, self._fresh):
+            shutil.rmtree(leftover, ignore_errors=True)
 
     # ------------------------------------------------------------------ the live profile
 
     def quarantine(self, *, now: datetime, why: str) -> Path | None:
         """Move the live profile to the quarantine, as it may be the only copy of something, and prune the quarantine.
 
-        Returns where it is now; None if there is no live profile. `why`: written next to it. Raises OSError.
+        Returns where it is now; None if there is no live profile. `why`: written next to it. Raises OSError, and the
+        profile is then where it was.
         """
+        target = self._set_aside(now=now, why=why)
+        if target:
+            self._prune_after(target, now=now)
+        return target
+
+    def _set_aside(self, *, now: datetime, why: str) -> Path | None:
+        """`quarantine`, without the pruning."""
         if not self._profile.exists():
             return None
         self._quarantine.mkdir(mode=0o700, parents=True, exist_ok=True)
         target = self._quarantine / stamp(now)
         self._profile.rename(target)
         with contextlib.suppress(OSError):
-            write_private(target / "why.txt", why.encode() + b"\n")
-        self.prune_quarantine(now=now, latest=target)
+            write_private(target / "why.txt", why.encode("utf-8", "replace") + b"\n")
         return target
+
+    def _prune_after(self, latest: Path, *, now: datetime) -> None:
+        """Prune the quarantine after the move of this profile, which is done whatever becomes of the others."""
+        try:
+            self.prune_quarantine(now=now, latest=latest)
+        except OSError as error:
+            log.warning("cannot look through the quarantine: %s", error, extra={"action": "quarantine_kept"})
 
     def quarantined(self) -> list[Path]:
         """The quarantined profiles, the newest first."""
@@ -290,10 +335,7 @@ class Auth:
 
     def linked_account(self) -> str | None:
         """The account that the live profile was last linked to; None if it never was, or if that can't be read."""
-        try:
-            return (self._profile / _LINKED).read_text().strip() or None
-        except OSError:
-            return None
+        return self._note(_LINKED)
 
     def linked_for(self, *, now: datetime) -> timedelta:
         """How long ago the live profile was linked, or restored; zero if it is not linked."""
@@ -321,10 +363,7 @@ class Auth:
 
         None if it was linked here, and after `forget_link_elsewhere`.
         """
-        try:
-            return (self._profile / _ELSEWHERE).read_text().strip() or None
-        except OSError:
-            return None
+        return self._note(_ELSEWHERE)
 
     def forget_link_elsewhere(self) -> None:
         """Delete that note, once the database has the account with the time of its link."""
@@ -393,6 +432,14 @@ class Auth:
                 removed.append(name)
         return removed
 
+    def _note(self, name: str) -> str | None:
+        """The text in a small file of the live profile; None if there is none, or if it can't be read."""
+        try:
+            text = (self._profile / name).read_text(encoding="utf-8").strip()
+        except (OSError, UnicodeDecodeError):
+            return None
+        return text if text and text.isprintable() else None  # zeros are what a power cut may leave
+
     def _remove_unfinished(self) -> None:
         """Delete snapshots that were interrupted."""
         for path in self._snapshots.glob(".*"):
@@ -440,15 +487,57 @@ def captured_before(paths: Paths) -> bool:
     return any((profile / _LINKED).exists() and not (profile / _ELSEWHERE).exists() for profile in profiles)
 
 
-def _read_manifest(path: Path) -> dict[str, Any]:
+class _FileNote(NamedTuple):
+    """What a manifest says about a file. `size`: in bytes."""
+
+    size: int
+    sha256: str
+
+
+class _Manifest(NamedTuple):
+    """What a manifest says. `made_at`: ISO; `files`: by their path in the snapshot's folder."""
+
+    made_at: str
+    account: str | None
+    browser: str | None
+    files: dict[str, _FileNote]
+
+
+def _read_manifest(folder: Path) -> _Manifest:
     """The manifest of a snapshot's folder. Raises OSError, and ValueError for what is not such a manifest."""
     try:
-        manifest = json.loads((path / _MANIFEST).read_bytes())
-    except RecursionError as error:
-        raise ValueError from error  # nested too deep
-    if not isinstance(manifest, dict) or manifest.get("v") != 1:
-        raise ValueError(manifest)
-    return manifest
+        data = json.loads((folder / _MANIFEST).read_bytes())
+        if data["v"] != 1:
+            raise ValueError(data["v"])
+        datetime.fromisoformat(data["made_at"])
+        return _Manifest(
+            made_at=data["made_at"],
+            account=_text_or_none(data.get("account")),
+            browser=_text_or_none(data.get("browser")),
+            files={place: _FileNote(int(file["size"]), str(file["sha256"])) for place, file in data["files"].items()},
+        )
+    except (AttributeError, KeyError, TypeError, OverflowError, RecursionError) as error:  # any damage
+        raise ValueError from error
+
+
+def _text_or_none(value: object) -> str | None:
+    """The value itself. Raises TypeError if it is neither text nor None."""
+    if value is not None and not isinstance(value, str):
+        raise TypeError
+    return value
+
+
+def _snapshot(path: Path, manifest: _Manifest) -> Snapshot:
+    """A snapshot as its manifest describes it. `path`: of its folder."""
+    return Snapshot(
+        name=path.name,
+        path=path,
+        made_at=manifest.made_at,
+        account=manifest.account,
+        browser=manifest.browser,
+        files=len(manifest.files),
+        size=sum(file.size for file in manifest.files.values()),
+    )
 
 
 def _manifest_files(folder: Path) -> dict[str, dict[str, object]]:
