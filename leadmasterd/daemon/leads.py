@@ -101,13 +101,13 @@ class LeadJobs:
     def _compare_hours(self) -> None:
         """Warn while the settings file has other opening hours than those that this daemon started with.
 
-        Values that can't be used change nothing: somebody may be in the middle of writing them.
+        Values that can't be used change nothing: somebody may be in the middle of writing them. They are checked only
+        where they differ, because the check loads the library of holidays.
         """
         now = read_leads_settings(self._paths)
-        usable = not now.wrong() and now.calendar() is not None
         if now.hours_version() == self._leads.hours_version():
             self._warnings.clear(HOURS_CHANGED)
-        elif usable:
+        elif not now.wrong() and now.calendar() is not None:
             self._warnings.set(HOURS_CHANGED, "")
 
     def waiting(self) -> Waiting:
