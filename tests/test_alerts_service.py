@@ -202,6 +202,60 @@ async def test_many_at_once_are_one_message(world: World) -> None:
     assert world.store.episodes.keys() == {Key(Kind.MISSED, f"customer {number}") for number in range(41)}
 
 
+async def test_of_a_crowd_it_is_said_what_was_told_of_it_and_not_what_was_told_before(world: World) -> None:
+    """Ana was told alone once. One that is not told, as it is from before, is not in the list."""
+    world.looks.hold("Ana")
+    await world.look()
+    world.looks.hold()
+    await world.look(seconds=5)
+    await world.look(seconds=9)
+    since = world.now
+    world.looks.hold("Ana", "Beto", "Caro", "Dora", since=since)
+    await world.look(seconds=1)
+    assert world.phones[0].titles == ["Ana", "4 people have waited too long"]
+    found = {each["subject"]: each["title"] for each in queries.open_alerts(world.paths)}
+    assert found == dict.fromkeys(["Ana", "Beto", "Caro", "Dora"], "4 people have waited too long")
+
+
+async def test_what_is_not_told_is_no_open_alert(world: World) -> None:
+    """A lead from before alerts were switched on, also when many new ones come together afterwards."""
+    old = Condition(Kind.NEW_LEAD, "old", NOON - timedelta(days=1), Text("old", ""))
+    world.looks.holds = [old]
+    await world.look()
+    world.looks.hold("a", "b", "c", "d", kind=Kind.NEW_LEAD, since=NOON + timedelta(seconds=1))
+    world.looks.holds.append(old)
+    await world.look(seconds=5)
+    assert {each["subject"] for each in queries.open_alerts(world.paths)} == {"a", "b", "c", "d"}
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "UPDATE notes SET deliveries = '[]'",
+        "UPDATE notes SET deliveries = replace(hex(zeroblob(50000)), '0', '[')",
+        'UPDATE notes SET deliveries = \'{"a": ["phone", "2026-11-30T12:00:00", 0, ""]}\'',
+        "UPDATE notes SET made_at = '2026-11-30T12:00:00'",
+        "UPDATE episodes SET since = '2026-11-30T12:00:00'",
+        "UPDATE began SET at = '2026-11-30T12:00:00'",
+    ],
+    ids=range(6),
+)
+async def test_values_that_are_not_ours_are_put_aside(world: World, change: str) -> None:
+    """The process starts, and what holds is told again. Until then the rest of an alert is shown all the same."""
+    world.phones[0].refuses = ""
+    world.looks.hold("Ana")
+    await world.look()
+    world.close()
+    with closing(sqlite3.connect(world.paths.state_dir / "alerts.db")) as file, file:
+        file.execute(change)
+    assert world.states() == [("Ana", "due")]
+    world.start()
+    world.phones[0].refuses = None
+    await world.look(seconds=1)
+    assert world.phones[0].titles == ["Ana"]
+    assert (world.paths.state_dir / "alerts.db.damaged").exists()
+
+
 def test_of_more_than_fit_the_newest_are_named() -> None:
     """Each with its time; the history has the others."""
     entries = [(NOON, Text(f"customer {number}", "x" * 40)) for number in range(500)]

@@ -246,33 +246,41 @@ class Store:
         self._changed |= {("notes", note_id): each for note_id, each in self.notes.items()}
 
     def _read(self) -> None:
-        """Read what still matters.
+        """Read what still matters, all of it or, when a value is not ours, nothing.
 
         What is in memory already, since the file could not be read before, is newer and stays. Rows of kinds that this
         version does not know, since another one wrote them, are left out.
         """
         assert self._connection
         execute = self._connection.execute
-        began = execute("SELECT at FROM began").fetchone()
-        if began:
-            self.began_at = datetime.fromisoformat(began[0])
         kinds = {str(kind) for kind in Kind}
-        for kind, subject, since, told, is_open in execute("SELECT * FROM episodes"):
-            if kind in kinds:
-                episode = Episode(datetime.fromisoformat(since), told=bool(told), open=bool(is_open))
-                self.episodes.setdefault(Key(Kind(kind), subject), episode)
-        for note_id, kind, *rest in execute("SELECT * FROM notes WHERE state IN ('held', 'gathered', 'due')"):
-            if kind in kinds:
-                self.notes.setdefault(note_id, _note((note_id, kind, *rest)))
+        began = [_moment(at) for (at,) in execute("SELECT at FROM began")]
+        episodes = {
+            Key(Kind(kind), subject): Episode(_moment(since), told=bool(told), open=bool(is_open))
+            for kind, subject, since, told, is_open in execute("SELECT * FROM episodes")
+            if kind in kinds
+        }
+        notes = {
+            note_id: _note((note_id, kind, *rest))
+            for note_id, kind, *rest in execute("SELECT * FROM notes WHERE state IN ('held', 'gathered', 'due')")
+            if kind in kinds
+        }
+        told = [
+            Told(Kind(kind), _moment(at), flapping=bool(flapping))
+            for kind, at, flapping in execute(
+                "SELECT kind, made_at, flapping FROM notes WHERE at_once AND what <> 'ended' "
+                "ORDER BY note_id DESC LIMIT 100"
+            )
+            if kind in kinds
+        ]
         [(last_id,)] = execute("SELECT ifnull(max(note_id), 0) FROM notes")
+        if began:
+            self.began_at = began[0]
+        self.episodes |= {key: each for key, each in episodes.items() if key not in self.episodes}
+        self.notes |= {note_id: each for note_id, each in notes.items() if note_id not in self.notes}
+        self._told += told
         if not self._changed:  # else notes in memory have larger ids already
             self._last_id = last_id
-        for kind, at, flapping in execute(
-            "SELECT kind, made_at, flapping FROM notes WHERE at_once AND what <> 'ended' "
-            "ORDER BY note_id DESC LIMIT 100"
-        ):
-            if kind in kinds:
-                self._told.append(Told(Kind(kind), datetime.fromisoformat(at), flapping=bool(flapping)))
 
     def _write(self) -> None:
         """Write all changes, and delete what is old, in one transaction. If it fails the changes stay to be written."""
@@ -324,14 +332,16 @@ class Store:
 
 
 _WAL_SUFFIXES: Final = ("-wal", "-shm")
-_FAILURES: Final = (sqlite3.Error, OSError, ValueError, TypeError)
-"""What opening and writing may raise; the last two for values in the file that are not as we write them."""
+_NOT_OURS: Final = (ValueError, TypeError, AttributeError, RecursionError)
+"""What values in the file raise that are not as we write them."""
+_FAILURES: Final = (sqlite3.Error, OSError, *_NOT_OURS)
+"""What opening and writing may raise."""
 
 
 def _is_unusable(error: Exception) -> bool:
     """Whether the file itself is at fault: it is damaged, or its tables or values are not as we write them."""
     has_other_tables = getattr(error, "sqlite_errorname", "") == "SQLITE_ERROR"
-    return isinstance(error, ValueError | TypeError) or is_damage(error) or has_other_tables
+    return isinstance(error, _NOT_OURS) or is_damage(error) or has_other_tables
 
 
 def _inode(path: Path) -> tuple[int, int] | None:
@@ -369,21 +379,29 @@ def _note_row(note: Note) -> tuple[Any, ...]:
     )
 
 
+def _moment(at: str) -> datetime:
+    """ISO text from the file as a datetime. Raises ValueError for text without a zone, which no other compares with."""
+    moment = datetime.fromisoformat(at)
+    if moment.tzinfo is None:
+        raise ValueError(at)
+    return moment
+
+
 def _note(row: tuple[Any, ...]) -> Note:
-    """The note in a row of the table `notes`. Raises ValueError or TypeError if it is not as `_note_row` makes it."""
+    """The note in a row of the table `notes`. Raises `_NOT_OURS` if it is not as `_note_row` makes it."""
     note_id, kind, subject, what, state, made_at, due_at, at_once, flapping, title, body, deliveries = row
     return Note(
         note_id=note_id,
         key=Key(Kind(kind), subject),
         what=What(what),
         state=Fate(state),
-        made_at=datetime.fromisoformat(made_at),
-        due_at=due_at and datetime.fromisoformat(due_at),
+        made_at=_moment(made_at),
+        due_at=due_at and _moment(due_at),
         at_once=bool(at_once),
         flapping=bool(flapping),
         text=Text(title, body),
         deliveries={
-            address: Delivery(shown, at and datetime.fromisoformat(at), tries, why)
+            address: Delivery(shown, at and _moment(at), tries, why)
             for address, (shown, at, tries, why) in json.loads(deliveries).items()
         },
     )

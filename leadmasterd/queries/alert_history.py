@@ -73,10 +73,15 @@ def open_alerts(paths: Paths) -> list[OpenAlert]:
             return []
         found = rows(
             connection,
+            "WITH began AS (SELECT * FROM notes WHERE what = 'began') "
             "SELECT e.kind, e.subject, e.since, n.title, n.state FROM episodes e JOIN notes n ON n.note_id = coalesce("
-            "(SELECT max(note_id) FROM notes WHERE kind = e.kind AND subject = e.subject AND what = 'began'), "
+            "(SELECT max(note_id) FROM began WHERE kind = e.kind AND subject = e.subject "
+            " AND made_at >= e.since AND state <> 'over'), "  # older ones are of earlier episodes
             # Where many conditions began at once, a digest is their only note.
-            "(SELECT max(note_id) FROM notes WHERE kind = e.kind AND what = 'digest')) "
+            "(SELECT max(note_id) FROM notes WHERE kind = e.kind AND what = 'digest' "
+            " AND made_at >= e.since AND NOT flapping AND e.told), "
+            # A clock that was set back makes a note older than what it tells of.
+            "(SELECT max(note_id) FROM began WHERE kind = e.kind AND subject = e.subject)) "
             "WHERE e.open ORDER BY e.since, n.note_id",
         )
     return cast("list[OpenAlert]", found)
@@ -98,8 +103,16 @@ def alert_history(paths: Paths, *, limit: int) -> AlertHistory:
         )
         [total] = rows(connection, "SELECT count(*) AS n FROM notes")
     for row in found:
-        row["deliveries"] = [
-            Delivery(to=to, told_at=told_at, tries=tries, why=translated(why))
-            for to, told_at, tries, why in json.loads(row["deliveries"]).values()
-        ]
+        row["deliveries"] = _deliveries(row["deliveries"])
     return {"total": total["n"], "alerts": cast("list[Alert]", found)}
+
+
+def _deliveries(text: str) -> list[Delivery]:
+    """The column `deliveries`. None for what another program wrote there: the rest of the alert can be shown."""
+    try:
+        return [
+            Delivery(to=to, told_at=told_at, tries=tries, why=translated(why))
+            for to, told_at, tries, why in json.loads(text).values()
+        ]
+    except (ValueError, TypeError, AttributeError, RecursionError):
+        return []
