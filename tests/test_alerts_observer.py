@@ -750,6 +750,16 @@ def test_attempts_to_send_are_told(shop: Shop) -> None:
     assert seen.text.body.startswith("1 attempt since 12:00, NOT refused.")
 
 
+@pytest.mark.parametrize(
+    "damage", ["[" * 100_000, "[]", "7", "\0" * 40, attempt("17 10:00").replace("Z", ""), '{"at": [], "module": 1}\n']
+)
+def test_a_damaged_line_hides_no_attempt(shop: Shop, damage: str) -> None:
+    """As a power cut may leave one."""
+    file = shop.paths.state_dir / "refused.jsonl"
+    file.write_text(attempt("17 10:00") + damage + "\n" + attempt("17 10:30"))
+    assert shop.only("17 10:31").text.body.startswith("2 attempts since 10:00; all were refused.")
+
+
 # ---------------------------------------------------------------------- what can't be read
 
 

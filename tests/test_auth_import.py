@@ -228,6 +228,15 @@ BAD: dict[str, tuple[Callable[[Path], Path], str]] = {
     ),
     "odd manifest": (lambda folder: remanifested(packed(folder), files=[]), "its manifest can't be read"),
     "odd account": (lambda folder: remanifested(packed(folder), account=7), "its manifest can't be read"),
+    "huge manifest": (
+        lambda folder: changed(
+            packed(folder),
+            lambda files: files.update(
+                {"manifest.json": files["manifest.json"].replace(b'"size": ', b'"size": 1e999')}
+            ),
+        ),
+        "its manifest can't be read",
+    ),
     "new manifest": (lambda folder: remanifested(packed(folder), v=2), "use the same version on both computers"),
     "climbs": (
         lambda folder: chrome(folder / "x.zip", {"../../profile/x": b"x"}),

@@ -1,6 +1,5 @@
 """A temporary ban is remembered until it ends, across restarts."""
 
-import json
 import math
 import stat
 from datetime import UTC, datetime, timedelta
@@ -51,11 +50,28 @@ def test_a_ban_without_an_end_has_none_and_replaces_no_end_that_is_known(tmp_pat
     assert BanFile(tmp_path).seconds_left(NOW) == 7200
 
 
-@pytest.mark.parametrize("text", ["", "{", "[]", "[" * 100_000, "null", json.dumps({"expires": "soon"})])
+@pytest.mark.parametrize(
+    "text",
+    ["", "{", "[]", "[" * 100_000, "null", "\0" * 90, "\xff", '{"message": ["Too many"], "ban": {}}']
+    + [f'{{"expires": {value}}}' for value in ('"soon"', "true", "NaN", "Infinity", "1e300", "9" * 400, "[]")],
+    ids=range(15),
+)
 def test_a_file_that_says_nothing_is_a_ban_without_an_end(tmp_path: Path, text: str) -> None:
     """One attempt too many can cost the number, so a person decides."""
-    (tmp_path / "banned.json").write_text(text)
-    assert BanFile(tmp_path).seconds_left(NOW) == math.inf
+    (tmp_path / "banned.json").write_text(text, encoding="latin-1")
+    file = BanFile(tmp_path)
+    assert file.seconds_left(NOW) == math.inf
+    assert not any(file.values(NOW).values()), "what the reason of the halt quotes"
+
+
+def test_a_folder_in_the_files_place_is_a_ban_without_an_end(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """It can't be forgotten or replaced either, and the journal says so."""
+    (tmp_path / "banned.json").mkdir()
+    file = BanFile(tmp_path)
+    assert file.seconds_left(NOW) == math.inf
+    file.keep(BAN)
+    file.follow(Phase.STARTING)
+    assert [record.action for record in caplog.records] == ["ban_unwritten"] * 2  # type: ignore[attr-defined]
 
 
 def test_a_ban_that_can_not_be_written_holds_for_this_life(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

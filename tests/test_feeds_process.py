@@ -98,6 +98,31 @@ async def delivering_here(paths: Paths) -> AsyncIterator[FeedsProcess]:
             await task
 
 
+NO_REPORTS = [
+    "[" * 100_000, "[]", "7", "null", '{"low_water": 1e999}', '{"low_water": 9, "crowded": 9, "feeds": ["all"]}',
+    '{"low_water": 9, "crowded": 9, "feeds": [], "trouble": ""}',
+]  # fmt: skip
+REPORT: dict[str, object] = {"low_water": 5, "crowded": 0, "trouble": None, "feeds": [], "alerts": ""}
+
+
+async def test_lines_that_are_no_reports_change_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A library may print there. The next report counts, in the same life of the process."""
+    (tmp_path / "lines").write_text("\n".join([*NO_REPORTS, json.dumps(REPORT)]))
+    code = "import sys; print(open(sys.argv[1]).read(), flush=True); sys.stdin.read()"
+    process = [sys.executable, "-c", code, str(tmp_path / "lines")]
+    monkeypatch.setattr("leadmasterd.daemon.feeds.python_module", lambda *_: process)
+    seen: list[int] = []
+    async with delivering(settings_in(tmp_path, JSONL)) as feeds:
+        feeds._changed = lambda: seen.append(feeds.low_water)
+        await until(lambda: seen)
+        assert (feeds.low_water, feeds.crowded, feeds.section()) == (5, 0, [])
+    assert seen == [5]
+    skipped = [record for record in caplog.records if record.__dict__.get("action") == "feeds_line"]
+    assert len(skipped) == len(NO_REPORTS)
+
+
 def warnings_of(feeds: FeedsProcess) -> dict[str, str]:
     """Those that are active."""
     return feeds._warnings.concerns()

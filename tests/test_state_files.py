@@ -142,3 +142,6 @@ def test_a_status_file_that_is_not_ours_is_none(here: Paths, text: str) -> None:
     here.state_dir.mkdir()
     here.status_file.write_text(text)
     assert read_status(here) is None
+    here.status_file.unlink()
+    here.status_file.mkdir()
+    assert read_status(here) is None

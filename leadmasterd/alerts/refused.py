@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
 from leadmasterd.alerts import words
 from leadmasterd.alerts.kinds import Condition, Kind
@@ -74,11 +74,10 @@ class RefusedFile:
             lines = file.read(_TAIL).split(b"\n")
         latest: dict[_Tried, _Series] = {}
         for line in lines:
-            entry = _entry(line)
-            if entry is None:
+            attempt = _attempt(line)
+            if attempt is None:
                 continue
-            at = datetime.fromisoformat(entry["at"])
-            tried = _Tried(f"{entry['module']}.{entry['function']}", refused=entry["where"] != "seen")
+            tried, at = attempt
             series = latest.get(tried)
             if series is None or at - series.last >= _HOLDS:
                 latest[tried] = _Series(first=at, last=at, number=1)
@@ -88,14 +87,16 @@ class RefusedFile:
         return latest
 
 
-def _entry(line: bytes) -> dict[str, Any] | None:
-    """A line of the file, with the keys that are used here.
+def _attempt(line: bytes) -> tuple[_Tried, datetime] | None:
+    """What was tried, and when, by a line of the file.
 
     None for a line that is not whole: the first, where reading began in its midst, or the last, which is being written.
+    Also for one that is damaged, as after a power cut: it must not hide the others.
     """
     try:
         entry = json.loads(line)
-        datetime.fromisoformat(entry["at"])
-        return entry if {"module", "function", "where"} <= entry.keys() else None
-    except (ValueError, KeyError, TypeError):
+        tried = _Tried(f"{entry['module']}.{entry['function']}", refused=entry["where"] != "seen")
+        at = datetime.fromisoformat(entry["at"])
+    except (ValueError, KeyError, TypeError, RecursionError):
         return None
+    return (tried, at) if at.tzinfo else None

@@ -109,7 +109,7 @@ def _stop_command(paths: Paths) -> str:
     pid = holder_of_lock(paths)
     if pid is None:
         return "sudo systemctl stop leadmasterd"
-    with contextlib.suppress(OSError):  # it has just ended
+    with contextlib.suppress(OSError, UnicodeDecodeError):  # it has just ended, or a group has an odd name
         group = Path(f"/proc/{pid}/cgroup").read_text()
         if unit := re.search(r"/(leadmasterd[^/\n]*\.service)$", group, re.MULTILINE):
             return f"sudo systemctl stop {unit[1]}"

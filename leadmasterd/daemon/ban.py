@@ -8,7 +8,7 @@ import json
 import logging
 import math
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -69,4 +69,26 @@ class BanFile:
             return None
         except (OSError, ValueError, RecursionError):
             return {}
-        return ban if isinstance(ban, dict) else {}
+        if not isinstance(ban, dict):
+            return {}
+        return {
+            "ban": _text_or_none(ban.get("ban")),
+            "expires": _time_or_none(ban.get("expires")),
+            "message": _text_or_none(ban.get("message")),
+        }
+
+
+def _text_or_none(value: object) -> str | None:
+    """The value if it is text; else None."""
+    return value if isinstance(value, str) else None
+
+
+def _time_or_none(value: object) -> int | float | None:
+    """The value if it is a time in seconds since 1970; else None."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    try:
+        datetime.fromtimestamp(value, UTC)
+    except (ValueError, OverflowError, OSError):
+        return None
+    return value

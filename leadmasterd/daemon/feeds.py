@@ -34,6 +34,8 @@ _CALM: Final = 300.0
 _STOP_SECONDS: Final = 9.0
 """From the end of its stdin until it is killed: it lets deliveries end and commits, each within four seconds."""
 _LONGEST_LINE: Final = 1 << 20
+_NO_REPORT: Final = (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError)
+"""What a line raises that is no report; ValueError also one that is longer than any."""
 
 
 class FeedsProcess:
@@ -131,25 +133,30 @@ class FeedsProcess:
                 if not line:
                     return
                 self._reported(json.loads(line))
-            except (ValueError, KeyError, TypeError):  # also one that is longer than any report
+            except _NO_REPORT:
                 log.warning("the feeds process wrote a line that is no report", extra={"action": "feeds_line"})
 
     def _reported(self, report: Mapping[str, Any]) -> None:
         """Take over one report: what the outbox may drop, the feeds, and a warning for each kind of problem or none.
 
-        Raises KeyError, TypeError, ValueError for what is no report.
+        Raises `_NO_REPORT`.
         """
-        self.low_water, self.crowded = int(report["low_water"]), int(report["crowded"])
-        self._feeds = list(report["feeds"])
-        self._warn(FEEDS_DOWN, report["trouble"] or "")
-        down = [feed for feed in self._feeds if feed["outage_hours"]]
-        self._warn(FEED_DOWN, ", ".join(f"{each['name']} ({each['outage_hours']} h, {each['why']})" for each in down))
-        halted = [feed for feed in self._feeds if feed["state"] in ("disabled", "unusable")]
-        self._warn(FEED_DISABLED, ", ".join(f"{feed['name']} ({feed['why']})" for feed in halted))
-        self._warn(FEED_DEAD, ", ".join(f"{feed['name']} ({feed['dead']})" for feed in self._feeds if feed["dead"]))
-        gone = ", ".join(f"{feed['name']} ({feed['given_up']:,})" for feed in self._feeds if feed["given_up"])
-        self._warn(FEED_OVERFLOW, gone)
-        self._warn(ALERTS_UNDELIVERED, str(report["alerts"]))
+        low_water, crowded = int(report["low_water"]), int(report["crowded"])
+        feeds = list(report["feeds"])
+        down = [feed for feed in feeds if feed["outage_hours"]]
+        halted = [feed for feed in feeds if feed["state"] in ("disabled", "unusable")]
+        details = {
+            FEEDS_DOWN: str(report["trouble"] or ""),
+            FEED_DOWN: ", ".join(f"{each['name']} ({each['outage_hours']} h, {each['why']})" for each in down),
+            FEED_DISABLED: ", ".join(f"{feed['name']} ({feed['why']})" for feed in halted),
+            FEED_DEAD: ", ".join(f"{feed['name']} ({feed['dead']})" for feed in feeds if feed["dead"]),
+            FEED_OVERFLOW: ", ".join(f"{feed['name']} ({feed['given_up']:,})" for feed in feeds if feed["given_up"]),
+            ALERTS_UNDELIVERED: str(report["alerts"]),
+        }
+        # Nothing changes before all of it is known to be a report: the outbox drops what it says is done.
+        self.low_water, self.crowded, self._feeds = low_water, crowded, feeds
+        for warning, detail in details.items():
+            self._warn(warning, detail)
         self._changed()
 
     def _warn(self, warning: Warnable, detail: str) -> None:

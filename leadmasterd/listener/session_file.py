@@ -260,7 +260,7 @@ class SessionFile:
                 str(place): _ManifestLine(int(file["size"]), str(file["sha256"]))
                 for place, file in manifest["files"].items()
             }
-        except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError) as error:
             raise self._refuse(_("its manifest can't be read; copy it here again, or make it anew")) from error
         if missing := sorted(self._manifest.keys() - self._entries.keys()):
             raise self._refuse(_("it is incomplete, {name} is missing; make it anew").format(name=missing[0]))

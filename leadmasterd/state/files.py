@@ -178,6 +178,6 @@ def read_status(paths: Paths) -> dict[str, Any] | None:
     """What the daemon last wrote. None if there is no file, or not one that this version writes."""
     try:
         status = json.loads(paths.status_file.read_bytes())
-    except (FileNotFoundError, NotADirectoryError, ValueError, RecursionError):
+    except (FileNotFoundError, NotADirectoryError, IsADirectoryError, ValueError, RecursionError):
         return None
     return status if isinstance(status, dict) and status.get("v") == 1 else None

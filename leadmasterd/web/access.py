@@ -179,7 +179,7 @@ def _parsed(file: Path) -> _Book:
         data: dict[str, Any] = json.loads(file.read_bytes())
         links = tuple(_checked(Link(**link)) for link in data["links"])
         return _Book(int(data["next_id"]), links, tuple(_checked(Session(**each)) for each in data["sessions"]))
-    except (ValueError, TypeError, KeyError, RecursionError) as error:
+    except (ValueError, TypeError, KeyError, OverflowError, RecursionError, IsADirectoryError) as error:
         raise CannotUseState(
             _(
                 "cannot use {path}: it is damaged; remove it, and let people in again with `leadmasterd web link`"

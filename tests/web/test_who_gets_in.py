@@ -138,16 +138,23 @@ def test_all_sessions_and_links_end_at_once(access: Access) -> None:
     assert [each.id for each in access.sessions()] == [3]
 
 
+HUGE = '{"next_id": 1e999, "links": [], "sessions": []}'
+
+
 def test_a_damaged_file_is_told(access: Access) -> None:
     """Nobody gets in by it."""
     access.make_link("Ana")
     changes: list[dict[str, object]] = [{"hash": None}, {"hash": "ñ"}, {"until": 1}, {"name": []}]
     link = {"hash": "00", "name": "Ana", "until": "2099-01-01T00:00:00Z"}
     wrong: list[str] = [json.dumps({"next_id": 1, "links": [link | change], "sessions": []}) for change in changes]
-    for text in ("", "{", "[]", '{"v": 1}', '{"next_id": 1, "links": [1], "sessions": []}', "[" * 99_999, *wrong):
+    for text in ("", "{", "[]", '{"v": 1}', '{"next_id": 1, "links": [1], "sessions": []}', "[" * 99_999, *wrong, HUGE):
         access.file.write_text(text)
         with pytest.raises(CannotUseState, match="it is damaged; remove it"):
             Access(access.paths).admit("x")
+    access.file.unlink()
+    access.file.mkdir()
+    with pytest.raises(CannotUseState, match="it is damaged; remove it"):
+        Access(access.paths).sessions()
 
 
 def test_many_at_once_lose_nothing(access: Access) -> None:
