@@ -1,4 +1,4 @@
-// A message's content: its text, the description of its media, its contact cards.
+// A message's own content: its text, the description of its media, its contact cards, and what the page could not read.
 import { flag, list, number, record, text } from './raw.js';
 import { invitationText, voteOf } from './shared.js';
 
@@ -21,8 +21,9 @@ const PREVIEW_IN_BODY = new Set([...MEDIA, 'location', 'live_location', 'product
 const CARD_IN_BODY = new Set(['vcard', 'multi_vcard']);
 
 /**
+ * Whether the record's `body` is a preview (a JPEG in base64), and no text.
  * @param {Raw} raw
- * @returns {boolean} whether `body` holds a preview
+ * @returns {boolean}
  */
 export function isMediaRecord(raw) {
   return (
@@ -31,13 +32,15 @@ export function isMediaRecord(raw) {
 }
 
 /**
+ * What a message says in words: its text, the caption of media, the question of a poll, the name of an event, the note of a
+ * payment, the words with an invitation.
  * @param {Raw} raw
- * @returns {string | null}
+ * @returns {string | null} null when it has none, and for a message that was revoked or could not be decrypted
  */
 export function textOf(raw) {
   if (raw.type === 'revoked' || raw.type === 'ciphertext') return null;
-  const question = text(raw.pollName) ?? text(raw.eventName);
-  if (question !== null) return question;
+  const questionOrEvent = text(raw.pollName) ?? text(raw.eventName);
+  if (questionOrEvent !== null) return questionOrEvent;
   if (isMediaRecord(raw)) return text(raw.caption) ?? text(raw.comment) ?? text(raw.message);
   if (CARD_IN_BODY.has(String(raw.type))) return text(raw.caption);
   return (
@@ -52,19 +55,20 @@ export function textOf(raw) {
 }
 
 /**
- * What the page itself could not read: for the phone only, or of a later version.
+ * The field `unknown` of a message that the page itself could not read: one for the phone only, or of a later version.
  * @param {Raw} raw
- * @returns {Record<string, unknown> | null}
+ * @returns {Record<string, unknown> | null} null for any other
  */
 export function unknownOf(raw) {
-  const future = text(raw.futureproofType);
-  if (raw.type !== 'unknown' && future === null) return null;
-  return { subtype: text(raw.subtype), future_type: future };
+  const futureType = text(raw.futureproofType);
+  if (raw.type !== 'unknown' && futureType === null) return null;
+  return { subtype: text(raw.subtype), future_type: futureType };
 }
 
 /**
+ * The field `media`: what is known of a file without downloading it.
  * @param {Raw} raw
- * @returns {Record<string, unknown> | null}
+ * @returns {Record<string, unknown> | null} null for a message without a file
  */
 export function mediaOf(raw) {
   if (!MEDIA.has(String(raw.type)) && text(raw.mimetype) === null) return null;
@@ -82,6 +86,7 @@ export function mediaOf(raw) {
 }
 
 /**
+ * The contact cards that a message shares, as vCard text.
  * @param {Raw} raw
  * @returns {string[]}
  */

@@ -1,4 +1,4 @@
-// What a message refers to: the message or the status it answers, a product, an order, the ad that led here.
+// What a message refers to: the message or the status it answers, a call, an order, the ad that led here.
 import { textOf } from './content.js';
 import { messageId, widText } from './ids.js';
 import { flag, number, record, text } from './raw.js';
@@ -10,11 +10,13 @@ import { productOf } from './shared.js';
 const QUOTED_LENGTH = 4096;
 /** How the id of a quoted message begins when somebody writes about a product from its page (go-whatsapp#467). */
 const PRODUCT_INQUIRY = 'product_inquiry:';
+/** Outcomes of a call that was answered: words, reduced to letters, or numbers of `CallLogMessage` (see callOf). */
 const ANSWERED = new Set(['completed', 'connected', 'acceptedelsewhere', 'ongoing', '0', '4', '5']);
 
 /**
+ * The field `quoted`: the message that this one answers, as far as its record holds a copy.
  * @param {Raw} raw
- * @returns {Record<string, unknown> | null}
+ * @returns {Record<string, unknown> | null} null when it answers none
  */
 export function quotedOf(raw) {
   const quoted = record(raw.quotedMsg);
@@ -32,18 +34,20 @@ export function quotedOf(raw) {
 }
 
 /**
- * @param {string} id
- * @param {Raw} quoted
+ * The product that is quoted. One whose page the message was written from may be named by the id of the quoted message alone.
+ * @param {string} id of the quoted message
+ * @param {Raw} quoted its record, empty when there is no copy of it
  */
 function quotedProduct(id, quoted) {
   if (!id.startsWith(PRODUCT_INQUIRY)) return productOf(quoted);
-  return productOf({ ...quoted, productId: text(quoted.productId) ?? id.slice(PRODUCT_INQUIRY.length) });
+  const productId = text(quoted.productId) ?? id.slice(PRODUCT_INQUIRY.length);
+  return productOf({ ...quoted, productId });
 }
 
 /**
- * Whether the message answers a status (a story). In a chat that is a status of whoever did not write the message.
+ * The field `status_reply` of a message that answers a status (a story): its author and its id.
  * @param {Raw} raw
- * @returns {Record<string, unknown> | null}
+ * @returns {Record<string, unknown> | null} null for any other
  */
 export function statusReplyOf(raw) {
   if (widText(raw.quotedRemoteJid) !== 'status@broadcast') return null;
@@ -58,8 +62,8 @@ export function statusReplyOf(raw) {
  */
 export function callOf(raw) {
   const seconds = number(raw.callDuration);
-  const outcome =
-    text(raw.callOutcome) ?? (number(raw.callOutcome) === null ? null : String(raw.callOutcome));
+  const isNumber = number(raw.callOutcome) !== null;
+  const outcome = isNumber ? String(raw.callOutcome) : text(raw.callOutcome);
   const word = (outcome ?? '').toLowerCase().replaceAll(/[^a-z0-9]/g, '');
   return {
     outcome,
@@ -70,8 +74,9 @@ export function callOf(raw) {
 }
 
 /**
+ * The field `order`: what a customer put into the cart of the catalogue and sent.
  * @param {Raw} raw
- * @returns {Record<string, unknown> | null}
+ * @returns {Record<string, unknown> | null} null for a message that is none. total: in thousandths of the currency's unit
  */
 export function orderOf(raw) {
   const id = text(raw.orderId);
@@ -86,16 +91,17 @@ export function orderOf(raw) {
 }
 
 /**
- * The ad of a click-to-WhatsApp conversation, on its first message only. Since February 2026 some ads carry only an opaque
- * payload (Baileys#2354): then every field is null, but there is a referral.
+ * The field `referral`: the ad of a click-to-WhatsApp conversation, on its first message only. Since February 2026 some ads carry
+ * only a payload that cannot be read (Baileys#2354): then every field is null, but the referral is there.
  * @param {Raw} raw
- * @returns {Record<string, unknown> | null}
+ * @returns {Record<string, unknown> | null} null for a message that no ad led to
  */
 export function referralOf(raw) {
   const ad = record(raw.ctwaContext);
   const entry = text(raw.entryPointConversionSource);
-  const opaque = raw.ctwaPayload !== undefined && raw.ctwaPayload !== null;
-  if (ad === null && !opaque && !entry?.startsWith('ctwa')) return null;
+  const hasPayload = raw.ctwaPayload !== undefined && raw.ctwaPayload !== null;
+  const isFromAd = ad !== null || hasPayload || entry?.startsWith('ctwa') === true;
+  if (!isFromAd) return null;
   const shown = ad?.automatedGreetingMessageShown;
   return {
     source_url: text(ad?.sourceUrl),

@@ -1,17 +1,19 @@
-// WhatsApp's ids as text: chats and users ("wids") and message keys, in any of the shapes that builds of the page give.
-// These functions run on both sides: Node imports them, and page/install.js sends their source text into the page, so
-// each may use only its arguments and the other functions of this file.
+// WhatsApp's ids as text: ids of chats and users ("wids") and of messages ("keys"), from any of the shapes that builds of the
+// page give them. These functions run on both sides: Node imports them, and page/install.js sends their source text into the
+// page, so each may use only its arguments and the other functions of this file.
 
 /**
- * A message's identity on the wire.
+ * A message's identity on the wire. remote: the chat; id: chosen by the sender, unique in the chat; participant: who wrote it,
+ * null outside groups.
  * @typedef {{fromMe: boolean, remote: string, id: string, participant: string | null}} MessageId
  */
 
 /**
- * A chat's or user's id as `user@server`, or null. Built from its parts; the serialized form is a last resort, because
- * builds since July 2026 call `_serialized` `$1` (wwebjs#201830). A device part (`user:7@…`, `user.0:7@…`) is left out.
+ * A chat's or user's id as `user@server`. Built from its parts; the serialized form is a last resort, because its property has
+ * another name in builds since July 2026 (`$1` for `_serialized`, wwebjs#201830). A device part (`user:7@…`, `user.0:7@…`) is
+ * left out, and the server `s.whatsapp.net` becomes `c.us`.
  * @param {unknown} wid text, or an object with `user` and `server`, or one that only has its serialized form
- * @returns {string | null}
+ * @returns {string | null} null for what is no id
  */
 export function widText(wid) {
   if (wid === null || wid === undefined) return null;
@@ -28,15 +30,16 @@ export function widText(wid) {
   }
   const at = text.lastIndexOf('@');
   if (at < 1 || at === text.length - 1) return null;
-  const server = text.slice(at + 1) === 's.whatsapp.net' ? 'c.us' : text.slice(at + 1);
-  return `${text.slice(0, at).replace(/(\.\d+)?:\d+$/, '')}@${server}`;
+  const user = text.slice(0, at).replace(/(\.\d+)?:\d+$/, '');
+  const server = text.slice(at + 1);
+  return `${user}@${server === 's.whatsapp.net' ? 'c.us' : server}`;
 }
 
 /**
- * The serialized form of a wid or a key. Its property has another name in every few builds (`_serialized`, `$1`); its
- * `toString` has not.
+ * The serialized form of a wid or a key. Its property has had two names (`_serialized`, then `$1`) and may get another;
+ * `toString` gives the same in every build.
  * @param {Record<string, unknown>} parts
- * @returns {string | null}
+ * @returns {string | null} null when it has none
  */
 export function serialized(parts) {
   /** @type {unknown} */
@@ -51,7 +54,8 @@ export function serialized(parts) {
 }
 
 /**
- * Whether an id is a LID. The second server is that of devices which a business has with a provider (WAWebWid).
+ * Whether an id is a LID, which hides the phone number. The second server is that of devices which a business has with a
+ * provider (WAWebWid).
  * @param {string} id
  * @returns {boolean}
  */
@@ -60,7 +64,7 @@ export function isLid(id) {
 }
 
 /**
- * The id under which a person is known: the servers `hosted` and `hosted.lid` name the same users as `c.us` and `lid`.
+ * The id of the person behind an id: the servers `hosted` and `hosted.lid` name the same users as `c.us` and `lid`.
  * @param {string} id
  * @returns {string}
  */
@@ -74,13 +78,14 @@ export function personId(id) {
  * @returns {boolean}
  */
 export function isHosted(wid) {
-  const parts = wid !== null && typeof wid === 'object' ? /** @type {Record<string, unknown>} */ (wid) : null;
-  const text = typeof wid === 'string' ? wid : '';
-  return /@hosted(\.lid)?$/.test(widText(wid) ?? '') || parts?.device === 99 || /:99@/.test(text);
+  const isOnHostedServer = /@hosted(\.lid)?$/.test(widText(wid) ?? '');
+  if (typeof wid === 'string') return isOnHostedServer || /:99@/.test(wid);
+  const device = /** @type {{device?: unknown} | null | undefined} */ (wid)?.device;
+  return isOnHostedServer || device === 99;
 }
 
 /**
- * Whether an id is a program's: Meta AI and its like (WAWebWid.isBot, WAWebBotUtils). Some have ids that look like phones.
+ * Whether an id is that of a program such as Meta AI (WAWebWid.isBot, WAWebBotUtils). Some of their ids look like phone numbers.
  * @param {string | null} id
  * @returns {boolean}
  */
@@ -105,13 +110,13 @@ export function messageId(key) {
     text = serialized(parts);
   }
   if (typeof text !== 'string') return null;
-  const pieces = text.split('_');
-  const remote = widText(pieces[1]);
-  if (pieces.length < 3 || remote === null || pieces[2] === '') return null;
+  const [fromMe, chat, id, participantOrSelf, participantAfterSelf] = text.split('_');
+  const remote = widText(chat);
+  if (remote === null || id === undefined || id === '') return null;
   return {
-    fromMe: pieces[0] === 'true',
+    fromMe: fromMe === 'true',
     remote,
-    id: pieces[2],
-    participant: widText(pieces[4]) ?? widText(pieces[3]),
+    id,
+    participant: widText(participantAfterSelf) ?? widText(participantOrSelf),
   };
 }

@@ -1,9 +1,10 @@
 // Which chats and messages go on the wire. Like ids.js this runs in Node and, as source text, in the page.
 
 /**
- * @param {string | null} chat
- * @returns {'direct' | 'group' | 'dropped'} dropped: status, broadcast lists, channels, and null. Chats with bots, WhatsApp's own
- *   accounts and notes to oneself are on the wire: the daemon refuses them, as it does ignored chats
+ * The kind of a chat, by the server of its id. Chats with bots, WhatsApp's own accounts and notes to oneself count as direct:
+ * they are on the wire, and the daemon ignores them.
+ * @param {string | null} chat its id
+ * @returns {'direct' | 'group' | 'dropped'} dropped: status, broadcast lists, channels, links to calls, and null
  */
 export function chatKind(chat) {
   if (chat === null) return 'dropped';
@@ -13,7 +14,8 @@ export function chatKind(chat) {
 }
 
 /**
- * @param {string | null} chat
+ * Whether messages of this chat go on the wire.
+ * @param {string | null} chat its id
  * @param {boolean} groups whether groups are captured
  * @returns {boolean}
  */
@@ -23,8 +25,8 @@ export function isWantedChat(chat, groups) {
 }
 
 /**
- * System messages are about the chat and not written by anybody. `call_log` is not one of them: a call is something that
- * a customer did.
+ * Whether this type is that of a system message, which nobody wrote. `call_log` is not one of them: a call is something that a
+ * customer did. A type that is no text counts as one; an unknown one does not, so that it is captured.
  * @param {unknown} type the page's message type
  * @returns {boolean}
  */
@@ -66,7 +68,7 @@ export function isSystemType(type) {
 }
 
 /**
- * Whether a system message says that somebody has another phone number: the only one that tells something of a person.
+ * Whether this is the system message that somebody has a new phone number: the only kind of them that goes on the wire.
  * @param {{type?: unknown, subtype?: unknown}} message
  * @returns {boolean}
  */
@@ -75,9 +77,10 @@ export function isNumberChange(message) {
 }
 
 /**
- * @param {{remote: string} | null} id
- * @param {unknown} type
- * @param {boolean} groups
+ * Whether a message goes on the wire.
+ * @param {{remote: string} | null} id null: it has none that can be read
+ * @param {unknown} type the page's message type
+ * @param {boolean} groups whether groups are captured
  * @returns {boolean}
  */
 export function isWanted(id, type, groups) {

@@ -1,5 +1,5 @@
-// What a record shows about who or what sent a message, besides its words: a list, a bot, a template, a provider's device.
-// Pure. docs/protocol.md lists the marks; what they mean for leads is decided in Python.
+// What a record shows about who or what sent a message, besides its words: a broadcast list, a bot, a template, a device at a
+// provider. Pure. docs/protocol.md lists the marks; what they mean for leads is decided in Python.
 //
 // The names are those of WhatsApp Web's own records (WAWebMsgModel, build of 2026-04-27), and where they come from:
 // - broadcast, broadcastId: WAWebMsgProcessingApiUtils. Each copy of our own list has both; what came by somebody else's
@@ -17,19 +17,22 @@ import { text } from './raw.js';
 
 /** @typedef {import('./raw.js').Raw} Raw */
 
-/** The field in which the page's agent says that a provider's device sent the message: texts lose the device. */
+/**
+ * The field in which the page's agent notes that a provider's device sent the message: an id as text no longer names the device.
+ */
 export const SENT_HOSTED = 'leadmasterd_hosted';
 
 /**
+ * The field `marks`: those that the record shows, each with its value, or true for one that has none.
  * @param {Raw} raw
  * @param {Raw | null} addressBook what the page knows about the other party
- * @returns {Record<string, string | true> | null} only what the record shows; null when it shows nothing
+ * @returns {Record<string, string | true> | null} null when it shows none
  */
 export function marksOf(raw, addressBook) {
   const id = messageId(raw.id);
   const campaign = text(raw.pmCampaignId) ?? text(raw.smbClientCampaignId);
   /** @type {Record<string, string | boolean | null>} */
-  const all = {
+  const candidates = {
     broadcast: widText(raw.broadcastId) ?? raw.broadcast === true,
     campaign: campaign ?? raw.bizSource === 'smb_promo',
     bot: text(raw.bizBotType),
@@ -47,11 +50,12 @@ export function marksOf(raw, addressBook) {
   };
   /** @type {Record<string, string | true> | null} */
   let shown = null;
-  for (const name of Object.keys(all)) {
-    const value = all[name];
-    if (typeof value !== 'string' && value !== true) continue;
-    shown ??= {};
-    shown[name] = value;
+  for (const name of Object.keys(candidates)) {
+    const value = candidates[name];
+    if (typeof value === 'string' || value === true) {
+      shown ??= {};
+      shown[name] = value;
+    }
   }
   return shown;
 }

@@ -1,4 +1,5 @@
-// The page's raw record of a message -> the fields of a wire line. Pure: no library, no page, no clock.
+// The page's raw record of a message -> the fields of its wire line (`message`, `ciphertext`, `message_edit`, `message_revoke`).
+// Pure: no library, no page, no clock.
 // docs/protocol.md says what each field means. The raw names are the page's own (the library calls the record `_data`), and
 // every one of them may be missing.
 import { isMediaRecord, mediaOf, textOf, unknownOf, vcardsOf } from './content.js';
@@ -12,16 +13,19 @@ import { eventOf, invitationOf, paymentOf, pollOf, productOf, voteOf } from './s
 /**
  * @typedef {import('./raw.js').Raw} Raw
  * @typedef {'live' | 'sweep'} Via
- * @typedef {{saved_name: string | null, business: boolean, phone: string | null, lid: string | null}} ContactFacts
- * @typedef {ContactFacts & {push_name: string | null, verified_name: string | null}} AddressBook what the page knows about
- *   the sender of an inbound message
+ * @typedef {{saved_name: string | null, business: boolean, phone: string | null, lid: string | null}} ContactFacts the field
+ *   `contact`: the other party, which is the one of a direct chat, or who wrote in a group
+ * @typedef {ContactFacts & {push_name: string | null, verified_name: string | null}} AddressBook what the page knows about the
+ *   other party
  */
 
-/** The field in which the page's agent puts what the address book knows. */
+/** The field in which the page's agent puts what the address book knows about the other party (an AddressBook, or null). */
 export const CONTACT = 'leadmasterd_contact';
 
-/** @type {[string, (raw: Raw) => object | null][]} */
-const RARE = [
+/**
+ * @type {[string, (raw: Raw) => object | null][]} fields that few messages have, and how each is read; null for one without it
+ */
+const RARE_FIELDS = [
   ['product', productOf],
   ['payment', paymentOf],
   ['invitation', invitationOf],
@@ -34,16 +38,17 @@ const RARE = [
 ];
 
 /**
+ * The fields of `message`.
  * @param {Raw} raw
  * @param {Via} via
- * @returns {Record<string, unknown> | null} null when the record has no identity
+ * @returns {Record<string, unknown> | null} null when the record has no identity or no time
  */
 export function messageFields(raw, via) {
   const common = commonFields(raw, via);
   if (common === null) return null;
-  const { contact, ...who } = common;
+  const { contact, ...identification } = common;
   return {
-    ...who,
+    ...identification,
     message_type: text(raw.type) ?? 'unknown',
     from: widText(raw.from),
     to: widText(raw.to),
@@ -58,24 +63,24 @@ export function messageFields(raw, via) {
     reply: replyOf(raw),
     referral: referralOf(raw),
     contact,
-    ...marked(raw),
+    ...marksField(raw),
     ephemeral_seconds: number(raw.ephemeralDuration) || null,
     forwarded: flag(raw.isForwarded) || (number(raw.forwardingScore) ?? 0) > 0,
     ...(raw.type === 'call_log' && { call: callOf(raw) }),
-    ...sharedFields(raw),
+    ...rareFields(raw),
     data: slimData(raw),
   };
 }
 
 /**
- * Fields that few messages have: those that are there.
+ * Those of RARE_FIELDS that this message has.
  * @param {Raw} raw
  * @returns {Record<string, unknown>}
  */
-function sharedFields(raw) {
+function rareFields(raw) {
   /** @type {Record<string, unknown>} */
   const fields = {};
-  for (const [name, read] of RARE) {
+  for (const [name, read] of RARE_FIELDS) {
     const value = read(raw);
     if (value !== null) fields[name] = value;
   }
@@ -83,51 +88,51 @@ function sharedFields(raw) {
 }
 
 /**
+ * The fields of `ciphertext`: a message that the page has not been able to decrypt yet.
  * @param {Raw} raw
  * @param {Via} via
- * @returns {Record<string, unknown> | null}
+ * @returns {Record<string, unknown> | null} null when the record has no identity or no time
  */
 export function ciphertextFields(raw, via) {
   const common = commonFields(raw, via);
   if (common === null) return null;
-  const { contact, ...who } = common;
+  const { contact, ...identification } = common;
   return {
-    ...who,
+    ...identification,
     from: widText(raw.from),
     to: widText(raw.to),
     author: authorOf(raw),
     notify_name: nameOf(raw, common.id),
     contact,
-    ...marked(raw),
+    ...marksField(raw),
     subtype: text(raw.subtype),
   };
 }
 
 /**
- * The fields of `message_edit`, or null when the record holds no edited text: `body` changes too when a media preview
- * loads and when a placeholder gets its text.
+ * The fields of `message_edit`, with the text as it is now. Whether the record was edited at all is for the caller to decide.
  * @param {Raw} raw
- * @returns {Record<string, unknown> | null}
+ * @returns {Record<string, unknown> | null} null when the record has no identity or no text, or was revoked
  */
 export function editFields(raw) {
   const id = identity(raw);
-  const body = textOf(raw);
-  if (id === null || body === null || body === '' || raw.type === 'ciphertext' || raw.type === 'revoked')
-    return null;
-  const edited = number(raw.latestEditSenderTimestampMs);
+  const body = textOf(raw); // null for a ciphertext and a revoked message
+  if (id === null || body === null || body === '') return null;
+  const editedMs = number(raw.latestEditSenderTimestampMs);
   return {
     id,
     t: number(raw.t),
-    edited_t: edited === null ? null : Math.floor(edited / 1000),
+    edited_t: editedMs === null ? null : Math.floor(editedMs / 1000),
     body,
     ...mappedContact(raw),
   };
 }
 
 /**
+ * The fields of `message_revoke`.
  * @param {Raw} raw
- * @param {'everyone' | 'me'} scope
- * @returns {Record<string, unknown> | null}
+ * @param {'everyone' | 'me'} scope for whom the message was deleted
+ * @returns {Record<string, unknown> | null} null when the record has no identity
  */
 export function revokeFields(raw, scope) {
   const id = identity(raw);
@@ -135,9 +140,10 @@ export function revokeFields(raw, scope) {
 }
 
 /**
- * Which message a record stands for. A revoked one may carry the key of the revocation, with the original's in
+ * Which message a record stands for. One that was revoked may have the key of the revocation, and the original's in
  * `protocolMessageKey` (the library's Message.js).
  * @param {Raw} raw
+ * @returns {import('./ids.js').MessageId | null}
  */
 export function identity(raw) {
   const original = raw.type === 'revoked' ? messageId(raw.protocolMessageKey) : null;
@@ -145,6 +151,7 @@ export function identity(raw) {
 }
 
 /**
+ * What `message` and `ciphertext` have in common; null when the record has no identity or no time.
  * @param {Raw} raw
  * @param {Via} via
  */
@@ -156,15 +163,15 @@ function commonFields(raw, via) {
 }
 
 /**
- * The field `marks`, when there are any.
+ * An object with the field `marks`, or false without any, to be spread into a line.
  * @param {Raw} raw
  */
-function marked(raw) {
+function marksField(raw) {
   const marks = marksOf(raw, record(raw[CONTACT]));
   return marks !== null && { marks };
 }
 
-/** @param {Raw} raw */
+/** Who wrote a message of a group; null outside groups. @param {Raw} raw */
 function authorOf(raw) {
   const id = messageId(raw.id);
   if (id === null || !id.remote.endsWith('@g.us')) return null;
@@ -172,7 +179,7 @@ function authorOf(raw) {
 }
 
 /**
- * What the page's address book says, or else what the id alone shows.
+ * The field `contact`: what the page's address book knows; of the phone and the LID, else what the id itself shows.
  * @param {Raw} raw
  * @param {import('./ids.js').MessageId} id
  * @returns {ContactFacts}
@@ -180,29 +187,30 @@ function authorOf(raw) {
 function contactOf(raw, id) {
   const facts = record(raw[CONTACT]);
   const other = id.remote.endsWith('@g.us') ? id.participant : id.remote;
+  const isPhone = other !== null && /@(c\.us|hosted)$/.test(other);
   return {
     saved_name: text(facts?.saved_name),
     business: flag(facts?.business),
-    phone:
-      widText(facts?.phone) ?? (other !== null && /@(c\.us|hosted)$/.test(other) ? personId(other) : null),
+    phone: widText(facts?.phone) ?? (isPhone ? personId(other) : null),
     lid: widText(facts?.lid) ?? (other !== null && isLid(other) ? personId(other) : null),
   };
 }
 
 /**
- * The field `contact` of what names a message or a chat by one id, where the page knows both of the other party's.
+ * The field `contact` of lines that name a message or a chat: both ids of the other party, so that the daemon knows them as one.
  * @param {Raw} raw
- * @returns {{contact?: {phone: string, lid: string}}}
+ * @returns {{contact?: {phone: string, lid: string}}} empty where the page does not know both
  */
 export function mappedContact(raw) {
   const facts = record(raw[CONTACT]);
-  const [phone, lid] = [widText(facts?.phone), widText(facts?.lid)];
+  const phone = widText(facts?.phone);
+  const lid = widText(facts?.lid);
   return phone === null || lid === null ? {} : { contact: { phone, lid } };
 }
 
 /**
- * The sender's push name. The page does not keep it on disk with the message (WAWebDBMessageSerialization), but with the
- * contact.
+ * The sender's push name: the one that they chose themselves. The page does not keep it on disk with the message
+ * (WAWebDBMessageSerialization), but with the contact.
  * @param {Raw} raw
  * @param {import('./ids.js').MessageId} id
  * @returns {string | null}
@@ -211,12 +219,12 @@ function nameOf(raw, id) {
   return text(raw.notifyName) ?? (id.fromMe ? null : text(record(raw[CONTACT])?.push_name));
 }
 
-/** @param {Raw} raw */
+/** The field `location`; null for a message without one. @param {Raw} raw */
 function locationOf(raw) {
   const latitude = number(raw.lat);
   const longitude = number(raw.lng);
   if (latitude === null || longitude === null) return null;
-  const [name, ...address] = (text(raw.loc) ?? '').split('\n');
+  const [name, ...address] = (text(raw.loc) ?? '').split('\n'); // the first line is the name of the place
   return {
     latitude,
     longitude,
@@ -227,7 +235,8 @@ function locationOf(raw) {
   };
 }
 
-const PREVIEWS = new Set([
+/** Fields of the raw record that are not kept: previews, which are large, and what the page's agent added. */
+const LEFT_OUT = new Set([
   CONTACT,
   'leadmasterd_vote',
   SENT_HOSTED,
@@ -240,7 +249,8 @@ const PREVIEWS = new Set([
 ]);
 
 /**
- * The record without previews. In media and locations `body` is a JPEG.
+ * The field `data`: the raw record without what is LEFT_OUT, and without a `body` that is a preview. The same for a quoted
+ * message in it.
  * @param {Raw} raw
  * @returns {Raw}
  */
@@ -248,7 +258,7 @@ export function slimData(raw) {
   /** @type {Raw} */
   const slim = {};
   for (const key of Object.keys(raw)) {
-    if (PREVIEWS.has(key) || (key === 'body' && isMediaRecord(raw))) continue;
+    if (LEFT_OUT.has(key) || (key === 'body' && isMediaRecord(raw))) continue;
     const nested = key === 'quotedMsg' ? record(raw[key]) : null;
     slim[key] = nested === null ? raw[key] : slimData(nested);
   }

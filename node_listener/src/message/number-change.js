@@ -9,22 +9,24 @@ import { list, number } from './raw.js';
 /** @typedef {import('./raw.js').Raw} Raw */
 
 /**
+ * The fields of `number_change`.
  * @param {Raw} raw
  * @param {'live' | 'sweep'} via
  * @returns {Record<string, unknown> | null} null when it does not name two ids of people
  */
 export function numberChangeFields(raw, via) {
   const chat = messageId(raw.id)?.remote ?? null;
-  const named = list(raw.templateParams).map(person);
-  if (named.length === 1) named.unshift(person(chat));
-  const [old, current, oldLid = null, lid = null] = named;
+  const people = list(raw.templateParams).map(person);
+  const isShortForm = people.length === 1;
+  if (isShortForm) people.unshift(person(chat));
+  const [old, current, oldLid = null, lid = null] = people;
   if (!old || !current || old === current) return null;
   return { via, old, new: current, old_lid: oldLid, new_lid: lid, t: number(raw.t) };
 }
 
 /**
  * @param {unknown} wid
- * @returns {string | null} null for what is not somebody's id
+ * @returns {string | null} the person's id; null for what is not the id of a person
  */
 function person(wid) {
   const text = widText(wid);

@@ -1,4 +1,4 @@
-// Reads fields of untyped records: the right type, or null.
+// Reads values of untyped records: each function gives the type in its name, or null (false, an empty list) for anything else.
 
 /** @typedef {Record<string, unknown>} Raw */
 
@@ -21,7 +21,7 @@ export function number(value) {
 
 /**
  * @param {unknown} value
- * @returns {boolean}
+ * @returns {boolean} false also for what is missing
  */
 export function flag(value) {
   return Boolean(value);
@@ -29,7 +29,7 @@ export function flag(value) {
 
 /**
  * @param {unknown} value
- * @returns {Raw | null}
+ * @returns {Raw | null} an object that is no list
  */
 export function record(value) {
   return value !== null && typeof value === 'object' && !Array.isArray(value)
@@ -39,7 +39,7 @@ export function record(value) {
 
 /**
  * @param {unknown} value
- * @returns {unknown[]}
+ * @returns {unknown[]} empty for what is no list
  */
 export function list(value) {
   return Array.isArray(value) ? value : [];

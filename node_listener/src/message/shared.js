@@ -1,5 +1,5 @@
-// What people share besides text and files: products, payments, invitations, events, polls. Each of these is null for a
-// message that has none. The raw names are those of the page's parsers (WAWebParseProductMessageProto,
+// What people share besides text and files: products, payments, invitations, events, polls. Each function gives the wire field of
+// its name, and null for a message that has none. The raw names are those of the page's parsers (WAWebParseProductMessageProto,
 // WAWebParseSendPaymentMessageProto, WAWebEventsParseEventCreationMessageProto and others, build of 2026-04-27). Amounts are
 // in thousandths of the currency's unit.
 import { messageId, widText } from './ids.js';
@@ -10,9 +10,9 @@ import { flag, list, number, record, text } from './raw.js';
  * @typedef {Record<string, unknown>} Fields
  */
 
-/** Texts that only describe: longer ones are cut. The raw record has all of them. */
+/** Longer texts are cut. They only describe, and the raw record has all of them. */
 const LONGEST = 4096;
-/** PaymentInfo.Status of WAProto, by number. */
+/** Words for PaymentInfo.Status of WAProto: a status is an index. 0 stands for unknown. */
 const PAYMENT_STATUS = [
   null,
   'processing',
@@ -29,8 +29,9 @@ const PAYMENT_STATUS = [
 ];
 
 /**
+ * A text of at most LONGEST characters.
  * @param {unknown} value
- * @returns {string | null}
+ * @returns {string | null} null for what is no text, or empty
  */
 export function short(value) {
   return text(value)?.slice(0, LONGEST) ?? null;
@@ -55,7 +56,7 @@ export function productOf(raw) {
 }
 
 /**
- * Money that was sent, asked for or offered. `kind` is the page's subtype.
+ * Money that was sent, asked for or offered. `kind` is the page's subtype; the cancellation of a request is a message of its own.
  * @param {Raw} raw
  * @returns {Fields | null}
  */
@@ -75,8 +76,9 @@ export function paymentOf(raw) {
 }
 
 /**
+ * An invitation to a group, to follow a channel, or to be one of its admins.
  * @param {Raw} raw
- * @returns {Fields | null}
+ * @returns {Fields | null} expires: seconds
  */
 export function invitationOf(raw) {
   if (raw.type === 'groups_v4_invite') {
@@ -87,11 +89,11 @@ export function invitationOf(raw) {
       expires: number(raw.inviteCodeExp),
     };
   }
-  const admin = record(raw.newsletterAdminInviteInfo);
-  const info = admin ?? record(raw.newsletterFollowerInviteInfo);
+  const adminInfo = record(raw.newsletterAdminInviteInfo);
+  const info = adminInfo ?? record(raw.newsletterFollowerInviteInfo);
   if (info === null) return null;
   return {
-    kind: admin === null ? 'channel' : 'channel_admin',
+    kind: adminInfo === null ? 'channel' : 'channel_admin',
     name: short(info.newsletterName),
     id: widText(info.newsletterId),
     expires: number(info.inviteExpiration),
@@ -126,7 +128,7 @@ export function eventOf(raw) {
 }
 
 /**
- * A poll, or the results of one, which have `votes`.
+ * A poll, or the results of one, whose options have `votes`. several: more than one option may be chosen; ends: seconds.
  * @param {Raw} raw
  * @returns {Fields | null}
  */
@@ -137,17 +139,18 @@ export function pollOf(raw) {
     const result = record(each);
     return { ...optionOf(record(result?.option)), votes: number(result?.optionVoteCount) };
   });
-  const choices = number(raw.pollSelectableOptionsCount);
+  const choices = number(raw.pollSelectableOptionsCount); // 0: as many as one likes
+  const endsMs = number(raw.pollEndTime);
   return {
     question,
     options: results.length > 0 ? results : list(raw.pollOptions).map((option) => optionOf(record(option))),
     several: choices === null ? null : choices !== 1,
-    ends: number(raw.pollEndTime) === null ? null : Math.floor(Number(raw.pollEndTime) / 1000),
+    ends: endsMs === null ? null : Math.floor(endsMs / 1000),
   };
 }
 
 /**
- * A vote, as page/votes.js tells it. `selected`: the ids of the options, also where their names are not known.
+ * A vote on a poll, as page/votes.js reports it. selected: the ids of the options, also where their names are not known.
  * @param {Raw} raw
  * @returns {{poll: string | null, question: string | null, selected: number[], options: string[]} | null}
  */
@@ -166,7 +169,7 @@ export function voteOf(raw) {
   };
 }
 
-/** @param {Raw | null} option */
+/** An option of a poll. @param {Raw | null} option */
 function optionOf(option) {
   return { id: number(option?.localId), name: short(option?.name) };
 }
