@@ -102,8 +102,8 @@ export const CALLED_BY_THE_PAGE = [
 ];
 
 /**
- * Modules that only our own code names, each with what it does with them (the members were read in the page of 2026-04-27,
- * the passkey's in a later one). A test fails when our code names a module that is in none of the lists.
+ * Modules of the page that only our own code uses, each with what it does there (read in the page's build of 2026-04-27, the
+ * passkey's in a later one). A test fails when our code names a module that is in none of the lists.
  * @type {Record<string, string>}
  */
 export const OURS = {
@@ -121,7 +121,10 @@ export const OURS = {
   WAWebUserPrefsIndexedDBStorage: 'reads whether the page waits for a check',
 };
 
-/** Functions of `window.WWebJS` that send. Some use low-level stanzas that the page itself needs (rejecting a call). */
+/**
+ * Functions of `window.WWebJS`, the library's helpers in the page, that send. They are refused themselves, since some use
+ * low-level stanzas that the page needs too (rejecting a call).
+ */
 export const SENDERS = [
   'sendMessage',
   'editMessage',

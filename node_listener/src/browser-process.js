@@ -1,4 +1,4 @@
-// The browser that the library has launched: closing it gracefully, killing it, and why it is not there.
+// The browser that the library launches: closing it gracefully, killing it, and which kind of failure a failed start was.
 import { ignorePipeErrors } from './browser.js';
 
 /** @param {import('whatsapp-web.js').Client} client */
@@ -10,19 +10,19 @@ export function createBrowserProcess(client) {
   });
 
   return {
-    /** The browser runs, or will not be launched any more: close() waits for this. */
+    /** To be called once the browser runs, or its launch has failed: close() waits for this. */
     launchEnded() {
       launchEnded();
       ignorePipeErrors(client.pupBrowser?.process() ?? null);
     },
 
-    /** Gracefully, so that localStorage survives. */
+    /** Closes it gracefully, so that localStorage survives. Waits for a launch that still goes on. */
     async close() {
       await launch;
       await client.destroy();
     },
 
-    /** Kills every process of it. */
+    /** Kills every process of it. Does nothing when there is none. */
     kill() {
       const pid = client.pupBrowser?.process()?.pid;
       if (pid === undefined) return;
@@ -33,7 +33,10 @@ export function createBrowserProcess(client) {
       }
     },
 
-    /** @returns {'browser_failed' | 'initialize_failed' | 'browser_gone'} why initialize() failed, as the reason of `bye` */
+    /**
+     * Why initialize() failed, as the reason of `bye`.
+     * @returns {'browser_failed' | 'initialize_failed' | 'browser_gone'} it did not start; it runs, and the page failed; it ended
+     */
     failure() {
       if (!client.pupBrowser) return 'browser_failed';
       return client.pupBrowser.connected ? 'initialize_failed' : 'browser_gone';

@@ -1,4 +1,4 @@
-// How the browser is started: its arguments, its version, the matching user agent.
+// How the browser is started: its path, version and profile, launch options and user agent; and why a start failed.
 import { execFile } from 'node:child_process';
 import { access, constants, mkdir } from 'node:fs/promises';
 import { promisify } from 'node:util';
@@ -31,10 +31,10 @@ export async function browserVersion(browser) {
 }
 
 /**
- * Chromium's own reduced user agent for that version. The library's default says Chrome 101 on a Mac, and WhatsApp Web
- * has begun to refuse old ones (open-wa#3331).
- * @param {string | null} version
- * @returns {string | null}
+ * The reduced user agent that Chromium itself has in that version. The library's default says Chrome 101 on a Mac, and WhatsApp
+ * Web has begun to refuse old ones (open-wa#3331).
+ * @param {string | null} version as browserVersion() gives it
+ * @returns {string | null} null when the version is not known: the browser keeps its own
  */
 export function userAgentFor(version) {
   const major = /(\d+)\.\d/.exec(version ?? '')?.[1];
@@ -43,35 +43,37 @@ export function userAgentFor(version) {
 }
 
 /**
- * Why the browser does not start, in its own words. Puppeteer only says "Target closed" when the browser ends before it
- * speaks, so it is started once more as it was, on an empty page.
+ * Why the browser does not start, in its own words. Puppeteer only says "Target closed" when the browser ends before it answers,
+ * so it is started once more with the same arguments, on an empty page, for what it writes to stderr.
  * @param {import('./options.js').Options} options
  * @returns {Promise<string | null>} the line that names the cause, null if it started this time or said nothing
  */
 export async function whyItDoesNotStart(options) {
   const { args } = launchOptions(options, null);
-  const more = ['--headless=new', `--user-data-dir=${options.profile}`, '--dump-dom', 'about:blank'];
+  const onEmptyPage = ['--headless=new', `--user-data-dir=${options.profile}`, '--dump-dom', 'about:blank'];
   try {
-    await run(options.browser, [...args, ...more], { timeout: 15_000, killSignal: 'SIGKILL' });
+    await run(options.browser, [...args, ...onEmptyPage], { timeout: 15_000, killSignal: 'SIGKILL' });
     return null;
   } catch (error) {
     const lines = String(/** @type {{ stderr?: unknown }} */ (error).stderr ?? '').split('\n');
-    const said = lines.filter((line) => line.trim() !== '');
-    return said.find((line) => /FATAL|sandbox/i.test(line)) ?? said.at(-1) ?? null;
+    const written = lines.filter((line) => line.trim() !== '');
+    const cause = written.find((line) => /FATAL|sandbox/i.test(line));
+    return cause ?? written.at(-1) ?? null;
   }
 }
 
 /**
- * A dying browser resets its pipes, and an unhandled `read ECONNRESET` would end Node: puppeteer drops its listeners on two
- * of them at the first sign of the death (PipeTransport.js), and gives stdout and stderr to a readline without an error
- * listener (@puppeteer/browsers, launch.js). The listeners removed here only log; the death has an event of its own.
+ * Ignores errors of the browser's pipes. A dying browser resets them, and an unhandled `read ECONNRESET` would end Node:
+ * puppeteer drops its listeners on two of them at the first sign of the death (PipeTransport.js), and gives stdout and stderr
+ * to a readline without an error listener (@puppeteer/browsers, launch.js). The listeners removed here only log; the death has
+ * an event of its own.
  * @param {import('node:child_process').ChildProcess | null} process
  */
 export function ignorePipeErrors(process) {
   for (const stream of process?.stdio ?? []) stream?.removeAllListeners('error').on('error', () => {});
 }
 
-/** @param {string} profile created if it is missing, readable by its owner only */
+/** Creates the folder of the profile if it is missing, readable by its owner only. @param {string} profile */
 export async function prepareProfile(profile) {
   await mkdir(profile, { recursive: true, mode: 0o700 });
 }
@@ -82,7 +84,7 @@ export async function prepareProfile(profile) {
  * `handleSIG…`: puppeteer's handlers kill the browser, which loses the last seconds of localStorage, and leave Node alive.
  * The arguments are in flags.js.
  * @param {import('./options.js').Options} options
- * @param {string | null} userAgent
+ * @param {string | null} userAgent null: the browser's own
  */
 export function launchOptions(options, userAgent) {
   return {

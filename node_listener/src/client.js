@@ -4,15 +4,16 @@ import { launchOptions } from './browser.js';
 import { Client } from './library.js';
 import { createProfileAuth } from './profile-auth.js';
 
-/** How long a pairing code is valid, and so how often the library asks for a new one. */
+/** How long a pairing code is valid, and after which the library asks for a new one. */
 export const PAIRING_CODE_SECONDS = 180;
 
 /**
+ * A client that is not started yet; initialize() launches its browser.
  * `webVersionCache: none`: the default writes a file into the working directory within the ready handler; where it cannot,
  * ready never comes. `userAgent`: the library's default says Chrome 101.
  * @param {import('./options.js').Options} options
- * @param {string | null} userAgent
- * @param {() => Promise<void>} afterLaunch
+ * @param {string | null} userAgent null: the browser's own
+ * @param {() => Promise<void>} afterLaunch runs when the browser is up and has loaded nothing yet
  * @returns {import('whatsapp-web.js').Client}
  */
 export function createClient(options, userAgent, afterLaunch) {
@@ -34,8 +35,8 @@ export function createClient(options, userAgent, afterLaunch) {
 }
 
 /**
- * The one write that is allowed. WhatsApp Web announces the account as available, which silences the phone's own
- * notifications (OpenWA#1175, WAHA#412); the setting lasts for one connection.
+ * Announces that the account is not online: the only write that is allowed. WhatsApp Web announces the account as available,
+ * which silences the phone's own notifications (OpenWA#1175, WAHA#412); the setting lasts for one connection.
  * @param {import('whatsapp-web.js').Client} client
  */
 export async function setOwnPresenceUnavailable(client) {

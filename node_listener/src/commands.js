@@ -1,8 +1,16 @@
-// stdin: JSON lines -> commands. No command sends anything. An unknown or malformed one changes nothing.
+// The daemon's commands: JSON lines on stdin. No command sends anything to WhatsApp. An unknown or malformed one changes nothing
+// and is answered with `command_error`.
 import { record } from './message/raw.js';
 
 /**
- * @typedef {{type: 'sweep', sweep: number, from: number, changes_from?: number, chats: Record<string, number>, ignore: string[]}} SweepCommand
+ * @typedef {object} SweepCommand
+ * @property {'sweep'} type
+ * @property {number} sweep its number, which its lines carry
+ * @property {number} from seconds: read what is newer, in chats that `chats` does not name
+ * @property {number} [changes_from] seconds: of older messages, read those since then that were edited or revoked
+ * @property {Record<string, number>} chats chat -> seconds from which on to read it
+ * @property {string[]} ignore chats that are not read
+ *
  * @typedef {SweepCommand | {type: 'pairing_code', phone: string} | {type: 'check_page', check: number}
  *   | {type: 'stop'}} Command
  * @typedef {{command: Command} | {error: {command: string, message: string}}} Parsed
@@ -12,6 +20,7 @@ const KNOWN = ['sweep', 'pairing_code', 'check_page', 'stop'];
 const MAX_COMMAND_CHARACTERS = 8 * 1024 * 1024;
 
 /**
+ * Reads and checks one command. Never throws: a line that is none becomes an error that says what it must be.
  * @param {string} line
  * @returns {Parsed}
  */
@@ -32,7 +41,7 @@ export function parseCommand(line) {
         ? { command: { type, phone: found.phone } }
         : refuse(type, '"phone" must be 7 to 15 digits, international, without signs');
     case 'check_page':
-      return isCount(found.check)
+      return isNumber(found.check)
         ? { command: { type, check: found.check } }
         : refuse(type, '"check" must be a number');
     case 'stop':
@@ -48,13 +57,13 @@ export function parseCommand(line) {
  */
 function parseSweep(found) {
   const { sweep, from, changes_from, chats = {}, ignore = [] } = found;
-  if (!isCount(sweep)) return refuse('sweep', '"sweep" must be a number');
-  if (!isCount(from)) return refuse('sweep', '"from" must be seconds since 1970');
-  if (changes_from !== undefined && !isCount(changes_from)) {
+  if (!isNumber(sweep)) return refuse('sweep', '"sweep" must be a number');
+  if (!isNumber(from)) return refuse('sweep', '"from" must be seconds since 1970');
+  if (changes_from !== undefined && !isNumber(changes_from)) {
     return refuse('sweep', '"changes_from" must be seconds since 1970');
   }
   const starts = record(chats);
-  if (starts === null || !Object.values(starts).every(isCount)) {
+  if (starts === null || !Object.values(starts).every(isNumber)) {
     return refuse('sweep', '"chats" must be an object of chat to seconds');
   }
   if (!Array.isArray(ignore) || !ignore.every((chat) => typeof chat === 'string')) {
@@ -69,12 +78,12 @@ function parseSweep(found) {
  * @param {unknown} value
  * @returns {value is number}
  */
-function isCount(value) {
+function isNumber(value) {
   return typeof value === 'number' && Number.isFinite(value);
 }
 
 /**
- * @param {string} command
+ * @param {string} command its type, empty when the line has none
  * @param {string} message
  * @returns {Parsed}
  */
@@ -83,9 +92,10 @@ function refuse(command, message) {
 }
 
 /**
- * Splits a stream into lines. A line longer than any command is skipped as a whole and reported once.
+ * Splits a stream into lines. A line longer than any command is skipped as a whole and reported once; empty lines are skipped,
+ * and so is a last line without its newline.
  * @param {NodeJS.ReadableStream} stream
- * @param {{line: (line: string) => void, tooLong: () => void, end: () => void}} on
+ * @param {{line: (line: string) => void, tooLong: () => void, end: () => void}} on end: may be called more than once
  */
 export function readLines(stream, on) {
   let rest = '';

@@ -13,23 +13,25 @@ import { inspectPage } from './page/compatibility.js';
  * @property {string} module
  * @property {string} name path within the module's exports
  * @property {'be called' | 'be' | 'hold a Map' | 'be guarded' | 'trigger'} must
- * @property {string} [event] with `trigger`: the event, which some function of the member must speak of
+ * @property {string} [event] with `trigger`: the event, whose name must stand in the source of some function of the member
  *
- * @typedef {object} Fate
- * @property {Capability} costs
- * @property {Member[]} [or] alternatives: one of them is enough
+ * @typedef {object} Role what a member is for
+ * @property {Capability} costs what is lost without it
+ * @property {Member[]} [or] alternatives: it is enough if one of them or the member itself is there
  * @property {boolean} boot checked as soon as the page is up; the others may be loaded later and are checked when the
  *   library attaches
  *
- * @typedef {Member & Fate} Requirement
+ * @typedef {Member & Role} Requirement
  * @typedef {{module: string, function: string, costs: Capability}} Named as on the wire
  * @typedef {string | number | boolean | null} SwitchValue null: the page does not tell
  */
 
 /**
+ * Requirements for one capability, one for each member. Without `more` they must be functions, and are checked when the library
+ * attaches.
  * @param {Capability} costs
  * @param {Record<string, string[]>} names module -> members
- * @param {Partial<Requirement>} [more]
+ * @param {Partial<Requirement>} [more] what differs from that, for all of them
  * @returns {Requirement[]}
  */
 function required(costs, names, more = {}) {
@@ -51,7 +53,7 @@ function member(module, name, must = 'be called') {
 /** How a member is written on the wire and for people. @param {Member} member */
 export const shownName = ({ name, event }) => (event === undefined ? name : `${name}.on('${event}')`);
 
-/** @type {Requirement[]} */
+/** @type {Requirement[]} each group with the place in our code, or in the library's, that relies on it */
 export const REQUIREMENTS = [
   // AuthStore.js:3-21, Client.js:146-277
   ...required('live', { WAWebSocketModel: ['Socket.on'] }, { boot: true }),
@@ -168,7 +170,7 @@ export const REQUIREMENTS = [
 ];
 
 /**
- * A/B switches (WAWebABPropsConfigs, 2026-04-27) that choose between two ways of the page which capture must know both.
+ * A/B switches (WAWebABPropsConfigs, 2026-04-27) that choose how the page does something, where capture must work with each way.
  * WhatsApp's server may give two accounts different values.
  */
 export const SWITCHES = [
@@ -188,23 +190,26 @@ export const SWITCHES = [
 
 /** @type {string[]} types of messages that the daemon knows how to read (leadmasterd/readable.py) */
 export const KNOWN_TYPES = createRequire(import.meta.url)('./message/known-types.json');
-/** How many new types are told, and how many characters of each: the page is not trusted. */
-const [MOST_TYPES, LONGEST_TYPE] = [50, 60];
+/** How many new types are reported, and how many characters of each: the page is not trusted. */
+const MOST_TYPES = 50;
+const LONGEST_TYPE = 60;
 
-/** How often modules that are not loaded yet are looked for again, of the time that they are given. */
+/** How often modules that are not loaded yet are looked for again, within the time that they have. */
 const LOOKS = 5;
 
 /**
+ * Keeps what the last look at the page has shown: what this build lacks (`missing`), and what may still be loaded (`late`).
  * @param {object} parts
  * @param {import('./page-calls.js').PageCall} parts.call
  * @param {import('./page/install.js').PageConfig} parts.config
  * @param {number} parts.patience milliseconds since the library attached in which a module may still be loaded. WhatsApp
  *   Web loads in waves (calls and parts of its interface come last), and `require` throws alike for what is still to come
  *   and for what is gone
- * @param {() => boolean} parts.attached
- * @param {(found: {web_version: string | null, missing: Named[], late: Named[]}) => void} parts.report
+ * @param {() => boolean} parts.attached whether the page is ready to be described
+ * @param {(found: {web_version: string | null, missing: Named[], late: Named[]}) => void} parts.report sends `contract`
  * @param {(page: {web_version: string | null, ab: Record<string, SwitchValue>, new_types: string[],
  *   required: Named[], missing: Named[], late: Named[], check: number | null, error: string | null}) => void} parts.reportPage
+ *   sends `page`
  */
 export function createCompatibilityCheck({ call, config, patience, attached, report, reportPage }) {
   let reported = '';
@@ -225,43 +230,49 @@ export function createCompatibilityCheck({ call, config, patience, attached, rep
   let stopped = false;
 
   /**
-   * Looks at the page. False: it is not up, or gone; its next load is looked at again.
+   * Looks at the page and takes over what it shows.
    * @param {'booted' | 'failed' | 'attached'} when
+   * @returns {Promise<boolean>} false: the page is not up, or gone, and nothing has changed here
    */
   async function look(when) {
     clearTimeout(lookingAgain);
-    const checked = when === 'attached' ? REQUIREMENTS : REQUIREMENTS.filter(({ boot }) => boot);
-    const answer = await call(inspectPage, config, checked, SWITCHES).catch(() => null);
-    if (when === 'attached') lookAgainLater();
-    if (answer === null) return false;
-    if (answer.web_version !== version) {
+    const isAttached = when === 'attached';
+    const checked = isAttached ? REQUIREMENTS : REQUIREMENTS.filter(({ boot }) => boot);
+    const page = await call(inspectPage, config, checked, SWITCHES).catch(() => null);
+    if (isAttached) lookAgainLater();
+    if (page === null) return false;
+    if (page.web_version !== version) {
       missing = new Set();
       late = new Set();
     }
-    if (when === 'attached' && answer.document !== load.document)
-      Object.assign(load, { document: answer.document, attachedAt: Date.now(), described: false });
-    // The library has asked for its modules in vain, or they had their time.
-    const final = when === 'failed' || (when === 'attached' && Date.now() - load.attachedAt >= patience);
-    const gone = new Set(answer.missing.map((index) => checked[index]));
-    const awaited = new Set();
-    for (const each of answer.unloaded.map((index) => checked[index])) {
-      // What was gone from this build does not become late at its next load.
-      if (final || missing.has(each)) gone.add(each);
-      else awaited.add(each);
+    if (isAttached && page.document !== load.document)
+      Object.assign(load, { document: page.document, attachedAt: Date.now(), described: false });
+    const isTimeOver = isAttached && Date.now() - load.attachedAt >= patience;
+    const mayStillLoad = when !== 'failed' && !isTimeOver; // failed: the library has asked for its modules in vain
+    const nowMissing = new Set(page.missing.map((index) => checked[index]));
+    const nowLate = new Set();
+    for (const each of page.unloaded.map((index) => checked[index])) {
+      // What this build lacked at an earlier load does not become late at the next.
+      if (mayStillLoad && !missing.has(each)) nowLate.add(each);
+      else nowMissing.add(each);
     }
-    if (when !== 'attached') {
-      // What only an attached page can show stays as it was.
-      for (const each of missing) if (!each.boot) gone.add(each);
-      for (const each of late) if (!each.boot) awaited.add(each);
+    if (!isAttached) {
+      // What is checked only when the library has attached stays as it was.
+      for (const each of missing) if (!each.boot) nowMissing.add(each);
+      for (const each of late) if (!each.boot) nowLate.add(each);
     }
-    [version, ab, missing, late] = [answer.web_version, answer.ab, gone, awaited];
-    newTypes = answer.types
+    version = page.web_version;
+    ab = page.ab;
+    missing = nowMissing;
+    late = nowLate;
+    newTypes = page.types
       .filter((type) => !KNOWN_TYPES.includes(type))
       .slice(0, MOST_TYPES)
       .map((type) => type.slice(0, LONGEST_TYPE));
     return true;
   }
 
+  /** Plans another look for modules that are late. */
   function lookAgainLater() {
     clearTimeout(lookingAgain);
     if (stopped) return;
@@ -270,12 +281,9 @@ export function createCompatibilityCheck({ call, config, patience, attached, rep
     }, patience / LOOKS).unref();
   }
 
-  function found() {
-    return { web_version: version, missing: named(missing), late: named(late) };
-  }
-
+  /** Sends `contract`, if what it says has changed. */
   function reportChange() {
-    const result = found();
+    const result = { web_version: version, missing: named(missing), late: named(late) };
     const text = JSON.stringify(result);
     if (text === reported) return;
     reported = text;
@@ -283,8 +291,9 @@ export function createCompatibilityCheck({ call, config, patience, attached, rep
   }
 
   /**
-   * @param {number | null} number of the command, null without one
-   * @param {string | null} error
+   * Sends `page`: all that is known of the page.
+   * @param {number | null} number of the command that asked for it, null without one
+   * @param {string | null} error why it could not be looked at just now: then it is what was known before
    */
   function describe(number, error = null) {
     reportPage({
@@ -315,7 +324,7 @@ export function createCompatibilityCheck({ call, config, patience, attached, rep
   return {
     check,
 
-    /** Describes the page to whoever asked. Reads only. @param {number} number of the command */
+    /** Looks at the page now and describes it, as a command asked. Only reads. @param {number} number of the command */
     async answer(number) {
       if (!attached()) return describe(number, 'the page is not ready');
       if (!(await look('attached'))) return describe(number, 'the page did not answer');
@@ -324,6 +333,7 @@ export function createCompatibilityCheck({ call, config, patience, attached, rep
       describe(number);
     },
 
+    /** No further look is planned from now on. */
     stop() {
       stopped = true;
       clearTimeout(lookingAgain);
@@ -333,7 +343,7 @@ export function createCompatibilityCheck({ call, config, patience, attached, rep
 
 /**
  * @param {Set<Requirement>} some
- * @returns {Named[]} in the order of the list
+ * @returns {Named[]} as on the wire, in the order of REQUIREMENTS
  */
 function named(some) {
   return REQUIREMENTS.filter((each) => some.has(each)).map((each) => ({

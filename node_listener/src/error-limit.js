@@ -1,23 +1,25 @@
-// A page that fails in a loop must not fill the wire: each error is reported once a minute, and sixty of them at most.
+// Limits reports of errors: a page that fails in a loop must not fill the wire.
 
+/** Milliseconds in which each error is reported once, and this many different ones at most. */
 const WINDOW = 60_000;
 const PER_WINDOW = 60;
 
 /**
+ * Makes a function that is asked before each report, and counts the error when it says yes.
  * @param {() => number} [now] milliseconds
- * @returns {(key: string) => boolean} whether this error may be reported
+ * @returns {(error: string) => boolean} whether this error may be reported
  */
 export function createErrorLimit(now = Date.now) {
   /** @type {Set<string>} */
   let reported = new Set();
-  let since = now();
-  return (key) => {
-    if (now() - since >= WINDOW) {
+  let windowStart = now();
+  return (error) => {
+    if (now() - windowStart >= WINDOW) {
       reported = new Set();
-      since = now();
+      windowStart = now();
     }
-    if (reported.has(key) || reported.size >= PER_WINDOW) return false;
-    reported.add(key);
+    if (reported.has(error) || reported.size >= PER_WINDOW) return false;
+    reported.add(error);
     return true;
   };
 }

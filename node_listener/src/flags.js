@@ -4,10 +4,10 @@
 /**
  * @typedef {object} Flag
  * @property {string} flag
- * @property {string} why
+ * @property {string} why what it is for
  * @property {string} source the file of Chromium's source that defines it
- * @property {string} costs
- * @property {boolean} [blind] only where nobody looks at the page: a person in a window may need what it leaves out
+ * @property {string} costs what is given up for it
+ * @property {boolean} [blind] given only to a browser without a window: a person in front of one may need what it takes away
  */
 
 /** @type {Flag[]} */
@@ -77,7 +77,7 @@ export const FLAGS = [
   },
 ];
 
-/** What puppeteer gives by itself and capture relies on: a test asks for each. */
+/** Arguments that puppeteer adds by itself and that capture relies on: a test fails when one is missing. */
 export const OF_PUPPETEER = [
   {
     flag: '--disable-background-timer-throttling',
@@ -100,6 +100,7 @@ export const OF_PUPPETEER = [
   { flag: '--mute-audio', why: 'a call that rings makes no sound' },
 ];
 
+/** Arguments that save memory and are not used, each with the reason. */
 export const NOT_TAKEN = [
   {
     flag: '--blink-settings=imagesEnabled=false',
@@ -118,5 +119,5 @@ export const NOT_TAKEN = [
   { flag: '--js-flags=--lite-mode', why: "makes the page's own code slower" },
 ];
 
-/** @param {boolean} headless */
+/** The arguments of FLAGS for a browser without a window, or for one with it. @param {boolean} headless */
 export const flagsFor = (headless) => FLAGS.filter(({ blind }) => headless || !blind).map(({ flag }) => flag);

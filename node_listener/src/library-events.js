@@ -1,18 +1,19 @@
-// The library's events, each with the arguments that we use of it. They arrive through the read-only view.
+// Subscribes to the library's events, and gives each listener only what we use of their arguments. They arrive through the
+// read-only view.
 
 /**
  * @typedef {import('./message/raw.js').Raw} Raw
  *
  * @typedef {object} LibraryListener
  * @property {(qr: string) => void} qr
- * @property {(code: string) => void} code
+ * @property {(code: string) => void} code a pairing code
  * @property {() => void} authenticated
  * @property {() => void} ready
  * @property {(reason: string) => void} disconnected
  * @property {(raw: Raw) => void} added own messages and inbound ones, and our heartbeat
- * @property {(raw: Raw) => void} ciphertext
- * @property {(raw: Raw, text: unknown, before: unknown) => void} edited
- * @property {(raw: Raw, scope: 'everyone' | 'me') => void} revoked
+ * @property {(raw: Raw) => void} ciphertext a message that could not be decrypted yet
+ * @property {(raw: Raw, newText: unknown, oldText: unknown) => void} edited
+ * @property {(raw: Raw, scope: 'everyone' | 'me') => void} revoked a message was deleted for everyone, or only in this account
  */
 
 /**
@@ -30,8 +31,8 @@ export function subscribe(view, listener) {
   view.on('message_ciphertext', (/** @type {Message} */ message) => listener.ciphertext(message.rawData));
   view.on(
     'message_edit',
-    (/** @type {Message} */ message, /** @type {unknown} */ text, /** @type {unknown} */ before) =>
-      listener.edited(message.rawData, text, before),
+    (/** @type {Message} */ message, /** @type {unknown} */ newText, /** @type {unknown} */ oldText) =>
+      listener.edited(message.rawData, newText, oldText),
   );
   view.on('message_revoke_everyone', (/** @type {Message} */ message) =>
     listener.revoked(message.rawData, 'everyone'),

@@ -2,12 +2,16 @@
 
 /** The longest line, in bytes of UTF-8, without its newline. */
 export const MAX_LINE_BYTES = 1_048_576;
-const LONG_TEXT = 512;
+/** To what texts (in bytes) and lists (in entries) are cut when nothing else has made the line short enough. */
+const LONGEST_TEXT = 512;
+const LONGEST_LIST = 20;
 
 /**
+ * A line as JSON within the limit. It takes three steps until it fits: `data`, the raw record, becomes null; `body` is cut; every
+ * text and list is cut. The last two set `truncated`.
  * @param {Record<string, unknown>} line
- * @param {number} [limit]
- * @returns {string} its JSON, at most `limit` bytes
+ * @param {number} [limit] bytes
+ * @returns {string}
  */
 export function limitedJson(line, limit = MAX_LINE_BYTES) {
   let json = JSON.stringify(line);
@@ -35,11 +39,12 @@ export function limitedJson(line, limit = MAX_LINE_BYTES) {
  * @returns {string}
  */
 export function cutText(text, room) {
+  const QUOTES = 2; // around JSON text
   let low = 0;
   let high = text.length;
   while (low < high) {
     const middle = Math.ceil((low + high) / 2);
-    if (bytes(JSON.stringify(prefix(text, middle))) - 2 <= room) low = middle;
+    if (bytes(JSON.stringify(prefix(text, middle))) - QUOTES <= room) low = middle;
     else high = middle - 1;
   }
   return prefix(text, low);
@@ -60,8 +65,8 @@ function prefix(text, length) {
  * @returns {unknown} the same shape, every long text and list cut
  */
 function shorten(value) {
-  if (typeof value === 'string') return cutText(value, LONG_TEXT);
-  if (Array.isArray(value)) return value.slice(0, 20).map(shorten);
+  if (typeof value === 'string') return cutText(value, LONGEST_TEXT);
+  if (Array.isArray(value)) return value.slice(0, LONGEST_LIST).map(shorten);
   if (value === null || typeof value !== 'object') return value;
   return Object.fromEntries(Object.entries(value).map(([key, nested]) => [key, shorten(nested)]));
 }

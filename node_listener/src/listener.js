@@ -1,4 +1,5 @@
-// One life of the listener: composes client, live path, pairing, relay, sweeps and shutdown. What each does is in its file.
+// Composes the parts of the listener (client, live path, pairing, relay, sweeps, shutdown) and passes each event to the part
+// that handles it. What each part does is in its file.
 import { SENDERS } from './boundary.js';
 import { whyItDoesNotStart } from './browser.js';
 import { createBrowserProcess } from './browser-process.js';
@@ -21,8 +22,9 @@ import { withTimeout } from './timeout.js';
 import { readOnlyView } from './view.js';
 
 /**
+ * Connects the parts; nothing runs before start(). A process creates one listener and ends with it.
  * @param {import('./options.js').Options} options
- * @param {string | null} userAgent
+ * @param {string | null} userAgent null: the browser's own
  * @param {import('./wire.js').Wire} wire
  * @param {() => void} stopReading closes stdin
  */
@@ -87,8 +89,8 @@ export function createListener(options, userAgent, wire, stopReading) {
     onTrouble: (message) => pageError('evaluate', message),
   });
 
-  /** @type {Map<string, number>} when requests from outside the page were told of */
-  const requests = new Map();
+  /** @type {Map<string, number>} kind and site of a request -> when it was last reported, in milliseconds */
+  const requestReports = new Map();
 
   shutdown.stopsFirst(livePath.stop);
   shutdown.stopsFirst(sweeper.stop);
@@ -97,6 +99,10 @@ export function createListener(options, userAgent, wire, stopReading) {
   shutdown.stopsFirst(stopReading);
   shutdown.closesBrowser(browserProcess);
 
+  /**
+   * Runs when the browser is up and has loaded nothing yet: the last moment to put our scripts in front of the page's own.
+   * Throws, which ends initialize(), when a shutdown has begun meanwhile.
+   */
   async function browserLaunched() {
     const browser = /** @type {import('puppeteer').Browser} */ (client.pupBrowser);
     browserProcess.launchEnded();
@@ -117,13 +123,17 @@ export function createListener(options, userAgent, wire, stopReading) {
     });
   }
 
-  /** @param {any} report of a page script */
+  /**
+   * Passes on what a page script reports. A kind that is not listed is an error of such a script.
+   * @param {any} report see Report in page/page.d.ts; its other fields depend on its `kind`
+   */
   function reported(report) {
     switch (report.kind) {
       case 'started':
         return session.started();
       case 'state':
-        return report.state === null ? undefined : session.state(report.state, report.stream);
+        if (report.state !== null) session.state(report.state, report.stream);
+        return;
       case 'logout':
         return session.loggingOut(report.step);
       case 'banned':
@@ -131,7 +141,7 @@ export function createListener(options, userAgent, wire, stopReading) {
       case 'unavailable':
         return session.unavailable(report.code);
       case 'passkey':
-        return passkey.seen(report);
+        return passkey.update(report);
       case 'screen':
         return session.screen(report);
       case 'call':
@@ -153,20 +163,22 @@ export function createListener(options, userAgent, wire, stopReading) {
   }
 
   /**
-   * Of a kind and site once a second: code in a loop must not fill the wire.
-   * @param {string} kind
-   * @param {string} address
+   * Reports a request that code from outside the page made, at most once a second for one kind and site: code in a loop must not
+   * fill the wire.
+   * @param {string} kind of resource, or `page` for another tab
+   * @param {string} address only its site is reported, and only for http and https
    */
   function requested(kind, address) {
     const site = URL.canParse(address) ? new URL(address).origin : '';
     const name = site.startsWith('http') ? `${kind} ${site}` : kind;
     const now = Date.now();
-    if (now - (requests.get(name) ?? 0) < 1000) return;
-    requests.set(name, now);
+    if (now - (requestReports.get(name) ?? 0) < 1000) return;
+    requestReports.set(name, now);
     wire.send('outbound_blocked', { module: 'browser', function: name, where: 'seen' });
   }
 
   /**
+   * Reports an error of the page, unless it was reported just now (error-limit.js) or a shutdown causes it.
    * @param {'pageerror' | 'console' | 'evaluate' | 'inject' | 'listener'} source
    * @param {string} message
    */
@@ -175,6 +187,10 @@ export function createListener(options, userAgent, wire, stopReading) {
     wire.send('page_error', { source, message: message.slice(0, 500) });
   }
 
+  /**
+   * Says that the account is not online, unless the options forbid it: the phone is silent while another device is. Each
+   * connection starts as available, so this follows each of them.
+   */
   async function becomeUnavailable() {
     if (!options.presence_unavailable) return;
     try {
@@ -184,8 +200,10 @@ export function createListener(options, userAgent, wire, stopReading) {
     }
   }
 
+  /** The library says that it is ready: once for each page load this is reported, and then a first heartbeat is sent. */
   function ready() {
-    const load = shutdown.leaving ? null : livePath.becameReady();
+    if (shutdown.leaving) return;
+    const load = livePath.becameReady();
     if (load === null) return;
     wire.send('ready', {
       account: load.account,
@@ -198,19 +216,22 @@ export function createListener(options, userAgent, wire, stopReading) {
     });
   }
 
-  /** @param {Record<string, unknown>} raw */
+  /**
+   * A new message, or our heartbeat, which takes the same way and counts only once the live path is ready.
+   * @param {Record<string, unknown>} raw
+   */
   function added(raw) {
     const heartbeat = relay.heartbeat(raw);
     if (heartbeat === null) relay.message(raw, 'live');
     else if (livePath.ready) wire.send('heartbeat', { ...heartbeat, dropped: wire.dropped });
   }
 
-  /** @param {string} method */
+  /** @param {string} method of the library's client, the call of which was refused */
   function refused(method) {
     wire.send('outbound_blocked', { module: 'whatsapp-web.js', function: method, where: 'view' });
   }
 
-  // In the page this cannot be refused: its own code takes the same way when the server has unlinked us.
+  // The page's own logout cannot be refused (boundary.js), so that of the library is, here.
   client.logout = async () => {
     refused('logout');
     throw new Error('leadmasterd only listens: Client.logout was refused');
@@ -261,7 +282,10 @@ export function createListener(options, userAgent, wire, stopReading) {
       }
     },
 
-    /** @param {import('./commands.js').Command} command */
+    /**
+     * Carries out a command of the daemon. Resolves when that is done; what came of it is on the wire.
+     * @param {import('./commands.js').Command} command
+     */
     async execute(command) {
       switch (command.type) {
         case 'stop':

@@ -9,12 +9,18 @@ import { errorText, note } from './stderr.js';
 import { guardStdout } from './stdout-guard.js';
 import { createWire } from './wire.js';
 
+/** Exit statuses of sysexits.h: EX_CONFIG, which no restart heals, and EX_SOFTWARE. */
 const WRONG_SETTINGS = 78;
+const FAILED = 70;
 const stdout = guardStdout();
-const version = (/** @type {string} */ module) =>
+const versionOf = (/** @type {string} */ module) =>
   createRequire(import.meta.url)(`${module}/package.json`).version;
 
-/** @param {import('./options.js').Options} options */
+/**
+ * Says hello, then starts the listener and connects it with stdin, signals and errors that nothing caught. Returns once the page
+ * is injected, or once a shutdown has begun: without a browser at that path there is only hello and bye.
+ * @param {import('./options.js').Options} options
+ */
 async function listen(options) {
   const wire = createWire(stdout);
   /** @type {ReturnType<typeof import('./listener.js').createListener> | undefined} */
@@ -26,7 +32,7 @@ async function listen(options) {
   });
   process.stderr.on('error', () => {});
 
-  // Together: the browser says its version on another core while this one loads the library.
+  // At the same time: the browser is asked for its version on one core while another loads the library.
   const [browser, exists, { createListener }] = await Promise.all([
     browserVersion(options.browser),
     browserExists(options.browser),
@@ -37,8 +43,8 @@ async function listen(options) {
     pid: process.pid,
     versions: {
       listener: createRequire(import.meta.url)('../package.json').version,
-      whatsapp_web_js: version('whatsapp-web.js'),
-      puppeteer: version('puppeteer'),
+      whatsapp_web_js: versionOf('whatsapp-web.js'),
+      puppeteer: versionOf('puppeteer'),
       browser,
       node: process.versions.node,
     },
@@ -88,6 +94,6 @@ try {
   delete process.env[OPTIONS_VARIABLE]; // the browser would inherit it
   await listen(options);
 } catch (error) {
-  process.exitCode = error instanceof BadOptions ? WRONG_SETTINGS : 70;
+  process.exitCode = error instanceof BadOptions ? WRONG_SETTINGS : FAILED;
   note('cannot_start', error instanceof BadOptions ? error.message : errorText(error));
 }

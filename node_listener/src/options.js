@@ -8,20 +8,25 @@ export const OPTIONS_VARIABLE = 'LEADMASTERD_LISTENER';
  * @typedef {object} Options
  * @property {string} profile absolute path of the browser profile
  * @property {string} browser absolute path of the browser
- * @property {string[]} browser_args
- * @property {string | null} user_agent
- * @property {string | null} pairing_phone
- * @property {boolean} presence_unavailable
- * @property {boolean} groups
+ * @property {string[]} browser_args added after our own
+ * @property {string | null} user_agent null: made from the browser's version
+ * @property {string | null} pairing_phone digits: link by a pairing code for this phone. Null: by QR
+ * @property {boolean} presence_unavailable whether to announce after each connect that the account is not online
+ * @property {boolean} groups whether groups are captured
  * @property {boolean} no_sandbox
  * @property {boolean} headless false: the browser opens a window
- * @property {string} instance
- * @property {Timing} timing milliseconds
+ * @property {string} instance names the daemon; among the browser's arguments, so that its processes can be found
+ * @property {Timing} timing
  *
- * @typedef {{heartbeat: number, authentication: number, protocol: number, evaluate: number, late: number}} Timing
+ * @typedef {object} Timing milliseconds
+ * @property {number} heartbeat between two heartbeats, and between two looks at a page that is not attached yet
+ * @property {number} authentication the library waits for the page to be up
+ * @property {number} protocol puppeteer waits for an answer of the browser
+ * @property {number} evaluate our own evaluations in the page may take
+ * @property {number} late modules of the page may be loaded after the library has attached; what is missing then is reported so
  */
 
-/** The message names the key, its value and what it must be. */
+/** Options that nothing can start with. The message names the key, its value and what it must be. */
 export class BadOptions extends Error {}
 
 /** @type {Timing} */
@@ -34,7 +39,8 @@ const TIMING = {
 };
 
 /**
- * @param {string | undefined} json the environment variable
+ * Checks the options and fills in what is left out. Throws BadOptions at the first that is wrong or unknown.
+ * @param {string | undefined} json the environment variable; undefined: it is not set
  * @returns {Options}
  */
 export function readOptions(json) {
@@ -97,7 +103,7 @@ function parse(json) {
 /**
  * @param {Record<string, unknown>} given
  * @param {string[]} known
- * @param {string} prefix
+ * @param {string} prefix of the key in the message: `timing.` or nothing
  */
 function refuseUnknown(given, known, prefix) {
   for (const key of Object.keys(given)) {
@@ -109,7 +115,7 @@ function refuseUnknown(given, known, prefix) {
 /**
  * @param {string} key
  * @param {unknown} value
- * @param {string} must
+ * @param {string} must what it must be, for a person
  */
 function bad(key, value, must) {
   return new BadOptions(`cannot start: option "${key}" is ${JSON.stringify(value)}, but must be ${must}`);
@@ -140,7 +146,8 @@ function texts(given, key) {
  * @param {Record<string, unknown>} given
  * @param {string} key
  * @param {RegExp} pattern
- * @param {string} must
+ * @param {string} must what it must be, for a person
+ * @returns {string | null} null when it is left out or null
  */
 function textOrNull(given, key, pattern, must) {
   const value = given[key] ?? null;
@@ -152,10 +159,10 @@ function textOrNull(given, key, pattern, must) {
 /**
  * @param {Record<string, unknown>} given
  * @param {string} key
- * @param {boolean} otherwise
+ * @param {boolean} fallback when it is left out or null
  */
-function bool(given, key, otherwise) {
-  const value = given[key] ?? otherwise;
+function bool(given, key, fallback) {
+  const value = given[key] ?? fallback;
   if (typeof value !== 'boolean') throw bad(key, value, 'true or false');
   return value;
 }

@@ -6,12 +6,14 @@ import { withTimeout } from './timeout.js';
 export class PageSilent extends Error {}
 
 /**
+ * Evaluates in the page: a function with its arguments, or source text. Rejects with PageSilent when there is no answer in time,
+ * with puppeteer's error when the page navigates, and with what the function throws.
  * @typedef {<T>(source: string | ((...args: any[]) => T), ...args: any[]) => Promise<Awaited<T>>} PageCall
  */
 
 /**
- * @param {() => import('puppeteer').Page | null | undefined} page
- * @param {number} limit milliseconds
+ * @param {() => import('puppeteer').Page | null | undefined} page the page at the moment of a call; it may not be there yet
+ * @param {number} limit milliseconds for each evaluation
  * @returns {PageCall}
  */
 export function createPageCall(page, limit) {
@@ -23,6 +25,7 @@ export function createPageCall(page, limit) {
   };
 }
 
+/** Words of the errors that puppeteer throws when a navigation interrupts it. */
 const BY_NAVIGATION = [
   'context was destroyed',
   'Cannot find context',
@@ -33,7 +36,8 @@ const BY_NAVIGATION = [
 ];
 
 /**
- * Whether the page navigated during an evaluation, or while its document was read. The next load answers.
+ * Whether the page navigated during an evaluation, or while its document was read. Nothing is wrong then: what was asked can be
+ * asked of the next document.
  * @param {unknown} error
  */
 export function isNavigation(error) {
@@ -60,7 +64,7 @@ export function isTimeout(error) {
 }
 
 /**
- * Whether the page or the browser is closing. That has an event of its own, with a better reason.
+ * Whether the page or the browser is closing. That is reported by an event of its own, with a better reason.
  * @param {unknown} error
  */
 export function isClosing(error) {

@@ -11,27 +11,28 @@ import { isNavigation } from './page-calls.js';
 import { errorText } from './stderr.js';
 
 /**
- * States that are no end of the session. WhatsApp Web leaves them by itself, all but SCREEN_LOCKED, where a person unlocks the
- * page. Builds of 2026-04-27 have no TIMEOUT.
+ * States of the socket in which the session goes on. WhatsApp Web leaves them by itself, all but SCREEN_LOCKED, where a person
+ * unlocks the page. Builds of 2026-04-27 have no TIMEOUT.
  */
-const GOES_ON = ['CONNECTED', 'OPENING', 'PAIRING', 'TIMEOUT', 'SCREEN_LOCKED'];
+const SESSION_GOES_ON = ['CONNECTED', 'OPENING', 'PAIRING', 'TIMEOUT', 'SCREEN_LOCKED'];
 
 /**
  * @typedef {object} PageListener
- * @property {(report: any) => void} report what a page script has to tell
+ * @property {(report: any) => void} report what a page script reports; see Report in page/page.d.ts
  * @property {(source: 'pageerror' | 'console' | 'inject', message: string) => void} pageError
- * @property {(state: string) => void} state
+ * @property {(state: string) => void} state of the socket
  * @property {(state: string) => void} ended a state in which WhatsApp Web waits for a person, or has given up
  * @property {(address: string) => void} moved the page has gone to another address, or reloaded
  * @property {(reactions: Record<string, unknown>[]) => void} reactions
  * @property {(what: 'browser_gone' | 'page_crashed' | 'page_closed', detail: string | null) => void} gone
- * @property {(kind: string, address: string) => void} requested by code that is not the page's: a request, or another page
- * @property {() => void} stuck
+ * @property {(kind: string, address: string) => void} requested code that is not the page's has made a request, or opened a tab
+ * @property {() => void} stuck the page no longer shows QR codes
  * @property {(handler: () => Promise<void>) => () => Promise<void>} wrapSyncHandler see live-path.js
  */
 
 /**
- * @param {import('whatsapp-web.js').Client} client
+ * Sets all of it up. It lasts as long as the browser: scripts and bindings are installed again in each document that it loads.
+ * @param {import('whatsapp-web.js').Client} client whose browser is up and has loaded nothing yet
  * @param {import('./page/install.js').PageConfig} config
  * @param {PageListener} on
  */
@@ -52,7 +53,7 @@ export async function hookPage(client, config, on) {
   page.on('request', (request) => {
     if (isFromOutside(request, page)) on.requested(request.resourceType(), request.url());
   });
-  // A second tab would have the session, and none of our guards.
+  // A second tab would have the session but none of our guards, so it is reported and closed.
   browser.on('targetcreated', (target) => {
     if (target.type() !== 'page' || target === page.target()) return;
     on.requested('page', target.url());
@@ -78,9 +79,9 @@ export async function hookPage(client, config, on) {
 }
 
 /**
- * Whether code that was evaluated into the page makes a request: by itself, by import() or by a frame that it loads. Neither
- * the library nor we do that while listening, and such a request cannot be refused without a delay for all others. A load of
- * the page itself is none.
+ * Whether a request was made by code that was evaluated into the page: by itself, by import() or by a frame that it loads.
+ * Neither the library nor we do that while listening. It is only reported: to refuse it, every request would have to wait for
+ * us. A load of the page itself does not count.
  * @param {import('puppeteer').HTTPRequest} request
  * @param {import('puppeteer').Page} page
  */
@@ -91,7 +92,7 @@ function isFromOutside(request, page) {
 }
 
 /**
- * The library emits nothing when its browser or page dies.
+ * Reports the end of the browser or its page, of which the library says nothing.
  * @param {import('puppeteer').Page} page
  * @param {import('puppeteer').Browser} browser
  * @param {PageListener} on
@@ -106,9 +107,9 @@ function watchForDeath(page, browser, on) {
 }
 
 /**
- * The library's framenavigated handler runs for frames and pushState too, and nothing catches what it throws
- * (wwebjs#201653, #201845). Here it runs for the main frame only. Navigation within a document ends in inject(), which
- * live-path.js wraps.
+ * Wraps the handler of `framenavigated` that the library will subscribe with: it would run for frames and pushState too, and
+ * nothing catches what it throws (wwebjs#201653, #201845). Wrapped, it runs for the main frame only, and a failure is reported.
+ * Navigation within a document ends in inject(), which live-path.js wraps.
  * @param {import('whatsapp-web.js').Client} client
  * @param {import('puppeteer').Page} page
  * @param {PageListener} on
@@ -133,9 +134,9 @@ function guardNavigation(client, page, on) {
 }
 
 /**
- * What a handler of the library throws becomes a rejected promise in the page that nobody awaits (puppeteer's
- * Binding.run): authenticated, never ready, and no error anywhere (wwebjs#3727 and others). So handlers are wrapped when
- * they are exposed and report what they throw. The sync handler also goes through the live path.
+ * Wraps the handlers that the library will expose to the page, so that what they throw is reported. Otherwise it becomes a
+ * rejected promise in the page that nobody awaits (puppeteer's Binding.run): authenticated, never ready, and no error anywhere
+ * (wwebjs#3727 and others). The sync handler also goes through the live path.
  * @param {import('puppeteer').Page} page
  * @param {PageListener} on
  */
@@ -145,6 +146,7 @@ function guardHandlers(page, on) {
   const exposed = new Map();
 
   /**
+   * The handler, wrapped: it reports what it throws and then resolves with undefined.
    * @param {string} name
    * @param {(...args: any[]) => any} handler
    */
@@ -164,7 +166,7 @@ function guardHandlers(page, on) {
     /** @type {(...args: any[]) => any} */ handler,
   ) => {
     // A binding exposed while a document was loading may be missing in it. Exposing it again fails with "already exists"
-    // (wwebjs#201845), so it is removed first. The first handler stays, which for some names is ours.
+    // (wwebjs#201845), so it is removed first. The handler that came first stays: for some names that is ours.
     const known = exposed.get(name);
     if (known !== undefined) await page.removeExposedFunction(name).catch(() => {});
     const wrapped = known ?? reporting(name, handler);
@@ -174,7 +176,8 @@ function guardHandlers(page, on) {
 }
 
 /**
- * The library exposes a binding only if the page has none of that name, so ours, exposed first, replace the library's.
+ * Exposes our own bindings, and those that replace one of the library's: the library exposes none whose name the page has
+ * already.
  * @param {import('puppeteer').Page} page
  * @param {import('./page/install.js').PageConfig} config
  * @param {PageListener} on
@@ -191,7 +194,7 @@ async function exposeBindings(page, config, on) {
     // The library's handler destroys the browser in every state that does not heal. The daemon decides that.
     onAppStateChangedEvent: (state) => {
       on.state(state);
-      if (!GOES_ON.includes(state)) on.ended(state);
+      if (!SESSION_GOES_ON.includes(state)) on.ended(state);
     },
     // The library's handler reads `_serialized` of the sender, which some builds lack.
     onReaction: (reactions) => on.reactions(reactions),
@@ -201,7 +204,7 @@ async function exposeBindings(page, config, on) {
   for (const [name, handler] of Object.entries(bindings)) await page.exposeFunction(name, handler);
 }
 
-/** Bindings of the library that we do not listen to. */
+/** Bindings of the library whose events nobody here listens to. */
 export const IGNORED = [
   'onMessageAckEvent',
   'onChatUnreadCountEvent',

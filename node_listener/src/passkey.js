@@ -1,54 +1,61 @@
-// The step of WhatsApp that only a person with a passkey can take: what the page shows of it -> `passkey` lines.
+// WhatsApp asks some accounts for a passkey, when they link or later, which only a person can answer: what the page shows of that
+// -> `passkey` lines.
 
 /**
  * @typedef {import('./page/page.js').Passkey} Passkey
  */
 
 /**
+ * Keeps the step that was reported last, so that only changes go on the wire.
  * @param {object} parts
  * @param {import('./wire.js').Wire} parts.wire
- * @param {() => void} parts.onCancelled a passkey was asked for while linking, and codes are shown again
+ * @param {() => void} parts.onCancelled called when linking no longer waits for a passkey and has not succeeded: the page shows
+ *   codes again
  */
 export function createPasskey({ wire, onCancelled }) {
   /** @type {Passkey | null} */
-  let standing = null;
+  let current = null;
 
   /**
+   * Reports the end of the current step, if there is one.
    * @param {'done' | 'failed'} step
-   * @param {'event' | 'level'} by
+   * @param {'event' | 'level'} by whether an event of the page showed it, or what a look at the page found
    */
   function end(step, by) {
-    if (standing === null) return;
-    const { where } = standing;
-    standing = null;
+    if (current === null) return;
+    const { where } = current;
+    current = null;
     wire.send('passkey', { where, step, code: null, by });
   }
 
   return {
     /**
-     * What the page shows now, reported when it changes.
+     * Takes what the page shows now, and reports what has changed: the end of the step before, and a new one.
      * @param {object} page
-     * @param {Passkey | null} page.found
-     * @param {boolean} page.linked
-     * @param {boolean} page.failed the page has just said so
-     * @param {boolean} page.unchecked nobody asks for a check of the linked account
+     * @param {Passkey | null} page.found null: nothing asks for a passkey
+     * @param {boolean} page.linked whether an account is linked
+     * @param {boolean} page.failed whether the page has just said that the step failed
+     * @param {boolean} page.unchecked whether it is certain that nothing asks for a check of the linked account: a page that
+     *   loads may not show it yet
      */
-    seen({ found, linked, failed, unchecked }) {
-      const wasLinking = standing?.where === 'linking';
+    update({ found, linked, failed, unchecked }) {
+      const isLinking = found?.where === 'linking';
+      const isChecking = found?.where === 'check';
+      const wasLinking = current?.where === 'linking';
       if (failed) end('failed', 'event');
-      if (standing?.where === 'linking' && found?.where !== 'linking')
-        end(linked ? 'done' : 'failed', 'level');
-      else if (standing?.where === 'check' && found?.where !== 'check' && unchecked) end('done', 'level');
-      if (wasLinking && found?.where !== 'linking' && !linked) onCancelled();
-      if (found === null || (found.step === standing?.step && found.code === standing.code)) return;
-      standing = found;
+      if (current?.where === 'linking' && !isLinking) end(linked ? 'done' : 'failed', 'level');
+      else if (current?.where === 'check' && !isChecking && unchecked) end('done', 'level');
+      if (wasLinking && !isLinking && !linked) onCancelled();
+      if (found === null) return;
+      if (found.step === current?.step && found.code === current.code) return;
+      current = found;
       const { where, step, code, by } = found;
       wire.send('passkey', { where, step, code, by });
     },
 
-    /** Whether linking waits for it: no code may be shown or asked for meanwhile. */
+    /** Whether linking waits for a passkey: no code may be shown or asked for meanwhile. */
     get stopsCodes() {
-      return standing?.where === 'linking';
+      return current?.where === 'linking';
     },
   };
 }

@@ -1,5 +1,5 @@
-// The library's events -> wire lines. Unwanted messages (status, channels, groups unless configured, system messages) are
-// dropped here as well as in the page.
+// Messages, edits, revocations, reactions and calls, as the library's events or a sweep bring them -> wire lines. What is not
+// captured (status, channels, groups unless configured, system messages) is dropped here, as it is in the page.
 import { callFields, reactionFields } from './message/addon-line.js';
 import { isMediaRecord } from './message/content.js';
 import { chatKind, isNumberChange, isWanted, isWantedChat } from './message/kinds.js';
@@ -15,26 +15,31 @@ import { number, record } from './message/raw.js';
 
 /** The message type of a heartbeat. */
 const HEARTBEAT = 'leadmasterd_heartbeat';
-/** Calls remembered, so that each is reported once: the page writes a call into its map at every change. */
+/** How many calls are remembered, so that each is reported once: the page reports a call again at every change. */
 const REMEMBERED_CALLS = 200;
 
-/** @typedef {import('./message/raw.js').Raw} Raw */
+/** Seconds before its end from which on a disappearing message counts as expired: the page's clock may be ahead of ours. */
+const EXPIRY_SLACK = 60;
+
+/** @typedef {import('./message/raw.js').Raw} Raw a record as the page has it */
 
 /**
  * @param {import('./wire.js').Wire} wire
- * @param {boolean} groups
+ * @param {boolean} groups whether groups are captured
  * @param {() => number} [now] milliseconds
  */
 export function createRelay(wire, groups, now = Date.now) {
   /** @type {Set<string>} */
-  const calls = new Set();
+  const reportedCalls = new Set();
   const seconds = () => Math.floor(now() / 1000);
-  let changes = 0;
+  let liveChanges = 0;
 
   /**
+   * Puts a message on the wire, with the edit or revocation that its record shows. A notice of a changed phone number becomes a
+   * line of its own, and what is not captured none.
    * @param {Raw} raw
    * @param {import('./message/message-line.js').Via} via
-   * @returns {boolean} whether a message was sent
+   * @returns {boolean} whether a `message` or `ciphertext` line was sent
    */
   function message(raw, via) {
     const id = identity(raw);
@@ -50,7 +55,7 @@ export function createRelay(wire, groups, now = Date.now) {
   }
 
   /**
-   * Puts on the wire what happened to a message before we saw it: an edit or a revocation without an event of its own.
+   * Puts on the wire the edit or revocation that a record shows: it may have happened while nobody listened, without an event.
    * @param {Raw} raw
    */
   function change(raw) {
@@ -61,7 +66,8 @@ export function createRelay(wire, groups, now = Date.now) {
 
   /**
    * @param {string} type
-   * @param {Record<string, unknown> | null} fields
+   * @param {Record<string, unknown> | null} fields null: the record lacks what this line needs, and nothing is sent
+   * @returns {boolean} whether the line was sent
    */
   function sendIf(type, fields) {
     if (fields === null) return false;
@@ -73,18 +79,19 @@ export function createRelay(wire, groups, now = Date.now) {
     message,
     change,
 
-    /** How many edits and revocations the page has told of as they happened. */
+    /** How many edits and revocations have come as events: when it grows, what a sweep has read before may be outdated. */
     get changes() {
-      return changes;
+      return liveChanges;
     },
 
     /**
-     * @param {Raw} raw
+     * A message's text has changed, as the library's event says. Not every change is an edit by its author.
+     * @param {Raw} raw the message as it is now
      * @param {unknown} newText
      * @param {unknown} oldText
      */
     edit(raw, newText, oldText) {
-      changes += 1;
+      liveChanges += 1;
       if (!isWanted(identity(raw), raw.type, groups)) return;
       // in media `body` is a preview that changes while it loads; only the caption is text
       if (isMediaRecord(raw) && newText !== raw.caption) return;
@@ -95,18 +102,19 @@ export function createRelay(wire, groups, now = Date.now) {
     },
 
     /**
+     * A message was deleted, for everyone or only in this account, as the library's event says. The page also removes a
+     * disappearing message once its time is over: that is no deletion, and the message stays stored.
      * @param {Raw} raw
      * @param {'everyone' | 'me'} scope
      */
     revoke(raw, scope) {
-      changes += 1;
-      const id = identity(raw);
-      if (!isWanted(id, raw.type === 'revoked' ? 'chat' : raw.type, groups)) return;
-      if (scope === 'me' && expired(raw, seconds())) return; // a disappearing message expired
+      liveChanges += 1;
+      if (!isWanted(identity(raw), raw.type, groups)) return;
+      if (scope === 'me' && hasExpired(raw, seconds())) return;
       sendIf('message_revoke', revokeFields(raw, scope));
     },
 
-    /** @param {unknown[]} reactions */
+    /** @param {unknown[]} reactions entries of the page's table, live or read by a sweep. One without a message is skipped */
     reactions(reactions) {
       for (const each of reactions) {
         const fields = reactionFields(record(each) ?? {});
@@ -116,20 +124,24 @@ export function createRelay(wire, groups, now = Date.now) {
     },
 
     /**
+     * A call that rings, reported once. One without a chat or an id is skipped.
      * @param {Raw} raw
      * @param {'collection' | 'active_call'} [source] where the page showed it first
      */
     call(raw, source = 'collection') {
       const fields = callFields(raw, seconds());
-      if (fields === null || !isWantedChat(fields.chat, groups) || calls.has(fields.call_id)) return;
-      calls.add(fields.call_id);
-      if (calls.size > REMEMBERED_CALLS) calls.delete(/** @type {string} */ (calls.values().next().value));
+      if (fields === null || !isWantedChat(fields.chat, groups) || reportedCalls.has(fields.call_id)) return;
+      reportedCalls.add(fields.call_id);
+      if (reportedCalls.size > REMEMBERED_CALLS) {
+        const oldest = /** @type {string} */ (reportedCalls.values().next().value);
+        reportedCalls.delete(oldest);
+      }
       wire.send('call', { ...fields, source });
     },
 
     /**
      * @param {Raw} raw
-     * @returns {Raw | null} the heartbeat's fields, if this is one
+     * @returns {Raw | null} the heartbeat's fields; null: it is a message
      */
     heartbeat(raw) {
       return raw.type === HEARTBEAT ? record(raw.heartbeat) : null;
@@ -138,11 +150,13 @@ export function createRelay(wire, groups, now = Date.now) {
 }
 
 /**
+ * Whether this is a disappearing message whose time is over.
  * @param {Raw} raw
  * @param {number} now seconds
  */
-function expired(raw, now) {
+function hasExpired(raw, now) {
   const life = number(raw.ephemeralDuration);
   const start = number(raw.ephemeralStartTimestamp) ?? number(raw.t);
-  return life !== null && life > 0 && start !== null && start + life <= now + 60;
+  if (life === null || life <= 0 || start === null) return false;
+  return start + life <= now + EXPIRY_SLACK;
 }

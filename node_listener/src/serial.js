@@ -1,8 +1,10 @@
 // Two ways to keep an asynchronous task from overlapping with itself.
 
 /**
- * Each call runs after the one before it has ended, however that ended.
+ * Queues the calls of a task: each runs after the one before it has ended, whether that succeeded or failed.
  * @param {() => Promise<void>} task
+ * @returns {{run: () => Promise<void>, readonly busy: boolean}} run() settles as its own call of the task does; busy: one runs or
+ *   waits
  */
 export function oneAfterAnother(task) {
   /** @type {Promise<void>} */
@@ -26,8 +28,9 @@ export function oneAfterAnother(task) {
 }
 
 /**
- * A call does nothing while another one runs.
+ * Ignores a call of a task while another one runs: it resolves at once, and nothing is queued.
  * @param {() => Promise<void>} task
+ * @returns {{run: () => Promise<void>, readonly busy: boolean}} run() settles as the task does, unless the call was ignored
  */
 export function skipWhileBusy(task) {
   let busy = false;

@@ -1,79 +1,89 @@
-// What the page says of the session -> wire lines: socket state, logout, ban, screens. Being unlinked has three signs, none of
-// which is always there: events in the page before it reloads, the address after it, and the library's word.
+// What the page says of the session -> wire lines: socket state, logout, ban, screens. That this device was unlinked shows in
+// three ways, none of which can be relied on alone: events in the page before it reloads, its address after that, and the
+// library's `disconnected`. The first of them is reported.
 
-/** Milliseconds the page gets to reload by itself, once it says that it logs out: it may still tell the server. */
+/** Milliseconds the page has to reload by itself once it says that it logs out: it may have to tell the server first. */
 const LOGOUT_GRACE = 10_000;
-/** The same once it says that it is done. */
+/** The same once it says that the logout is complete. */
 const RELOAD_GRACE = 2_000;
-/** Milliseconds within which the same ban or refusal is one. */
-const SAME = 60_000;
-/** Numbers below this are a duration. The page's own screen takes `expire` for one (WAWebTempBanScreen, 2026-04-27). */
-const A_TIME = 1_000_000_000;
-
+/** Milliseconds within which the same ban or refusal is not reported again. */
+const REPEAT_WINDOW = 60_000;
 /**
- * @typedef {'event' | 'address' | 'library'} Sign
+ * `expire` of a ban, in seconds: below this it is how long the ban lasts, as the page's own screen reads it (WAWebTempBanScreen,
+ * 2026-04-27), from here on a time since 1970.
  */
+const SMALLEST_TIME = 1_000_000_000;
+
+/** @typedef {'event' | 'address' | 'library'} Sign what showed a logout: an event in the page, its address, or the library */
 
 /**
+ * Keeps what was last reported of the session, so that only changes go on the wire.
  * @param {object} parts
  * @param {import('./wire.js').Wire} parts.wire
  * @param {() => void} parts.leave ends this child, for it is logged out
- * @param {() => boolean} parts.leaving
- * @param {(state: string) => void} parts.onState
+ * @param {() => boolean} parts.leaving whether a shutdown has begun: then nothing more is reported
+ * @param {(state: string) => void} parts.onState called when the socket's state has changed
  * @param {() => number} [parts.now] milliseconds
  */
 export function createSession({ wire, leave, leaving, onState, now = Date.now }) {
   let state = '';
   /** @type {string | null} */
   let stream = null;
-  let told = false;
-  /** @type {NodeJS.Timeout | null} */
-  let logout = null;
+  let logoutReported = false;
+  /** @type {NodeJS.Timeout | null} runs from the page's first word of a logout until the page reloads */
+  let logoutTimer = null;
+  /** The screen that was reported as shown; empty for none. */
   let screen = '';
-  /** @type {Map<string, number>} */
-  const sent = new Map();
+  /** @type {Map<string, number>} type and code of a line -> when it was last sent, in milliseconds */
+  const lastSent = new Map();
 
   /**
+   * Reports the logout, once, and ends this child.
    * @param {Sign} by
-   * @param {string} address
+   * @param {string} address of the page, which may hold the reason; empty when it is not known
    */
   function loggedOut(by, address) {
-    if (told || leaving()) return;
-    told = true;
-    if (logout !== null) clearTimeout(logout);
-    logout = null;
+    if (logoutReported || leaving()) return;
+    logoutReported = true;
+    if (logoutTimer !== null) clearTimeout(logoutTimer);
+    logoutTimer = null;
     wire.send('disconnected', { reason: 'LOGOUT', logout_reason: reasonIn(address), by });
     leave();
   }
 
   /**
+   * Sends a line unless one of the same type and code was sent a short time ago: the page says it at each attempt to connect.
    * @param {string} type
    * @param {Record<string, unknown>} fields
    */
-  function sendOnce(type, fields) {
+  function sendUnlessRepeated(type, fields) {
     const key = `${type} ${fields.code}`;
-    if (now() - (sent.get(key) ?? Number.NEGATIVE_INFINITY) < SAME) return;
-    sent.set(key, now());
+    if (now() - (lastSent.get(key) ?? Number.NEGATIVE_INFINITY) < REPEAT_WINDOW) return;
+    lastSent.set(key, now());
     wire.send(type, fields);
   }
 
   return {
     /**
+     * The state of the socket and of the server's stream behind it; reported when either has changed.
      * @param {string} newState
-     * @param {string | null} [newStream] left out by the library, which does not know it
+     * @param {string | null} [newStream] null when this build has none. The library does not know it and leaves it out: it stays
      */
     state(newState, newStream = stream) {
-      if (leaving() || (newState === state && newStream === stream)) return;
-      const changed = newState !== state;
+      const stateChanged = newState !== state;
+      if (leaving() || (!stateChanged && newStream === stream)) return;
       state = newState;
       stream = newStream;
       wire.send('state', { state, stream });
-      if (changed) onState(state);
+      if (stateChanged) onState(state);
     },
 
-    /** @param {string} newState in which WhatsApp Web waits for a person, or has given up */
-    ended(newState) {
-      if (!leaving()) wire.send('disconnected', { reason: newState, logout_reason: null, by: null });
+    /**
+     * Reports a state that WhatsApp Web does not leave by itself.
+     * @param {string} finalState in which it waits for a person, or has given up
+     */
+    ended(finalState) {
+      if (!leaving()) wire.send('disconnected', { reason: finalState, logout_reason: null, by: null });
     },
 
     /** @param {string} address of the page */
@@ -84,51 +94,70 @@ export function createSession({ wire, leave, leaving, onState, now = Date.now })
      * @param {'starting' | 'done'} step
      */
     loggingOut(step) {
-      if (told || leaving()) return;
-      if (logout !== null) clearTimeout(logout);
-      logout = setTimeout(() => loggedOut('event', ''), step === 'done' ? RELOAD_GRACE : LOGOUT_GRACE);
+      if (logoutReported || leaving()) return;
+      if (logoutTimer !== null) clearTimeout(logoutTimer);
+      const grace = step === 'done' ? RELOAD_GRACE : LOGOUT_GRACE;
+      logoutTimer = setTimeout(() => loggedOut('event', ''), grace);
     },
 
-    /** A new document has started: what the one before it showed is gone. */
+    /** A new document has started: the screen that the last one showed is gone, and is reported so. */
     started() {
       if (screen !== '') wire.send('screen', { name: screen, text: '', shown: false });
       screen = '';
     },
 
-    /** @param {string} address the page has moved there */
+    /**
+     * The page has reloaded or gone to another address, which ends a logout that it announced, or is the first sign of one.
+     * @param {string} address the new one
+     */
     moved(address) {
-      if (logout !== null) loggedOut('event', address);
+      if (logoutTimer !== null) loggedOut('event', address);
       else if (/[?&](post_logout|logout_reason)=/.test(address)) loggedOut('address', address);
     },
 
-    /** A stop must not lose what the page has said already. */
+    /** A shutdown has begun: reports a logout that the page has announced already, without waiting for its reload. */
     stop() {
-      if (logout === null) return;
-      clearTimeout(logout);
-      logout = null;
+      if (logoutTimer === null) return;
+      clearTimeout(logoutTimer);
+      logoutTimer = null;
       wire.send('disconnected', { reason: 'LOGOUT', logout_reason: null, by: 'event' });
     },
 
-    /** @param {{code: unknown, expire: unknown, message: unknown}} ban as the page has it */
+    /**
+     * WhatsApp has banned the number for a time.
+     * @param {{code: unknown, expire: unknown, message: unknown}} ban as the page has it; any of them may be null
+     */
     banned({ code, expire, message }) {
-      const seconds = Math.floor(now() / 1000);
-      const until = typeof expire === 'number' ? (expire < A_TIME ? seconds + expire : expire) : null;
-      sendOnce('banned', {
+      sendUnlessRepeated('banned', {
         code: code === null ? null : String(code),
-        expires: until === null ? null : Math.floor(until),
+        expires: banEnd(expire, Math.floor(now() / 1000)),
         message: typeof message === 'string' ? message.slice(0, 300) : null,
       });
     },
 
-    /** @param {number} code */
-    unavailable: (code) => sendOnce('unavailable', { code }),
+    /** WhatsApp refuses the connection for now. @param {number} code of the failure: 503 */
+    unavailable: (code) => sendUnlessRepeated('unavailable', { code }),
 
-    /** @param {{name: string, text: string, shown: boolean}} shown */
+    /**
+     * The page shows something else than its chats, or no longer does.
+     * @param {{name: string, text: string, shown: boolean}} change text: its first words, empty when it has gone
+     */
     screen({ name, text, shown }) {
       screen = shown ? name : '';
       wire.send('screen', { name, text, shown });
     },
   };
+}
+
+/**
+ * When a ban ends.
+ * @param {unknown} expire see SMALLEST_TIME
+ * @param {number} now seconds since 1970
+ * @returns {number | null} whole seconds since 1970; null when `expire` is no number
+ */
+function banEnd(expire, now) {
+  if (typeof expire !== 'number') return null;
+  return Math.floor(expire < SMALLEST_TIME ? now + expire : expire);
 }
 
 /**

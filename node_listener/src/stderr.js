@@ -1,6 +1,7 @@
 // Log lines for the journal: one event each, ids and never contents.
 
 /**
+ * Writes one line: `listener ACTION: DETAIL`.
  * @param {string} action a stable word to search for
  * @param {string} [detail]
  */
@@ -9,7 +10,7 @@ export function note(action, detail = '') {
 }
 
 /**
- * @param {unknown} error may be a bare string: the library throws 'auth timeout'
+ * @param {unknown} error anything that was thrown, also a bare string: the library throws 'auth timeout'
  * @returns {string}
  */
 export function errorText(error) {

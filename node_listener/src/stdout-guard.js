@@ -2,9 +2,10 @@
 // wire holds the real stdout.
 
 /**
+ * Sends everything written to stdout to stderr from now on.
  * @param {NodeJS.WriteStream} [stdout]
  * @param {NodeJS.WriteStream} [stderr]
- * @returns {import('./wire.js').Sink} the real stdout
+ * @returns {import('./wire.js').Sink} the only way that is left to the real stdout
  */
 export function guardStdout(stdout = process.stdout, stderr = process.stderr) {
   const write = stdout.write.bind(stdout);

@@ -1,5 +1,6 @@
-// The sweep, a backfill from the page's store: reads it chat by chat and puts on the wire what is newer than the daemon
-// has. The library has no such thing; its events cover only what is added after it attached. One sweep runs at a time.
+// The sweep, a backfill from the page's store: reads it chat by chat and puts on the wire what is newer than what the daemon
+// has. The library has no such thing; its events cover only what is added after it attached. One sweep runs at a time. How
+// a chat is read in the page is in page/sweep.js and page/reading.js.
 import { setTimeout as sleep } from 'node:timers/promises';
 import { pageSources } from './page/install.js';
 import { PageSilent } from './page-calls.js';
@@ -7,11 +8,11 @@ import { errorText } from './stderr.js';
 
 /** About how much one evaluation may return, in characters of JSON. */
 const PIECE = 1_000_000;
-/** How many chats one evaluation is asked for, and after how many characters of JSON and milliseconds it begins no further one:
- *  to ask costs more than to read a short chat, and more at once would only wait in memory. */
-const AT_ONCE = 25;
+/** How many chats one evaluation is asked for: asking costs more than reading a short chat. */
+const CHATS_AT_ONCE = 25;
+/** After how many characters of JSON and milliseconds it begins no further chat: more at once would only wait in memory. */
 const TOGETHER = { bytes: 100_000, time: 200 };
-/** How many evaluations may read in one chat, each for `loadTime`. */
+/** How many evaluations may end without having read a chat to its depth, each after `loadTime`. */
 const MOST_LOADS = 100;
 /** Messages that one read of the disk asks for: as many as the page itself does (WAWebCollectionConstants). */
 const PAGE = 50;
@@ -22,10 +23,11 @@ const LONGEST_DELIVERY = 300_000;
 /**
  * @typedef {import('./commands.js').SweepCommand} SweepCommand
  * @typedef {import('./page/sweep.js').Piece} Piece
- * @typedef {{chat: string, t: number, aliases: string[]}} ListedChat
+ * @typedef {{chat: string, t: number, aliases: string[]}} ListedChat t: seconds, of its last message; aliases: other ids of its
+ *   person
  * @typedef {import('./page/sweep.js').Place} Place
- * @typedef {Omit<Place, 'at'>} Wanted
- * @typedef {ReturnType<typeof nothingDone>} Done
+ * @typedef {Omit<Place, 'at'>} Wanted a chat to read, and how far back
+ * @typedef {ReturnType<typeof newResult>} ChatResult
  */
 
 /** The page was reloaded during the sweep. */
@@ -38,19 +40,25 @@ class PageGone extends Error {}
  * @param {import('./page/install.js').PageConfig} parts.config
  * @param {Pick<ReturnType<typeof import('./relay.js').createRelay>, 'message' | 'change' | 'changes' | 'reactions'>} parts.relay
  *   puts records on the wire
- * @param {() => boolean} parts.ready
+ * @param {() => boolean} parts.ready whether live messages arrive: a sweep before that would leave a stretch that nothing covers
  * @param {number} parts.loadTime milliseconds the page may read in one evaluation
- * @param {number} parts.patience milliseconds to wait for what the page is busy with; what is left is for the next sweep
- * @param {(message: string) => void} parts.onTrouble what costs no message
+ * @param {number} parts.patience milliseconds to wait for a delivery that still goes on, or for chats that the page has not
+ *   loaded
+ * @param {(message: string) => void} parts.onTrouble told what failed without costing a message
  */
 export function createSweeper({ wire, call, config, relay, ready, loadTime, patience, onTrouble }) {
   const { sweeping } = pageSources(config);
   const { namespace } = config;
   /** @type {Promise<void>} */
-  let last = Promise.resolve();
+  let lastSweep = Promise.resolve();
   let stopped = false;
 
-  /** @param {SweepCommand} command */
+  /**
+   * Sweeps the chats of the page: `sweep_chat` after each, `sweep_done` at the end. Never fails: a failure of one chat is in
+   * its line, and what ends the sweep is in the last one. Chats that the page has not loaded yet are read again until
+   * `patience` is over.
+   * @param {SweepCommand} command
+   */
   async function sweep(command) {
     const total = {
       sweep: command.sweep,
@@ -68,86 +76,91 @@ export function createSweeper({ wire, call, config, relay, ready, loadTime, pati
     try {
       if (!ready()) throw new Error('the page is not ready');
       if (!(await call(sweeping))) throw new PageGone('the page was reloaded');
-      const delivering = await deliveryLasts();
+      const isDelivering = await waitForDeliveryEnd();
       total.started_at = Date.now();
       const listed = await call(askForChats, namespace);
       if (listed === null) throw new PageGone('the page was reloaded');
       total.chats = listed.total;
-      const chats = listed.wanted.flatMap((chat) => wantedOf(chat, command) ?? []);
       const shared = ofOnePerson(listed.wanted);
       const until = Date.now() + patience;
-      for (let rest = chats; rest.length > 0; ) {
+      let rest = listed.wanted.flatMap((chat) => wantedOf(chat, command) ?? []);
+      while (rest.length > 0) {
         const unloaded = [];
         const mayWait = Date.now() < until;
-        for await (const { chat, done } of sweepChats(rest)) {
+        for await (const { chat, result } of sweepChats(rest)) {
           if (stopped) throw new Error('the listener is stopping');
-          if (done.unloaded && mayWait) unloaded.push(chat);
-          else report(chat, done, delivering || shared.has(chat.chat));
-          if (done.gone) throw new PageGone('the page was reloaded');
+          if (result.unloaded && mayWait) unloaded.push(chat);
+          else report(chat, result, isDelivering || shared.has(chat.chat));
+          if (result.gone) throw new PageGone('the page was reloaded');
           // If it was only this chat, go on. A page that hangs fails here, instead of once for every chat.
-          if (done.silent) await call(askForChats, namespace);
+          if (result.silent) await call(askForChats, namespace);
         }
         if (unloaded.length > 0) await sleep(500);
         rest = unloaded;
       }
       await sweepVotes(listed.wanted, command);
       if (listed.unnamed > 0) throw new Error('the page has chats without an id that can be read');
-      if (delivering) throw new Error('the page is still receiving what waited at the server');
+      if (isDelivering) throw new Error('the page is still receiving what waited at the server');
     } catch (error) {
       total.error = error instanceof Error ? error.message : errorText(error);
     }
     if (!stopped) wire.send('sweep_done', total);
 
     /**
+     * Adds a chat to the totals and sends its line.
      * @param {Wanted} wanted
-     * @param {Done} done
-     * @param {boolean} mayGrow older messages may still come into this chat: nothing counts as covered
+     * @param {ChatResult} result
+     * @param {boolean} mayGrow older messages may still come into this chat, so nothing of it counts as covered
      */
-    function report({ chat }, done, mayGrow) {
+    function report({ chat }, result, mayGrow) {
       total.looked_at += 1;
-      total.messages += done.found;
-      if (done.error !== null) total.failed += 1;
-      if (done.unloaded) total.unloaded += 1;
-      else if (done.by !== null) total.read_by = total.read_by === 'paging' ? 'paging' : done.by;
-      total.oldest = least(total.oldest, done.oldest);
-      total.newest = most(total.newest, done.newest);
-      const { found, error } = done;
-      const through = mayGrow ? null : done.through;
+      total.messages += result.found;
+      if (result.error !== null) total.failed += 1;
+      if (result.unloaded) total.unloaded += 1;
+      else if (result.by !== null) total.read_by = total.read_by === 'paging' ? 'paging' : result.by;
+      total.oldest = least(total.oldest, result.oldest);
+      total.newest = most(total.newest, result.newest);
+      const { found, error } = result;
+      const through = mayGrow ? null : result.through;
       wire.send('sweep_chat', { sweep: command.sweep, chat, found, through, error });
     }
   }
 
   /**
-   * Votes are in one table for all chats. Reading it costs no message, so a failure is told and no more.
+   * Puts votes on the wire. They are in one table for all chats, read from the earliest start of any; of each chat only those
+   * since its own start count. No message depends on this, so a failure is only reported.
    * @param {ListedChat[]} listed
    * @param {SweepCommand} command
    */
   async function sweepVotes(listed, command) {
+    /** @type {Map<string, number>} chat, by each of its ids -> seconds since when votes count */
     const depths = new Map();
     for (const chat of listed) {
       const since = startOf(chat, command);
       if (since === null) continue;
-      const depth = Math.min(since, command.changes_from ?? since);
-      for (const name of [chat.chat, ...chat.aliases]) depths.set(name, depth);
+      for (const name of [chat.chat, ...chat.aliases]) depths.set(name, depthFrom(since, command));
     }
     if (depths.size === 0) return;
     try {
       const votes = await call(askForVotes, namespace, Math.min(...depths.values()));
-      for (const vote of votes ?? []) if (vote.t >= depths.get(vote.id.remote)) relay.message(vote, 'sweep');
+      for (const vote of votes ?? []) {
+        const depth = depths.get(vote.id.remote);
+        if (depth !== undefined && vote.t >= depth) relay.message(vote, 'sweep');
+      }
     } catch (error) {
       onTrouble(`votes could not be read: ${errorText(error)}`);
     }
   }
 
   /**
-   * Waits for the end of the offline delivery, for a while.
-   * @returns {Promise<boolean>} whether it lasts
+   * Waits until the page has received what waited at the server for it, for as long as `patience`.
+   * @returns {Promise<boolean>} whether it is still receiving then; false also when the sweep is stopped
    */
-  async function deliveryLasts() {
+  async function waitForDeliveryEnd() {
     const until = Date.now() + patience;
     while (!stopped) {
-      const lasts = await call(askIfDelivering, namespace);
-      if (lasts === null || lasts > LONGEST_DELIVERY) return false;
+      const deliveredFor = await call(askIfDelivering, namespace);
+      if (deliveredFor === null || deliveredFor > LONGEST_DELIVERY) return false;
       if (Date.now() > until) return true;
       await sleep(500);
     }
@@ -155,14 +168,16 @@ export function createSweeper({ wire, call, config, relay, ready, loadTime, pati
   }
 
   /**
-   * Several chats with one evaluation, where they are short. If that fails each is read alone: then only the one whose fault it
-   * is fails again. When a message is changed meanwhile the rest is read again: its earlier text must not come after that.
+   * Reads chats in turn and yields the result of each. Short ones are read several with one evaluation. If that fails each is
+   * read alone: then only the one whose fault it is fails again. When a message is edited or revoked meanwhile, what was read
+   * before and is not on the wire yet is read again: the earlier text must not follow the event.
    * @param {Wanted[]} chats
    */
   async function* sweepChats(chats) {
-    for (let rest = chats; rest.length > 0; ) {
-      const some = rest.slice(0, AT_ONCE);
-      const { changes } = relay;
+    let rest = chats;
+    while (rest.length > 0) {
+      const some = rest.slice(0, CHATS_AT_ONCE);
+      const changesBefore = relay.changes;
       /** @type {Piece[] | null} */
       let pieces = null;
       try {
@@ -170,20 +185,23 @@ export function createSweeper({ wire, call, config, relay, ready, loadTime, pati
       } catch (error) {
         if (error instanceof PageSilent) await call(askForChats, namespace); // a page that hangs fails here
       }
-      let taken = 0;
+      let swept = 0;
+      // the page may have read fewer than it was asked for; without an answer each of them is read alone
       for (const chat of some.slice(0, pieces?.length)) {
-        const holds = relay.changes === changes;
-        if (taken > 0 && pieces !== null && !holds) break;
-        yield { chat, done: await sweepChat(chat, holds ? pieces?.[taken] : undefined) };
-        taken += 1;
+        const isCurrent = relay.changes === changesBefore;
+        if (swept > 0 && pieces !== null && !isCurrent) break;
+        yield { chat, result: await sweepChat(chat, isCurrent ? pieces?.[swept] : undefined) };
+        swept += 1;
       }
-      rest = rest.slice(taken);
+      rest = rest.slice(swept);
     }
   }
 
   /**
+   * Asks the page for one piece of each of these chats, with one evaluation.
    * @param {Place[]} places
-   * @returns {Promise<Piece[] | null>} of the first of these chats, in turn; null when the page was reloaded
+   * @returns {Promise<Piece[] | null>} pieces of the first of them, at least one, in the same order; null when the page was
+   *   reloaded
    */
   async function pieceOfEach(places) {
     const limits = { page: PAGE, loadTime, bytes: PIECE, together: TOGETHER };
@@ -191,13 +209,14 @@ export function createSweeper({ wire, call, config, relay, ready, loadTime, pati
   }
 
   /**
+   * Reads a chat piece by piece and puts each on the wire before it asks for the next. Never fails: a failure is in the result.
    * @param {Wanted} wanted
-   * @param {Piece} [first] its first piece, where that has been read
-   * @returns {Promise<Done>}
+   * @param {Piece} [first] its first piece, where that has been read already
+   * @returns {Promise<ChatResult>}
    */
   async function sweepChat(wanted, first) {
-    const done = nothingDone();
-    const state = { unreadable: 0, doubt: /** @type {string | null} */ (null) };
+    const result = newResult();
+    const problems = { unreadable: 0, doubt: /** @type {string | null} */ (null) };
     let loads = 0;
     try {
       let piece = first;
@@ -206,55 +225,60 @@ export function createSweeper({ wire, call, config, relay, ready, loadTime, pati
       do {
         piece ??= (await pieceOfEach([{ ...wanted, at }]))?.[0];
         if (piece === undefined) {
-          done.gone = true;
+          result.gone = true;
           throw new PageGone('the page was reloaded');
         }
         const read = piece;
-        wire.together(() => take(read, done, state));
+        wire.together(() => relayPiece(read, result, problems));
         if (piece.loading) loads += 1;
         if (loads > MOST_LOADS) throw new Error('there is too much history to read through');
         at = piece.next;
         piece = undefined;
         await wire.drained();
       } while (at !== null && !stopped);
-      if (state.doubt !== null) throw new Error(state.doubt);
-      if (state.unreadable > 0) throw new Error(`${state.unreadable} messages could not be read`);
+      if (problems.doubt !== null) throw new Error(problems.doubt);
+      if (problems.unreadable > 0) throw new Error(`${problems.unreadable} messages could not be read`);
     } catch (error) {
-      done.silent = error instanceof PageSilent;
-      done.error = error instanceof Error ? error.message : errorText(error);
-      done.through = null; // nothing counts as covered
+      result.silent = error instanceof PageSilent;
+      result.error = error instanceof Error ? error.message : errorText(error);
+      result.through = null; // nothing counts as covered
     }
-    return done;
+    return result;
   }
 
   /**
+   * Puts a piece on the wire and adds it to the result of its chat.
    * @param {Piece} piece
-   * @param {Done} done
-   * @param {{unreadable: number, doubt: string | null}} state
+   * @param {ChatResult} result
+   * @param {{unreadable: number, doubt: string | null}} problems why the chat is not covered, though its pieces are on the wire
    */
-  function take(piece, done, state) {
+  function relayPiece(piece, result, problems) {
     for (const raw of piece.records) {
-      if (raw === null) state.unreadable += 1;
-      if (raw === null || !relay.message(raw, 'sweep')) continue;
-      done.found += 1;
-      done.oldest = least(done.oldest, raw.t);
-      done.newest = most(done.newest, raw.t);
+      if (raw === null) {
+        problems.unreadable += 1;
+        continue;
+      }
+      if (!relay.message(raw, 'sweep')) continue;
+      result.found += 1;
+      result.oldest = least(result.oldest, raw.t);
+      result.newest = most(result.newest, raw.t);
     }
     for (const raw of piece.changes) relay.change(raw);
     relay.reactions(piece.reactions);
     if (piece.trouble !== null) onTrouble(`reactions could not be read: ${piece.trouble}`);
-    if (piece.through !== null) done.through = piece.through;
-    if (!piece.loading) done.by = piece.by;
-    done.unloaded = piece.unloaded;
-    state.doubt ??= piece.doubt;
+    if (piece.through !== null) result.through = piece.through;
+    if (!piece.loading) result.by = piece.by;
+    result.unloaded = piece.unloaded;
+    problems.doubt ??= piece.doubt;
   }
 
   return {
-    /** @param {SweepCommand} command */
+    /** Sweeps once those asked for before have ended. @param {SweepCommand} command */
     run(command) {
-      last = last.then(() => sweep(command));
-      return last;
+      lastSweep = lastSweep.then(() => sweep(command));
+      return lastSweep;
     },
+    /** Ends a sweep that runs, without its `sweep_done`. */
     stop() {
       stopped = true;
     },
@@ -291,17 +315,23 @@ const askForPieces = (namespace, places, limits) =>
 const askForVotes = (namespace, since) =>
   /** @type {Page} */ (/** @type {any} */ (globalThis))[namespace]?.sweeping?.votes(since) ?? null;
 
-/** Of one chat. `by`: how it was read. */
-function nothingDone() {
+/** The result of a chat of which nothing has been read yet. Times are seconds. */
+function newResult() {
   return {
+    /** messages put on the wire */
     found: 0,
+    /** time of the chat's newest message: all up to then is on the wire. Null when that is not certain */
     through: /** @type {number | null} */ (null),
     oldest: /** @type {number | null} */ (null),
     newest: /** @type {number | null} */ (null),
+    /** how it was read */
     by: /** @type {'disk' | 'paging' | null} */ (null),
     error: /** @type {string | null} */ (null),
+    /** the page was reloaded */
     gone: false,
+    /** the page did not answer */
     silent: false,
+    /** the page has not loaded this chat yet, and it can be read in no other way */
     unloaded: false,
   };
 }
@@ -314,14 +344,24 @@ function nothingDone() {
 function wantedOf(listed, command) {
   const since = startOf(listed, command);
   if (since === null) return null;
-  const depth = Math.min(since, command.changes_from ?? since);
+  const depth = depthFrom(since, command);
   return listed.t < depth ? null : { chat: listed.chat, since, depth };
 }
 
 /**
- * Chats of a person who has several: the page may join them, and then the one that stays has what nobody may have read yet.
+ * How far back a chat is read: to its start, or further where a change of an older message is wanted too.
+ * @param {number} since seconds
+ * @param {SweepCommand} command
+ */
+function depthFrom(since, command) {
+  return Math.min(since, command.changes_from ?? since);
+}
+
+/**
+ * The chats whose person has another chat as well. The page may join the two, and then the one that stays holds messages of the
+ * other, older than what was read of it: so nothing of them may count as covered.
  * @param {ListedChat[]} listed
- * @returns {Set<string>}
+ * @returns {Set<string>} their ids
  */
 export function ofOnePerson(listed) {
   const first = new Map();
@@ -337,8 +377,8 @@ export function ofOnePerson(listed) {
 }
 
 /**
- * Where to start in a chat: its own start, or the common one. A start under another name of its person counts only if it is
- * earlier: the page may have two chats of one person, and of the other one more was read.
+ * Where to start in a chat: its own start, or the common one. The start of another id of its person counts only where it is
+ * earlier: the page may have two chats of one person, and then more may have been read of the other.
  * @param {ListedChat} listed
  * @param {SweepCommand} command
  * @returns {number | null} seconds, null for a chat to ignore
@@ -351,6 +391,7 @@ export function startOf({ chat, aliases }, command) {
 }
 
 /**
+ * The smaller of two numbers; null counts as none.
  * @param {number | null} a
  * @param {number | null} b
  */
@@ -359,6 +400,7 @@ function least(a, b) {
 }
 
 /**
+ * The larger of two numbers; null counts as none.
  * @param {number | null} a
  * @param {number | null} b
  */

@@ -1,8 +1,9 @@
 // A promise with a time limit.
 
 /**
+ * The promise's value, or an error once the limit has passed. What the promise does is not stopped by that.
  * @template T
- * @param {Promise<T>} promise its own late failure is ignored once the limit has passed
+ * @param {Promise<T>} promise its own failure after the limit is ignored
  * @param {number} limit milliseconds
  * @param {() => Error} [timeoutError]
  * @returns {Promise<T>}

@@ -4,25 +4,26 @@
 import { EventEmitter } from 'node:events';
 import { READS } from './method-lists.js';
 
-/** The readable data of a Client. The rest (page, browser, options, listeners) would lead around the view. */
+/** The readable data of a Client. Its other properties (page, browser, options, listeners) would let a reader send after all. */
 const CLIENT_DATA = new Set(['info']);
-/** These lead from every structure back to the client. */
+/** Properties that lead from an object of the library back to its client or class; they read as undefined. */
 const HIDDEN = new Set(['client', 'constructor', '__proto__', 'prototype']);
 
 /**
+ * A read-only view of an object of the library. A refused method is reported and throws when it is called, not when it is read.
  * @param {object} target
- * @param {(className: string, method: string) => void} refused
+ * @param {(className: string, method: string) => void} refused called at each refusal, before it throws
  * @returns {any}
  */
 export function readOnlyView(target, refused) {
   const classes = classNames(target);
   const isClient = classes.includes('Client');
-  const name = classes[0] ?? 'Object';
+  const className = classes[0] ?? 'Object';
 
   /** @param {string} method */
   const refuse = (method) => () => {
-    refused(name, method);
-    throw new Error(`leadmasterd only listens: ${name}.${method} was refused`);
+    refused(className, method);
+    throw new Error(`leadmasterd only listens: ${className}.${method} was refused`);
   };
 
   return new Proxy(Object.create(null), {
@@ -39,7 +40,8 @@ export function readOnlyView(target, refused) {
       }
       const value = Reflect.get(target, key);
       if (typeof value === 'function') {
-        if (!classes.some((known) => READS[known]?.includes(key))) return refuse(key);
+        const isRead = classes.some((known) => READS[known]?.includes(key));
+        if (!isRead) return refuse(key);
         return (/** @type {unknown[]} */ ...args) => viewed(value.apply(target, args), refused);
       }
       if (isClient && !CLIENT_DATA.has(key)) return undefined;
@@ -60,6 +62,7 @@ export function readOnlyView(target, refused) {
 }
 
 /**
+ * What a view gives out: objects of the library as views, also within lists and promises; plain data as it is.
  * @param {any} value
  * @param {(className: string, method: string) => void} refused
  * @returns {any}
@@ -69,22 +72,20 @@ function viewed(value, refused) {
   if (value instanceof Promise) return value.then((result) => viewed(result, refused));
   if (Array.isArray(value)) return value.map((item) => viewed(item, refused));
   const prototype = Object.getPrototypeOf(value);
-  return prototype === Object.prototype || prototype === null ? value : readOnlyView(value, refused);
+  const isPlain = prototype === Object.prototype || prototype === null;
+  return isPlain ? value : readOnlyView(value, refused);
 }
 
 /**
  * @param {object} target
- * @returns {string[]} its class and those it extends
+ * @returns {string[]} its class and those that it extends, without EventEmitter and Object; empty for a plain object
  */
 function classNames(target) {
   const names = [];
-  for (
-    let at = Object.getPrototypeOf(target);
-    at && at !== Object.prototype;
-    at = Object.getPrototypeOf(at)
-  ) {
-    if (at === EventEmitter.prototype) break;
-    names.push(at.constructor.name);
+  let prototype = Object.getPrototypeOf(target);
+  while (prototype && prototype !== Object.prototype && prototype !== EventEmitter.prototype) {
+    names.push(prototype.constructor.name);
+    prototype = Object.getPrototypeOf(prototype);
   }
   return names;
 }

@@ -1,10 +1,13 @@
-// The only writer of the protocol: envelope, numbering, line limit, and the queue between us and a slow reader.
+// The only writer of the protocol: envelope, numbering, line limit, and the queue in front of a reader that is slower than us.
 import { limitedJson } from './line-limit.js';
 
-/** Beyond this, live messages are dropped: Node never blocks on a full pipe, but grows until it is killed. */
+/**
+ * Beyond this, live messages are dropped: Node does not block on a full pipe, it keeps what is written in memory, without a
+ * limit.
+ */
 export const MAX_QUEUED_BYTES = 8 * 1024 * 1024;
-/** Characters after which a write takes no further line: what a pipe holds at least. Each write wakes the reader. */
-const AT_ONCE = 64 * 1024;
+/** A write takes no further line after this many characters, about what a pipe holds. Fewer writes wake the reader less often. */
+const WRITE_SIZE = 64 * 1024;
 
 /**
  * @typedef {{write(chunk: string): boolean, once(event: 'drain', listener: () => void): unknown,
@@ -13,33 +16,39 @@ const AT_ONCE = 64 * 1024;
  */
 
 /**
+ * Owns the queue of lines: nothing else may write to the sink.
  * @param {Sink} sink the real stdout
  * @param {() => number} [now] milliseconds
  */
 export function createWire(sink, now = Date.now) {
   /** @type {string[]} */
   const queue = [];
-  let waiting = 0;
+  let bytesInQueue = 0;
   let seq = 0;
   let dropped = 0;
+  /** The sink is full, and will say `drain`. */
   let blocked = false;
-  let broken = false;
-  let held = false;
-  /** @type {(() => void)[]} */
-  let listeners = [];
+  /** The reader is gone. */
+  let abandoned = false;
+  /** Lines are collected and not written yet; see together(). */
+  let collecting = false;
+  /** @type {(() => void)[]} called once the queue is empty, or is given up */
+  let drainListeners = [];
 
-  const queuedBytes = () => waiting + sink.writableLength;
+  const queuedBytes = () => bytesInQueue + sink.writableLength;
 
-  function nextLines() {
+  /** Takes lines off the queue: as many as one write may hold, at least one. */
+  function takeLines() {
     let lines = '';
-    while (queue.length > 0 && lines.length < AT_ONCE) lines += queue.shift();
+    while (queue.length > 0 && lines.length < WRITE_SIZE) lines += queue.shift();
     return lines;
   }
 
+  /** Writes for as long as the sink takes more, and calls those who wait for an empty queue. */
   function pump() {
-    while (!blocked && !held && queue.length > 0) {
-      const chunk = nextLines();
-      waiting -= Buffer.byteLength(chunk, 'utf8');
+    while (!blocked && !collecting && queue.length > 0) {
+      const chunk = takeLines();
+      bytesInQueue -= Buffer.byteLength(chunk, 'utf8');
       if (!sink.write(chunk)) {
         blocked = true;
         sink.once('drain', () => {
@@ -48,21 +57,22 @@ export function createWire(sink, now = Date.now) {
         });
       }
     }
-    if (broken || (queue.length === 0 && !blocked)) {
-      const ready = listeners;
-      listeners = [];
-      for (const listener of ready) listener();
+    if (abandoned || (queue.length === 0 && !blocked)) {
+      const waiting = drainListeners;
+      drainListeners = [];
+      for (const listener of waiting) listener();
     }
   }
 
   return {
     /**
-     * @param {string} type
-     * @param {Record<string, unknown>} [fields]
+     * Queues a line and writes what the sink takes. A live message is dropped when the queue is full; any other line is kept.
+     * @param {string} type of the line; docs/protocol.md lists them
+     * @param {Record<string, unknown>} [fields] of this type, beside those of the envelope
      */
     send(type, fields = {}) {
       seq += 1;
-      if (broken) return;
+      if (abandoned) return;
       const line = `${limitedJson({ v: 1, type, seq, at: now(), ...fields })}\n`;
       const size = Buffer.byteLength(line, 'utf8');
       if (type === 'message' && fields.via === 'live' && queuedBytes() + size > MAX_QUEUED_BYTES) {
@@ -70,20 +80,20 @@ export function createWire(sink, now = Date.now) {
         return;
       }
       queue.push(line);
-      waiting += size;
+      bytesInQueue += size;
       pump();
     },
 
     /**
-     * Writes at once what this sends, all of it at the end.
+     * Collects the lines that `work` sends, and writes them together when it returns or throws: fewer writes.
      * @param {() => void} work
      */
     together(work) {
-      held = true;
+      collecting = true;
       try {
         work();
       } finally {
-        held = false;
+        collecting = false;
         pump();
       }
     },
@@ -91,22 +101,24 @@ export function createWire(sink, now = Date.now) {
     /** Resolves once the reader has taken everything. Sweeps wait here, so that none of their lines is dropped. */
     drained() {
       return new Promise((/** @type {(value: void) => void} */ resolve) => {
-        listeners.push(resolve);
+        drainListeners.push(resolve);
         pump();
       });
     },
 
-    /** Nobody reads any more: drop the queue. */
+    /** Nobody reads any more: discards the queue, and everything that is sent from now on. */
     abandon() {
-      broken = true;
+      abandoned = true;
       queue.length = 0;
-      waiting = 0;
+      bytesInQueue = 0;
       pump();
     },
 
+    /** Bytes that the reader has not taken yet, ours and those that the sink holds. */
     get queuedBytes() {
       return queuedBytes();
     },
+    /** How many live messages were dropped so far. */
     get dropped() {
       return dropped;
     },

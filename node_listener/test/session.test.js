@@ -126,21 +126,21 @@ test('passkey steps: each once, done when linked, failed when codes are shown ag
   });
   const nothing = { found: null, linked: false, failed: false, unchecked: false };
   const linked = { ...nothing, linked: true };
-  passkey.seen(nothing);
-  passkey.seen(linking('asked'));
-  passkey.seen(linking('asked'));
+  passkey.update(nothing);
+  passkey.update(linking('asked'));
+  passkey.update(linking('asked'));
   assert.equal(passkey.stopsCodes, true);
-  passkey.seen({ ...linking('asked'), failed: true });
-  passkey.seen(linking('code', /** @type {any} */ ('AB')));
-  passkey.seen(nothing);
+  passkey.update({ ...linking('asked'), failed: true });
+  passkey.update(linking('code', /** @type {any} */ ('AB')));
+  passkey.update(nothing);
   assert.equal(passkey.stopsCodes, false);
-  passkey.seen(linking('asked'));
-  passkey.seen(linked);
+  passkey.update(linking('asked'));
+  passkey.update(linked);
   const check = /** @type {const} */ ({ where: 'check', step: 'asked', code: null, by: 'level' });
-  passkey.seen({ ...linked, found: check });
+  passkey.update({ ...linked, found: check });
   assert.equal(passkey.stopsCodes, false);
-  passkey.seen(linked); // a new document, which has not read its preferences yet
-  passkey.seen({ ...linked, unchecked: true });
+  passkey.update(linked); // a new document, which has not read its preferences yet
+  passkey.update({ ...linked, unchecked: true });
   assert.deepEqual(
     lines.map(({ where, step }) => `${where} ${step}`),
     [
