@@ -298,6 +298,7 @@ export function createLivePath({ client, config, call, checkCompatibility, onSta
       return { account: load.account, webVersion: load.webVersion };
     },
 
+    /** Nothing is injected, attached or asked of the page from now on. */
     stop() {
       stopped = true;
     },

@@ -85,6 +85,7 @@ const KEYS = [
 ];
 
 /**
+ * The options as given, not checked yet. Throws BadOptions for what is no JSON object.
  * @param {string | undefined} json
  * @returns {Record<string, unknown>}
  */
@@ -101,6 +102,7 @@ function parse(json) {
 }
 
 /**
+ * Throws BadOptions for a key that is not known: a mistyped one would be ignored.
  * @param {Record<string, unknown>} given
  * @param {string[]} known
  * @param {string} prefix of the key in the message: `timing.` or nothing
@@ -113,6 +115,7 @@ function refuseUnknown(given, known, prefix) {
 }
 
 /**
+ * The error for an option that is wrong.
  * @param {string} key
  * @param {unknown} value
  * @param {string} must what it must be, for a person
@@ -122,6 +125,7 @@ function bad(key, value, must) {
 }
 
 /**
+ * Reads an option that must be an absolute path. Like the functions below it throws BadOptions for anything else.
  * @param {Record<string, unknown>} given
  * @param {string} key
  */
@@ -132,6 +136,7 @@ function path(given, key) {
 }
 
 /**
+ * Reads a list of texts; empty when it is left out.
  * @param {Record<string, unknown>} given
  * @param {string} key
  */
@@ -143,6 +148,7 @@ function texts(given, key) {
 }
 
 /**
+ * Reads a text of a certain form.
  * @param {Record<string, unknown>} given
  * @param {string} key
  * @param {RegExp} pattern
@@ -168,6 +174,7 @@ function bool(given, key, fallback) {
 }
 
 /**
+ * Reads one of the times; its default when it is left out.
  * @param {Record<string, unknown>} timing
  * @param {keyof Timing} key
  */

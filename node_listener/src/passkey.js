@@ -35,8 +35,8 @@ export function createPasskey({ wire, onCancelled }) {
      * @param {Passkey | null} page.found null: nothing asks for a passkey
      * @param {boolean} page.linked whether an account is linked
      * @param {boolean} page.failed whether the page has just said that the step failed
-     * @param {boolean} page.unchecked whether it is certain that nothing asks for a check of the linked account: a page that
-     *   loads may not show it yet
+     * @param {boolean} page.unchecked whether finding no check of the linked account proves that none is asked for: a page
+     *   that loads may not show it yet
      */
     update({ found, linked, failed, unchecked }) {
       const isLinking = found?.where === 'linking';

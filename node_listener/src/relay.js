@@ -65,6 +65,7 @@ export function createRelay(wire, groups, now = Date.now) {
   }
 
   /**
+   * Sends a line, if its fields could be made.
    * @param {string} type
    * @param {Record<string, unknown> | null} fields null: the record lacks what this line needs, and nothing is sent
    * @returns {boolean} whether the line was sent

@@ -81,16 +81,17 @@ export function createSweeper({ wire, call, config, relay, ready, loadTime, pati
       const listed = await call(askForChats, namespace);
       if (listed === null) throw new PageGone('the page was reloaded');
       total.chats = listed.total;
-      const shared = ofOnePerson(listed.wanted);
+      const sharedChats = ofOnePerson(listed.wanted);
       const until = Date.now() + patience;
       let rest = listed.wanted.flatMap((chat) => wantedOf(chat, command) ?? []);
+      // each round reads what is left; chats that the page has not loaded go into the next
       while (rest.length > 0) {
         const unloaded = [];
         const mayWait = Date.now() < until;
         for await (const { chat, result } of sweepChats(rest)) {
           if (stopped) throw new Error('the listener is stopping');
           if (result.unloaded && mayWait) unloaded.push(chat);
-          else report(chat, result, isDelivering || shared.has(chat.chat));
+          else report(chat, result, isDelivering || sharedChats.has(chat.chat));
           if (result.gone) throw new PageGone('the page was reloaded');
           // If it was only this chat, go on. A page that hangs fails here, instead of once for every chat.
           if (result.silent) await call(askForChats, namespace);

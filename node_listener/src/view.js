@@ -47,6 +47,7 @@ export function readOnlyView(target, refused) {
       if (isClient && !CLIENT_DATA.has(key)) return undefined;
       return viewed(value, refused);
     },
+    // writing is refused as a call is, at once
     set(_, key) {
       return refuse(String(key))();
     },

@@ -26,7 +26,7 @@ export function createWire(sink, now = Date.now) {
   let bytesInQueue = 0;
   let seq = 0;
   let dropped = 0;
-  /** The sink is full, and will say `drain`. */
+  /** The sink is full: pump() goes on at its `drain`. */
   let blocked = false;
   /** The reader is gone. */
   let abandoned = false;

@@ -10,7 +10,8 @@ export function chatKind(chat) {
   if (chat === null) return 'dropped';
   const server = chat.slice(chat.lastIndexOf('@') + 1);
   if (server === 'g.us') return 'group';
-  return server === 'broadcast' || server === 'newsletter' || server === 'call' ? 'dropped' : 'direct';
+  const isDropped = server === 'broadcast' || server === 'newsletter' || server === 'call';
+  return isDropped ? 'dropped' : 'direct';
 }
 
 /**

@@ -1,5 +1,5 @@
-// Runs in the page, once per load. Before the library attaches: patches its helpers. After: counts messages, sends the
-// heartbeat, and reports that the live path is attached. Sent as source text together with message/ids.js,
+// Runs in the page, at each load. Before the library attaches its listeners: patches its helpers. After that: counts messages,
+// sends the heartbeat, and tells which account this is. Sent as source text together with message/ids.js,
 // message/kinds.js and records.js (see install.js).
 
 import { messageId, widText } from '../message/ids.js';
@@ -16,7 +16,7 @@ import { watchCalls } from './watch-calls.js';
  */
 
 /**
- * Puts our functions where later evaluations find them.
+ * Adds our functions to the agent, where later evaluations find them, and begins to guard modules that the page loads later.
  * @param {PageConfig} config
  */
 export function prepareAgent(config) {
@@ -41,8 +41,9 @@ export function prepareAgent(config) {
 }
 
 /**
- * Makes the library build every record by our function. Its own reads `remote._serialized`, which some builds lack
- * (wwebjs#201830), and a message it cannot build would be lost with the exception.
+ * Replaces the library's helpers in the page that lose messages, query the server or send; runs before each attempt to attach.
+ * Records are built by our function: the library's reads `remote._serialized`, which some builds lack (wwebjs#201830), and a
+ * message that it cannot build would be lost with the exception.
  * @param {PageConfig} config
  */
 export function patchHelpers(config) {
@@ -51,7 +52,8 @@ export function patchHelpers(config) {
   /** @type {Agent} */
   const agent = page[config.namespace];
   const helpers = /** @type {NonNullable<Page['WWebJS']>} */ (page.WWebJS);
-  // From here on subscriptions are those of attaching. Those of an attempt that failed half-way fall silent.
+  // From here on listeners that subscribe belong to this attempt to attach. Those of an earlier one, which failed half-way, are
+  // ignored (see listeners.js).
   agent.round = (agent.round ?? 0) + 1;
   agent.attaching = true;
   const original = helpers.getMessageModel;
@@ -69,34 +71,38 @@ export function patchHelpers(config) {
       return {};
     }
   };
-  // What the library puts in front of the page's functions must not keep the page from calling them. Its own version catches
-  // exceptions, but no rejected promise: for a poll vote that it cannot read, the page's table would not get the vote.
   const { injectToFunction } = helpers;
   const { round } = agent;
-  helpers.injectToFunction = (target, callback) =>
-    injectToFunction(
-      target,
-      (/** @type {any} */ module, /** @type {Function} */ page, /** @type {any[]} */ ...args) => {
-        const goOn = () => page.apply(module, args);
-        if (round !== agent.round) return goOn();
-        let gone = false;
-        const once = (/** @type {any[]} */ ...given) => {
-          gone = true;
-          return page.apply(module, given);
-        };
-        const orGoOn = (/** @type {unknown} */ error) => {
-          if (gone) throw error;
-          agent.failed(`in front of ${target.function}`, error);
-          return goOn();
-        };
-        try {
-          const answer = callback(module, once, ...args);
-          return answer instanceof Promise ? answer.catch(orGoOn) : answer;
-        } catch (error) {
-          return orGoOn(error);
-        }
-      },
-    );
+  /**
+   * What the library runs in front of a function of the page, wrapped so that it cannot keep the page from calling that
+   * function: if it fails before the call, the failure is reported and the function called. The library itself catches
+   * exceptions, but no rejected promise: for a poll vote that it cannot read, the page's table would not get the vote.
+   * @param {any} target names the function
+   * @param {any} callback the library's; it is given the page's function and is to call it
+   */
+  const alwaysCalling =
+    (target, callback) =>
+    (/** @type {any} */ module, /** @type {Function} */ pageFunction, /** @type {any[]} */ ...args) => {
+      const callUnchanged = () => pageFunction.apply(module, args);
+      if (round !== agent.round) return callUnchanged(); // of an earlier attempt to attach
+      let called = false;
+      const callNoted = (/** @type {any[]} */ ...given) => {
+        called = true;
+        return pageFunction.apply(module, given);
+      };
+      const afterFailure = (/** @type {unknown} */ error) => {
+        if (called) throw error; // the page's function was called: its caller sees what went wrong
+        agent.failed(`in front of ${target.function}`, error);
+        return callUnchanged();
+      };
+      try {
+        const answer = callback(module, callNoted, ...args);
+        return answer instanceof Promise ? answer.catch(afterFailure) : answer;
+      } catch (error) {
+        return afterFailure(error);
+      }
+    };
+  helpers.injectToFunction = (target, callback) => injectToFunction(target, alwaysCalling(target, callback));
   // The library's version queries the server about the group for every archived or removed chat. Nothing here needs that.
   helpers.getChatModel = async (chat) => {
     if (!chat) return null;
@@ -110,9 +116,11 @@ export function patchHelpers(config) {
 }
 
 /**
- * Runs once the library's listeners are attached: counts the messages added and handed to Node, starts the heartbeat.
- * All in one task of the page, so that no message falls between the two counts.
+ * Runs once the library's listeners are attached: begins to count the messages that are added and those that are passed to
+ * Node, to watch calls and votes, and to send the heartbeat. All in one task of the page, so that no message falls between the
+ * two counts. A second call in the same document starts none of that again.
  * @param {PageConfig} config
+ * @returns {{document: string, account: import('./page.js').Account, web_version: string | null}}
  */
 export function startWatching(config) {
   /** @type {Page} */
@@ -120,56 +128,57 @@ export function startWatching(config) {
   /** @type {Agent} */
   const agent = page[config.namespace];
   agent.attaching = false;
-  const attached = () => {
+  const noteAttached = () => {
     agent.attached = true;
     return { document: agent.document, ...readAccount(config) };
   };
-  if (agent.timer) return attached(); // attached again after a failure: the counters are already running
+  if (agent.timer) return noteAttached(); // attached again after a failure: the counters are already running
   const { Msg } = page.require('WAWebCollections');
   const { Socket } = page.require('WAWebSocketModel');
   const counts = { added: 0, emitted: 0 };
-  /** Keys of the ciphertexts handed over. One that is decrypted later comes again and must not be counted twice. */
+  /** Keys of the ciphertexts passed to Node. One that is decrypted later comes again and must not be counted twice. */
   const ciphertexts = new Set();
 
   /** @param {{id?: unknown, type?: unknown}} message */
-  const wanted = (message) => agent.isWanted(agent.messageId(message.id), message.type, config.groups);
+  const isCounted = (message) => agent.isWanted(agent.messageId(message.id), message.type, config.groups);
   /** @param {{fromMe: unknown, id: unknown}} id */
-  const key = (id) => `${id.fromMe}_${id.id}`;
+  const keyOfId = (id) => `${id.fromMe}_${id.id}`;
 
   Msg.on('add', (message) => {
-    if (message.isNewMsg && wanted(message)) counts.added += 1;
+    if (message.isNewMsg && isCounted(message)) counts.added += 1;
   });
-  agent.wrapBinding('onAddMessageEvent', (handOver) => (raw) => {
-    const answer = handOver(raw);
-    if (raw.id && wanted(raw) && !ciphertexts.delete(key(raw.id))) counts.emitted += 1;
+  agent.wrapBinding('onAddMessageEvent', (passOn) => (raw) => {
+    const answer = passOn(raw);
+    if (raw.id && isCounted(raw) && !ciphertexts.delete(keyOfId(raw.id))) counts.emitted += 1;
     return answer;
   });
-  agent.wrapBinding('onAddMessageCiphertextEvent', (handOver) => (raw) => {
-    const answer = handOver(raw);
-    if (raw.id && wanted(raw)) {
-      ciphertexts.add(key(raw.id));
+  agent.wrapBinding('onAddMessageCiphertextEvent', (passOn) => (raw) => {
+    const answer = passOn(raw);
+    if (raw.id && isCounted(raw)) {
+      ciphertexts.add(keyOfId(raw.id));
       counts.emitted += 1;
     }
     return answer;
   });
-  agent.wrapBinding('onReaction', (handOver) => (reactions) => handOver(reactionRecords(reactions)));
+  agent.wrapBinding('onReaction', (passOn) => (reactions) => passOn(reactionRecords(reactions)));
   watchCalls(agent);
   watchVotes(agent);
 
-  /** @type {'incoming' | 'complete' | null} the recent history that follows a link, by the page's own word */
+  /** @type {'incoming' | 'complete' | null} the recent history that follows a link; null where the page does not tell */
   let history = null;
+  /** Reads how far that has come. The page may answer by a promise: then the answer is in the next heartbeat. */
   const readHistory = () => {
     if (history === 'complete') return;
     const status = firstOf(() => agent.requireOriginal('WAWebUserPrefsHistorySync').getHistorySyncStatus());
-    const take = (/** @type {any} */ known) => {
+    const noteStatus = (/** @type {any} */ known) => {
       if (known) history = known.recentCompleted === true ? 'complete' : 'incoming';
     };
-    if (typeof status?.then === 'function') status.then(take, () => {});
-    else take(status);
+    if (typeof status?.then === 'function') status.then(noteStatus, () => {});
+    else noteStatus(status);
   };
-  const text = (/** @type {unknown} */ value) => (typeof value === 'string' ? value : null);
+  const textOrNull = (/** @type {unknown} */ value) => (typeof value === 'string' ? value : null);
 
-  // The same binding, library handler and event as a message: a heartbeat that arrives proves all three.
+  // A heartbeat takes the same binding, handler of the library and event as a message: one that arrives proves all three.
   const beat = () => {
     readHistory();
     page.onAddMessageEvent({
@@ -178,8 +187,8 @@ export function startWatching(config) {
       heartbeat: {
         socket_state: Socket.state ?? null,
         has_synced: Boolean(Socket.hasSynced),
-        stream: text(Socket.stream),
-        mode: text(firstOf(() => agent.requireOriginal('WAWebStreamModel').Stream.mode)),
+        stream: textOrNull(Socket.stream),
+        mode: textOrNull(firstOf(() => agent.requireOriginal('WAWebStreamModel').Stream.mode)),
         history,
         ...counts,
       },
@@ -188,12 +197,12 @@ export function startWatching(config) {
   readHistory();
   agent.beat = beat;
   agent.timer = setInterval(beat, config.heartbeat);
-  return attached();
+  return noteAttached();
 }
 
 /**
- * Puts a function in front of a binding. Puppeteer keeps a binding's pending calls on the function under its name, so
- * they are carried over.
+ * Replaces a binding by what `wrap` makes of it, once. Puppeteer keeps a binding's pending calls as properties of the function,
+ * so these are copied. A binding that is not there is left out.
  * @type {Agent['wrapBinding']}
  */
 export function wrapBinding(name, wrap) {
@@ -210,7 +219,7 @@ export function wrapBinding(name, wrap) {
 }
 
 /**
- * Who this account is, as the page knows it.
+ * Who this account is, as the page knows it. Each value is null where this build does not tell it.
  * @param {PageConfig} config
  * @returns {{account: import('./page.js').Account, web_version: string | null}}
  */

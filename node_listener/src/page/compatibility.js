@@ -1,14 +1,23 @@
-// Runs in the page: which of the things that capture relies on are there, and the values of the switches that choose
-// between the page's ways. Looks names up and calls none of them. Two functions of the page's switches are called, which
-// only read: the page's own getter of a switch also writes down that it was read.
+// Runs in the page: finds out which of the modules and members that capture relies on are there, and reads A/B switches and
+// message types. Members are looked up and not called. Of the page's switches two functions are called, which only read: the
+// page's own getter of a switch also records that it was read. What follows from the answer is decided in ../compatibility.js.
 
 /**
+ * @typedef {object} Inspection
+ * @property {string} document
+ * @property {string | null} web_version
+ * @property {number[]} missing indices of requirements whose module is there without the member
+ * @property {number[]} unloaded indices of those whose module the page does not have, or not yet
+ * @property {Record<string, import('../compatibility.js').SwitchValue>} ab switch -> value
+ * @property {string[]} types all types of messages that this build knows
+ */
+
+/**
+ * Compares the page with the requirements.
  * @param {{namespace: string}} config
  * @param {import('../compatibility.js').Requirement[]} requirements
  * @param {string[]} switches names of A/B switches
- * @returns {{document: string, web_version: string | null, missing: number[], unloaded: number[],
- *   ab: Record<string, import('../compatibility.js').SwitchValue>, types: string[]} | null} missing, unloaded: indices in `requirements`;
- *   of the unloaded ones the page does not know the module. types: of messages. Null while it is not up yet: asking for a module runs it
+ * @returns {Inspection | null} null while the page is not up yet: asking for a module would run it
  */
 export function inspectPage(config, requirements, switches) {
   /** @type {import('./page.js').Page} */
@@ -24,40 +33,45 @@ export function inspectPage(config, requirements, switches) {
   if (!agent?.requireOriginal || version === undefined || version === null) return null;
 
   /**
+   * The member at a path such as `Cmd.on`. Throws where an object on the way is missing.
    * @param {any} exports
    * @param {string} path
    */
-  const at = (exports, path) => path.split('.').reduce((holder, step) => holder[step], exports);
+  const memberAt = (exports, path) => path.split('.').reduce((holder, step) => holder[step], exports);
 
   /**
-   * Whether some function of the holder speaks of the event. Nothing is called: their text is read.
-   * @param {any} holder
+   * Whether the source of some function of the emitter, or of its classes, names the event. That is how one tells, without
+   * calling anything, that this build still triggers it.
+   * @param {any} emitter
    * @param {string} event
    */
-  const triggers = (holder, event) => {
+  const namesEvent = (emitter, event) => {
     const quoted = new RegExp(`["'\`]${event}["'\`]`);
-    for (let each = holder; each && each !== Object.prototype; each = Object.getPrototypeOf(each)) {
-      for (const { value } of Object.values(Object.getOwnPropertyDescriptors(each)))
-        if (typeof value === 'function' && quoted.test(Function.prototype.toString.call(value))) return true;
+    for (let each = emitter; each && each !== Object.prototype; each = Object.getPrototypeOf(each)) {
+      for (const { value } of Object.values(Object.getOwnPropertyDescriptors(each))) {
+        if (typeof value !== 'function') continue;
+        if (quoted.test(Function.prototype.toString.call(value))) return true;
+      }
     }
     return false;
   };
 
   /**
+   * Whether a member is what it must be. Throws where an object on its path is missing.
    * @param {import('../compatibility.js').Member} member
-   * @param {any} exports
+   * @param {any} exports of its module
    */
   const isThere = ({ module, name, must, event }, exports) => {
-    const value = at(exports, name);
+    const value = memberAt(exports, name);
     switch (must) {
       case 'be':
         return value !== undefined && value !== null;
       case 'hold a Map':
         return typeof value === 'function' && Object.values(exports).some((each) => each instanceof Map);
       case 'be guarded':
-        return typeof value === 'function' && agent.isBlocked(at(page.require(module), name));
+        return typeof value === 'function' && agent.isBlocked(memberAt(page.require(module), name));
       case 'trigger':
-        return typeof value?.on === 'function' && event !== undefined && triggers(value, event);
+        return typeof value?.on === 'function' && event !== undefined && namesEvent(value, event);
       default:
         return typeof value === 'function';
     }
@@ -82,10 +96,10 @@ export function inspectPage(config, requirements, switches) {
     }
   };
 
-  /** @param {string} name */
+  /** The value of an A/B switch, else its preset; null where the page does not tell. @param {string} name */
   const switchValue = (name) => {
     try {
-      const [code, , preset] = agent.requireOriginal('WAWebABPropsConfigs').ABPropConfigs[name];
+      const [code, _type, preset] = agent.requireOriginal('WAWebABPropsConfigs').ABPropConfigs[name];
       const cache = agent.requireOriginal('WAWebABPropsCache');
       if (!cache.isABPropConfigsReady()) return null;
       const value = cache.getAllABPropsMap().get(code)?.configValue ?? preset;
@@ -109,7 +123,8 @@ export function inspectPage(config, requirements, switches) {
   /** @type {number[]} */
   const unloaded = [];
   requirements.forEach((requirement, index) => {
-    const found = [requirement, ...(requirement.or ?? [])].map(find);
+    const alternatives = requirement.or ?? [];
+    const found = [requirement, ...alternatives].map(find);
     if (found.includes('there')) return;
     if (found.includes('unloaded')) unloaded.push(index);
     else missing.push(index);

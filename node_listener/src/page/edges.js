@@ -1,4 +1,5 @@
-// Runs in the page: the state that the library waits for as an event, and may miss, and the steps past it.
+// Runs in the page: small evaluations of live-path.js. They read the state that the library waits for as an event, and may
+// miss, and take steps that the library does not take.
 
 /**
  * @typedef {import('./page.js').Page} Page
@@ -41,9 +42,9 @@ export function markInjected(config) {
 }
 
 /**
- * The QR has stopped rotating. The library asks for new references in Node, where there is no window (Client.js:290), and by
- * `Cmd.refreshQR`, which is gone by 2026-04-27.
- * @param {number} tried how often this was asked for in vain; each time another way comes first
+ * Asks the page for new QR codes once it has stopped showing any. The library would do it in Node, where there is no window
+ * (Client.js:290), and by `Cmd.refreshQR`, which is gone by 2026-04-27.
+ * @param {number} tried how often this was done in vain since codes were last shown; each time another way comes first
  * @returns {string | null} the way that was taken, null if this build has none of them
  */
 export function refreshQr(tried) {
@@ -68,10 +69,10 @@ export function refreshQr(tried) {
 }
 
 /**
+ * Which of these modules the page does not have, or not yet. Our shims do not count.
  * @param {Config} config
  * @param {string[]} modules
- * @returns {{document: string | null, missing: string[]}} missing: what the page does not have, or not yet. Our shims do not
- *   count
+ * @returns {{document: string | null, missing: string[]}} document: null before the page has loaded anything
  */
 export function notLoaded(config, modules) {
   /** @type {Agent | undefined} */
@@ -87,7 +88,7 @@ export function notLoaded(config, modules) {
 }
 
 /**
- * Sends the first heartbeat as soon as Node knows that the path stands. A page that has reloaded since has none yet.
+ * Sends a heartbeat now, without waiting for the timer. A page that has reloaded meanwhile sends none yet.
  * @param {Config} config
  */
 export function beatNow(config) {

@@ -1,23 +1,26 @@
-// Runs in the page, before any of its own scripts: wraps the functions that send. An attempt throws and is reported to
-// Node. Sent as source text (evaluateOnNewDocument), so it may use nothing from outside itself.
+// Runs in the page, before any of its own scripts: replaces the functions that send (boundary.js lists them) by blockers, which
+// throw and report the attempt to Node. Makes the agent that the other page scripts add to. Sent as source text
+// (evaluateOnNewDocument), so it may use nothing from outside itself.
 
 /**
+ * Installs the guard: wraps `require`, so that each guarded module is changed when it is first asked for. Does nothing in a
+ * document that has it.
  * @param {object} config
  * @param {Record<string, string[]>} config.modules module -> paths of functions that send, in the notation of boundary.js
  * @param {string[]} config.rejecting `module.function` that answer with a rejected promise instead of throwing
- * @param {string} config.namespace
- * @param {string} config.report
+ * @param {string} config.namespace the property of window that holds the agent
+ * @param {string} config.report the binding that takes reports to Node
  */
 export function guardPage(config) {
   const page = /** @type {any} */ (globalThis);
   if (page[config.namespace]) return;
 
   const blockers = new WeakSet();
-  /** @type {Map<string, number>} */
-  const reported = new Map();
+  /** @type {Map<string, number>} `module.function` -> when it was last reported, in milliseconds */
+  const lastReports = new Map();
 
-  /** @param {import('./page.js').Report} report */
-  const tell = (report) => {
+  /** Sends a report to Node. @param {import('./page.js').Report} report */
+  const sendReport = (report) => {
     try {
       page[config.report]?.(report)?.catch?.(() => {});
     } catch {
@@ -26,25 +29,26 @@ export function guardPage(config) {
   };
 
   /**
-   * At most one report a second for each function: a page that tries in a loop must not fill the wire.
+   * Reports a refused call, at most once a second for each function: a page that tries in a loop must not fill the wire.
    * @param {string} module
    * @param {string} name
    */
-  const report = (module, name) => {
+  const reportRefusal = (module, name) => {
     const key = `${module}.${name}`;
     const now = Date.now();
-    if (now - (reported.get(key) ?? 0) < 1000) return;
-    reported.set(key, now);
-    tell({ kind: 'outbound_blocked', module, function: name });
+    if (now - (lastReports.get(key) ?? 0) < 1000) return;
+    lastReports.set(key, now);
+    sendReport({ kind: 'outbound_blocked', module, function: name });
   };
 
   /**
+   * Makes the function that stands in for one that sends: it reports the call, and throws or rejects.
    * @param {string} module
    * @param {string} name
    */
   const blocker = (module, name) => {
     const block = () => {
-      report(module, name);
+      reportRefusal(module, name);
       const error = new Error(`leadmasterd only listens: ${module}.${name} was refused`);
       if (!config.rejecting.includes(`${module}.${name}`)) throw error;
       const refusal = Promise.reject(error);
@@ -56,18 +60,17 @@ export function guardPage(config) {
   };
 
   /**
-   * Own and inherited function names: `Cmd` and `Socket` are instances of classes.
+   * Names of the functions of an object, own and inherited ones: `Cmd` and `Socket` are instances of classes.
    * @param {any} holder
+   * @returns {string[]}
    */
   const functionNames = (holder) => {
     /** @type {Set<string>} */
     const names = new Set();
-    for (
-      let at = holder;
-      at && at !== Object.prototype && at !== Function.prototype;
-      at = Object.getPrototypeOf(at)
-    ) {
-      for (const name of Object.getOwnPropertyNames(at)) names.add(name);
+    let each = holder;
+    while (each && each !== Object.prototype && each !== Function.prototype) {
+      for (const name of Object.getOwnPropertyNames(each)) names.add(name);
+      each = Object.getPrototypeOf(each);
     }
     return [...names].filter((name) => {
       if (name === 'constructor') return false;
@@ -81,37 +84,43 @@ export function guardPage(config) {
 
   /**
    * Replaces a function in place, so that the page's own callers meet the blocker too.
-   * @param {any} holder
+   * @param {any} holder the object whose function it is
    * @param {string} name
    * @param {string} module
-   * @param {string} label
-   * @returns {boolean} whether nothing is left to block
+   * @param {string} path of the function within the module, for the report
+   * @returns {boolean} whether nothing is left to block: false for an object that cannot be changed
    */
-  const block = (holder, name, module, label) => {
+  const block = (holder, name, module, path) => {
     if (typeof holder[name] !== 'function' || blockers.has(holder[name])) return true;
-    const value = blocker(module, label);
+    const value = blocker(module, path);
     try {
       holder[name] = value;
     } catch {
-      // a read-only export: try the descriptor
+      // a read-only export: redefine it
     }
     if (holder[name] === value) return true;
     try {
       Object.defineProperty(holder, name, { value, configurable: true, writable: true, enumerable: true });
     } catch {
-      // frozen: the proxy below stands in for it
+      // frozen: require() will return a proxy of it (see proxied)
     }
     return holder[name] === value;
   };
 
-  /** @type {import('./page.js').Agent['blockPath']} */
+  /** @param {any} value whether it can have members */
+  const isHolder = (value) => (typeof value === 'object' && value !== null) || typeof value === 'function';
+
+  /**
+   * Blocks the functions at a path within exports; see boundary.js for `*`. What this build does not have needs no block.
+   * @type {import('./page.js').Agent['blockPath']}
+   */
   const blockPath = (exports, path, module) => {
     const steps = path.split('.');
     const last = /** @type {string} */ (steps.pop());
     /** @type {any} */
     let holder = exports;
     for (const step of steps) holder = holder?.[step];
-    if (holder === null || (typeof holder !== 'object' && typeof holder !== 'function')) return true;
+    if (!isHolder(holder)) return true;
     const prefix = steps.length > 0 ? `${steps.join('.')}.` : '';
     const names = last.endsWith('*')
       ? functionNames(holder).filter((name) => name.startsWith(last.slice(0, -1)))
@@ -119,19 +128,21 @@ export function guardPage(config) {
     return names.map((name) => block(holder, name, module, prefix + name)).every(Boolean);
   };
 
-  /** For exports that cannot be changed in place: require() returns this proxy instead. */
+  /** Exports that cannot be changed in place -> the proxy that require() returns instead of them. */
   const proxies = new WeakMap();
   /**
+   * A proxy of such exports, which gives a blocker for each guarded function. Only for functions of the exports themselves: a
+   * path with a `.` leads into an object, which is changed in place where that is possible.
    * @param {object} exports
    * @param {string} module
    * @param {string[]} paths
    */
   const proxied = (exports, module, paths) => {
-    const known = proxies.get(exports);
-    if (known) return known;
-    const own = paths.filter((path) => !path.includes('.'));
+    const existing = proxies.get(exports);
+    if (existing) return existing;
+    const ownPaths = paths.filter((path) => !path.includes('.'));
     const isGuarded = (/** @type {string} */ name) =>
-      own.some((path) => (path.endsWith('*') ? name.startsWith(path.slice(0, -1)) : name === path));
+      ownPaths.some((path) => (path.endsWith('*') ? name.startsWith(path.slice(0, -1)) : name === path));
     const proxy = new Proxy(exports, {
       get(target, name, receiver) {
         const value = Reflect.get(target, name, receiver);
@@ -143,13 +154,13 @@ export function guardPage(config) {
   };
 
   /**
+   * The exports of a module with its guarded functions blocked: the same object, unless that cannot be changed.
    * @param {string} module
    * @param {any} exports
    */
   const guarded = (module, exports) => {
     const paths = config.modules[module];
-    if (!paths || exports === null || (typeof exports !== 'object' && typeof exports !== 'function'))
-      return exports;
+    if (!paths || !isHolder(exports)) return exports;
     try {
       const allBlocked = paths.map((path) => blockPath(exports, path, module)).every(Boolean);
       return allBlocked ? exports : proxied(exports, module, paths);
@@ -158,34 +169,37 @@ export function guardPage(config) {
     }
   };
 
-  const wrapped = new WeakSet();
-  /** @type {any} */
-  let unwrapped = null;
+  const wrappedRequires = new WeakSet();
+  /** @type {any} the page's own `require` */
+  let originalRequire = null;
   /**
-   * A proxy and not a new function: own properties like require.ensure must stay reachable.
-   * @param {any} original
+   * Wraps the page's `require`: modules come with their shims, and guarded. A proxy and not a new function, so that properties
+   * such as require.ensure stay reachable.
+   * @param {any} original returned unchanged when it is no function, or wrapped already
    */
   const wrapRequire = (original) => {
-    if (typeof original !== 'function' || wrapped.has(original)) return original;
-    unwrapped = original;
+    if (typeof original !== 'function' || wrappedRequires.has(original)) return original;
+    originalRequire = original;
     const proxy = new Proxy(original, {
       apply(target, self, args) {
-        const ask = () => Reflect.apply(target, self, args);
-        return guarded(args[0], agent.shim ? agent.shim(args[0], ask) : ask());
+        const [module] = args;
+        const load = () => Reflect.apply(target, self, args);
+        return guarded(module, agent.shim ? agent.shim(module, load) : load());
       },
     });
-    wrapped.add(proxy);
+    wrappedRequires.add(proxy);
     return proxy;
   };
 
-  /** The page may have declared a `require` of its own over the trap. */
+  /** Wraps `require` once more, in case the page has declared one of its own over the trap. */
   const ensureTrap = () => {
-    if (typeof page.require === 'function' && !wrapped.has(page.require)) trap('require', wrapRequire);
+    if (typeof page.require === 'function' && !wrappedRequires.has(page.require))
+      trap('require', wrapRequire);
   };
 
   /**
-   * Asks for every guarded module once, which wraps it for the page's own callers too. Only once the page is up: asking
-   * for a module runs it.
+   * Asks for every guarded module, which changes those that are loaded by now, for the page's own callers too. Only to be
+   * called once the page is up: asking for a module runs it.
    */
   const guardAll = () => {
     ensureTrap();
@@ -216,29 +230,30 @@ export function guardPage(config) {
   };
 
   /**
-   * Whether code that puppeteer evaluated in the page calls this, and no script of the page's own. Code that came in another
+   * Whether code that puppeteer evaluated in the page is the caller, and no script of the page's own. Code that came in another
    * way counts as the page's: refusing the page its own socket would end all listening.
-   * @param {Function} called left out of the stack, with what is above it
+   * @param {Function} called the function whose caller is meant; the stack begins below it
    */
   const calledFromOutside = (called) => {
     /** @type {{stack?: unknown}} */
-    const at = {};
+    const trace = {};
     try {
-      Error.captureStackTrace(at, called);
+      Error.captureStackTrace(trace, called);
     } catch {
       return false; // the page may have its own way to write a stack
     }
-    const frame = String(at.stack)
+    const callerLine = String(trace.stack)
       .split('\n')
       .find((line) => /:\d+:\d+\)?$/.test(line));
-    return frame?.includes('pptr:') ?? false;
+    return callerLine?.includes('pptr:') ?? false;
   };
 
   /**
-   * Workers and sockets would send past the functions above. The page makes its own; nothing else here needs any.
-   * @param {any} holder
+   * Refuses a function or a constructor of the browser to all code but the page's own. By workers and sockets one could send past
+   * the functions above; the page needs its own, and nothing else here needs any.
+   * @param {any} holder the object that has it
    * @param {string} name
-   * @param {string} shown
+   * @param {string} shown its name in the report
    */
   const keepForThePage = (holder, name, shown) => {
     const original = holder?.[name];
@@ -261,11 +276,11 @@ export function guardPage(config) {
   /** @type {Partial<import('./page.js').Agent>} */
   const agent = {
     document: `${Date.now()}-${Math.random()}`,
-    report: tell,
+    report: sendReport,
     guardAll,
     blockPath,
     isBlocked: (value) => blockers.has(/** @type {any} */ (value)),
-    requireOriginal: (module) => guarded(module, unwrapped(module)),
+    requireOriginal: (module) => guarded(module, originalRequire(module)),
     shim: null,
     attached: false,
   };

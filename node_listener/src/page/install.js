@@ -1,14 +1,15 @@
-// Composes what runs in the page into source text: functions from several modules here, in one scope there.
+// Composes what runs in the page into source text: functions from several modules, which know each other by name, become
+// functions of one scope there. So each function that a page script calls must be in one of the lists below.
 import { buttonToClick, dialogName, isPasskeyCheck } from '../dialogs.js';
 import { isHosted, isLid, messageId, personId, serialized, widText } from '../message/ids.js';
 import { chatKind, isNumberChange, isSystemType, isWanted, isWantedChat } from '../message/kinds.js';
 import { screenShown } from '../screens.js';
 import { patchHelpers, prepareAgent, readAccount, startWatching, wrapBinding } from './agent.js';
-import { answered, beginReading, gather, keyOf, pageBack, readDisk, wasStored } from './reading.js';
+import { answerInTime, beginReading, gather, keyOf, pageBack, readDisk, wasStored } from './reading.js';
 import {
   contactFacts,
-  factsBehind,
-  factsOnce,
+  factsOfParties,
+  factsOfParty,
   firstOf,
   messageRecord,
   plain,
@@ -31,6 +32,7 @@ import { watchDialogs } from './watch-dialogs.js';
 import { watchScreens } from './watch-screens.js';
 import { watchSession } from './watch-session.js';
 
+/** Functions that every page script finds in its scope. */
 const SHARED = [
   serialized,
   widText,
@@ -46,7 +48,7 @@ const SHARED = [
   plain,
   firstOf,
   contactFacts,
-  factsBehind,
+  factsOfParty,
   messageRecord,
   reactionRecords,
   wrapBinding,
@@ -62,15 +64,16 @@ const SHARED = [
   screenShown,
 ];
 
+/** Functions that only a sweep needs, besides. */
 const SWEEPING = [
-  factsOnce,
+  factsOfParties,
   beginReading,
   keyOf,
   gather,
   readDisk,
   wasStored,
   pageBack,
-  answered,
+  answerInTime,
   emptyPiece,
   chooseMessages,
   nextPiece,
@@ -86,33 +89,35 @@ const SWEEPING = [
  * @typedef {object} PageConfig
  * @property {string} namespace the property of window that holds our functions
  * @property {string} report the binding by which our page scripts report to Node
- * @property {boolean} groups
- * @property {boolean} headless nobody looks at the page
- * @property {number} heartbeat milliseconds
+ * @property {boolean} groups whether groups are captured
+ * @property {boolean} headless the browser has no window, so nobody looks at the page
+ * @property {number} heartbeat milliseconds between two heartbeats
  * @property {string[]} senders functions of window.WWebJS that send
- * @property {string[]} ignored bindings of the library that we do not listen to
+ * @property {string[]} ignored bindings of the library whose events nobody listens to
  */
 
 /**
+ * Source text that calls a function with the configuration, in a scope that has the functions it uses.
  * @param {Function} main
  * @param {PageConfig} config
- * @param {Function[]} [more] functions that only `main` needs
+ * @param {Function[]} [more] functions that it needs besides SHARED
+ * @returns {string}
  */
 function scoped(main, config, more = []) {
   return `(() => { ${[...SHARED, ...more].join('\n')}
 return (${main})(${JSON.stringify(config)}); })()`;
 }
 
-/** @param {PageConfig} config */
+/** What is evaluated in the page, as source text, and when. @param {PageConfig} config */
 export const pageSources = (config) => ({
-  /** For every new document, in this order. */
+  /** In every new document, in this order: the later ones use what the first adds to the agent. */
   watches: [watchSession, watchScreens, watchDialogs].map((watch) => scoped(watch, config)),
   /** Makes our functions available to later evaluations. */
   prepare: scoped(prepareAgent, config),
-  /** For just before the library attaches its listeners. */
+  /** Just before the library attaches its listeners. */
   patch: scoped(patchHelpers, config),
-  /** For just after. */
+  /** Just after that. Returns the account. */
   watch: scoped(startWatching, config),
-  /** For before a sweep. */
+  /** Before a sweep. Returns whether the page is prepared. */
   sweeping: scoped(prepareSweeping, config, SWEEPING),
 });

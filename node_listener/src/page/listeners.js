@@ -1,40 +1,47 @@
-// Runs in the page, before any of its own scripts and right after shims.js: what the library and we subscribe to in the page.
-// WhatsApp Web calls its listeners one after the other without catching what they throw (WAWebEventEmitter, build of
-// 2026-04-27). An exception in one of ours would skip the page's own listeners, and leave `Msg.add` before the message is in
-// its chat, where no sweep would find it. So such a listener is wrapped, and what it throws is reported instead.
-// Sent as source text (evaluateOnNewDocument), so it may use nothing from outside itself.
+// Runs in the page, before any of its own scripts and right after shims.js: wraps the listeners by which the library and we
+// subscribe to the page's events, so that what they throw is reported and does not reach the page. WhatsApp Web calls its
+// listeners one after the other without catching what they throw (WAWebEventEmitter, build of 2026-04-27). An exception in one
+// of ours would skip the page's own listeners, and leave `Msg.add` before the message is in its chat, where no sweep would find
+// it. Sent as source text (evaluateOnNewDocument), so it may use nothing from outside itself.
 
-/** @param {{namespace: string}} config */
+/**
+ * Adds failed() and safely() to the agent, and wraps its shim() so that the page's emitters wrap the listeners of the library.
+ * @param {{namespace: string}} config
+ */
 export function guardListeners(config) {
   const page = /** @type {any} */ (globalThis);
   /** @type {import('./page.js').Agent | undefined} */
   const agent = page[config.namespace];
   if (!agent || Object.hasOwn(agent, 'safely')) return;
 
-  /** @type {Record<string, string[]>} */
+  /** @type {Record<string, string[]>} module -> emitters in its exports that the library subscribes to */
   const EMITTERS = {
     WAWebCollections: ['Msg', 'Chat'],
     WAWebSocketModel: ['Socket'],
     WAWebConnModel: ['Conn'],
     WAWebCmd: ['Cmd'],
   };
-  /** @type {Map<string, number>} */
-  const reported = new Map();
-  /** @type {WeakMap<Function, Function>} */
+  /** @type {Map<string, number>} message -> when it was last reported, in milliseconds */
+  const lastReports = new Map();
+  /** @type {WeakMap<Function, Function>} listener -> what was subscribed in its place, to find it when it unsubscribes */
   const wrappers = new WeakMap();
-  const wrapped = (/** @type {any} */ listener) =>
+  const wrapperOrItself = (/** @type {any} */ listener) =>
     typeof listener === 'function' ? (wrappers.get(listener) ?? listener) : listener;
-  const guarded = new WeakSet();
-  /** Whoever subscribes now is the library or we: nobody else calls window.require(), and it was called in this run. */
-  let ours = false;
-  /** Depth of our listeners in this run: what follows after them is the page's own code again. */
-  let inside = 0;
+  const guardedEmitters = new WeakSet();
+  /**
+   * Whether the code that runs now is the library's or ours, so that a listener it subscribes is to be wrapped: it has called
+   * window.require() in this task of the page, which nobody else does.
+   */
+  let isOursRunning = false;
+  /** How many wrapped listeners are being called. What runs once they have returned is the page's own code again. */
+  let listenersRunning = 0;
 
   agent.failed = (where, error) => {
     const message = `${where}: ${error}`;
     const now = Date.now();
-    if (now - (reported.get(message) ?? 0) < 1000 || reported.size > 1000) return;
-    reported.set(message, now);
+    const isRecent = now - (lastReports.get(message) ?? 0) < 1000;
+    if (isRecent || lastReports.size > 1000) return;
+    lastReports.set(message, now);
     agent.report({ kind: 'page_error', source: 'listener', message });
   };
 
@@ -45,35 +52,36 @@ export function guardListeners(config) {
      * @param {any[]} args
      */
     function safe(...args) {
-      // of an attempt to attach that failed half-way: another one has taken its place
+      // of an attempt to attach that failed half-way, and that another one has followed
       if (round !== null && round !== agent?.round) return undefined;
-      inside += 1;
+      listenersRunning += 1;
       try {
         return listener.apply(this, args);
       } catch (error) {
         agent?.failed(where, error);
         return undefined;
       } finally {
-        inside -= 1;
+        listenersRunning -= 1;
       }
     }
     wrappers.set(listener, safe);
-    wrappers.set(safe, safe);
+    wrappers.set(safe, safe); // so that it is not wrapped again
     return /** @type {any} */ (safe);
   };
 
   /**
+   * Replaces `on` and `off` of an emitter, once: `on` subscribes the wrapper of a listener of the library, and `off` finds it.
    * @param {any} emitter
-   * @param {string} name
+   * @param {string} name for reports
    */
   const guard = (emitter, name) => {
-    if (!emitter || typeof emitter.on !== 'function' || guarded.has(emitter)) return;
-    guarded.add(emitter);
+    if (!emitter || typeof emitter.on !== 'function' || guardedEmitters.has(emitter)) return;
+    guardedEmitters.add(emitter);
     const { on, off } = emitter;
     /**
      * @param {string} method
      * @param {Function} original
-     * @param {(events: string, listener: any) => any} change
+     * @param {(events: string, listener: any) => any} change gives the listener to pass on instead
      */
     const replace = (method, original, change) => {
       /**
@@ -89,21 +97,21 @@ export function guardListeners(config) {
     };
     // `once` comes here as well: it subscribes by `this.on`
     replace('on', on, (events, listener) => {
-      const wrap = ours && typeof listener === 'function' && !wrappers.has(listener);
-      return wrap ? agent.safely(`${name} ${events}`, listener) : wrapped(listener);
+      const isNewOfOurs = isOursRunning && typeof listener === 'function' && !wrappers.has(listener);
+      return isNewOfOurs ? agent.safely(`${name} ${events}`, listener) : wrapperOrItself(listener);
     });
-    if (typeof off === 'function') replace('off', off, (_, listener) => wrapped(listener));
+    if (typeof off === 'function') replace('off', off, (_, listener) => wrapperOrItself(listener));
   };
 
-  const shim = agent.shim;
-  agent.shim = (module, original) => {
-    const before = ours;
-    ours = false; // asking for a module may run it, and what it subscribes to is the page's own
+  const innerShim = agent.shim;
+  agent.shim = (module, load) => {
+    const before = isOursRunning;
+    isOursRunning = false; // loading a module may run it, and what it subscribes to is the page's own
     let exports;
     try {
-      exports = shim ? shim(module, original) : original();
+      exports = innerShim ? innerShim(module, load) : load();
     } finally {
-      ours = before;
+      isOursRunning = before;
     }
     if (Object.hasOwn(EMITTERS, module)) {
       for (const name of EMITTERS[module]) {
@@ -115,10 +123,10 @@ export function guardListeners(config) {
       }
       agent.listen?.(); // watch-session.js may have waited for it
     }
-    if (inside === 0 && !ours) {
-      ours = true;
+    if (listenersRunning === 0 && !isOursRunning) {
+      isOursRunning = true;
       queueMicrotask(() => {
-        ours = false;
+        isOursRunning = false;
       });
     }
     return exports;

@@ -45,7 +45,7 @@ export interface ContactModel {
 
 export interface Socket extends Emitter {
   state?: string;
-  /** whether the server's stream stands behind the socket; not in every build */
+  /** the state of the server's stream, without which the socket is of no use; not in every build */
   stream?: string;
   hasSynced?: boolean;
 }
@@ -102,18 +102,20 @@ export type Report = { kind: string; [field: string]: unknown };
 export type PasskeyStep = 'asked' | 'working' | 'code' | 'done' | 'failed';
 
 export interface Passkey {
+  /** `check`: of an account that is linked already */
   where: 'linking' | 'check';
   step: PasskeyStep;
   /** to be compared with the one on the phone */
   code: string | null;
+  /** whether an event of the page showed the step, or a look at the page found it */
   by: 'event' | 'level';
 }
 
 /** What watch-session.js has heard in this document. */
 export interface Session {
-  /** `temporary_ban`, `logout`, `disk_full` */
+  /** what events have said: `temporary_ban`, `logout`, `disk_full` */
   signs: Set<string>;
-  /** the last event of a passkey step while linking; `seen`: its screen was there */
+  /** the last event of a passkey step while linking; at: milliseconds; seen: its screen was there at some time */
   passkey: { step: PasskeyStep; code: string | null; at: number; seen: boolean } | null;
 }
 
@@ -121,34 +123,41 @@ export interface Session {
 export interface Agent {
   /** names this document: another one has another agent */
   document: string;
+  /** the library has injected into this document */
   injected?: boolean;
+  /** the library's listeners are attached, and ours with them */
   attached: boolean;
   watchesDialogs?: boolean;
   /** set by watch-session.js */
   session?: Session;
-  /** subscribes to what has been loaded; set by watch-session.js */
+  /** subscribes to modules that have been loaded meanwhile; set by watch-session.js */
   listen?(): void;
   /** looks at the screen now; set by watch-screens.js */
   look?(): void;
 
+  /** sends a report to Node; never throws */
   report(report: Report): void;
-  /** reports what a listener of ours threw; set by listeners.js */
+  /** reports an exception, the same one once a second; set by listeners.js */
   failed(where: string, error: unknown): void;
-  /** the listener, made so that nothing it throws reaches the page; set by listeners.js */
+  /** wraps a listener, so that what it throws is reported and does not reach the page; set by listeners.js */
   safely<Listener extends (...args: any[]) => unknown>(where: string, listener: Listener): Listener;
-  /** the attempt to attach that counts; listeners of an earlier one are silent */
+  /** counts the attempts to attach; listeners of an earlier one are ignored */
   round?: number;
-  /** subscriptions are those of attaching now */
+  /** an attempt to attach runs: listeners that are subscribed now belong to it */
   attaching?: boolean;
 
+  /** modules that load later are guarded by a timer */
   guarding?: boolean;
+  /** guards the modules that are loaded by now */
   guardAll(): void;
+  /** blocks the functions at a path within exports; false where they cannot be replaced */
   blockPath(exports: unknown, path: string, module: string): boolean;
+  /** whether a function is one of our blockers */
   isBlocked(value: unknown): boolean;
   /** a module as the page has it, without our shims */
   requireOriginal(module: string): any;
   /** a module with what it lacks filled in; set by shims.js */
-  shim: ((module: string, original: () => any) => any) | null;
+  shim: ((module: string, load: () => any) => any) | null;
 
   messageRecord: typeof messageRecord;
   contactFacts: typeof contactFacts;
@@ -159,39 +168,49 @@ export interface Agent {
   messageId(key: unknown): MessageId | null;
   wrapBinding(name: string, wrap: (original: Binding) => (value: any) => Promise<unknown>): void;
 
+  /** sends a heartbeat now */
   beat?(): void;
+  /** sends heartbeats */
   timer?: unknown;
   /** set before the first sweep of a page load */
   sweeping?: Sweeping;
 }
 
-/** What a sweep asks the page for, and what it keeps there between two evaluations. */
+/** What a sweep asks the page for, and what it keeps there between two evaluations. The functions are in sweep.js. */
 export interface Sweeping {
+  /** milliseconds for which waiting messages have been delivered; null when none are */
   delivering(): number | null;
   chats(): ReturnType<typeof listChats>;
+  /** JSON of a list of pieces */
   read(places: Place[], limits: Limits): Promise<string>;
+  /** since: seconds */
   votes(since: number): Promise<Record<string, any>[]>;
   /** the chats as they were listed last, by id */
   listed: Map<string, ChatModel>;
   /** the chats that are being read */
   reading: Map<string, ChatReading>;
   paged: Paged;
-  /** on the clock of the document; null: nothing is being delivered */
+  /** milliseconds since the document began; null: nothing is being delivered */
   deliveringSince: number | null;
 }
 
 /** What paging back has shown since the page was loaded: that it works, and the chats whose end it has proved. */
 export interface Paged {
+  /** it has brought a message */
   works: boolean;
+  /** models of chats of which it has reached the end */
   ended: Set<unknown>;
 }
 
+/** What has been read of one chat so far, between two evaluations. */
 export interface ChatReading {
   chat: ChatModel;
   paged: Paged;
-  /** by key: from memory, which is newest, else from disk */
+  /** its messages by keyOf(): from memory, which is the latest state, else from disk */
   known: Map<string, MessageModel>;
+  /** keys of those that the disk has given */
   onDisk: Set<string>;
+  /** how it is read; once the disk has failed, by paging back to the end */
   by: 'disk' | 'paging';
   /** whether this build has a function for it */
   readsDisk: boolean;
@@ -199,10 +218,13 @@ export interface ChatReading {
   anchor: unknown;
   /** calls in a row without an answer */
   silent: number;
+  /** reading has ended: all was read, or there is a doubt */
   done: boolean;
+  /** the page has not loaded this chat yet, and it can be read in no other way */
   unloaded: boolean;
+  /** why there may be more than was read */
   doubt: string | null;
-  /** what is to be handed over, once all is read; `fresh`: since the time asked for */
+  /** what is to be passed to Node, once all is read; fresh: a message since the time asked for, else only its change counts */
   entries: { message: MessageModel; fresh: boolean }[] | null;
   /** time of the newest message in the chat */
   through: number | null;

@@ -1,4 +1,4 @@
-// Runs in the page: gathers what one chat holds since a time, from its memory and from the profile's disk.
+// Runs in the page: reads what one chat holds since a time, from the page's memory and from the profile's disk.
 //
 // Known from WhatsApp Web's own code (build of 2026-04-27; WAWebDBMessageFindLocal, WAWebChatLoadMessages,
 // WAWebDBMessageUtils):
@@ -8,8 +8,8 @@
 // - `loadEarlierMsgs` answers `[]` after an error, and like any page that is not full this sets `noEarlierMsgs`; from then on
 //   the answer is `undefined`. So neither an empty answer nor the mark proves the end: only a page with messages that sets
 //   the mark does.
-// - The disk is in the order of arrival, so a message with an old time may lie above newer ones. Only a whole page of older
-//   ones ends the reading.
+// - The disk is in the order of arrival, so a message with an old time may come after newer ones. Only a whole page of messages
+//   that are all old enough ends the reading.
 // A build that cannot read the disk and sets no mark has no other sign of the end than an empty answer. It counts where
 // paging back has brought a message since the page was loaded: before that, nothing shows that it works at all.
 
@@ -22,10 +22,12 @@ import { firstOf } from './records.js';
  * @typedef {import('./page.js').ChatModel} ChatModel
  * @typedef {import('./page.js').MessageModel} MessageModel
  * @typedef {import('./page.js').ChatReading} ChatReading
- * @typedef {{depth: number, page: number, loadTime: number}} Depth seconds; messages; milliseconds for one call
+ * @typedef {{depth: number, page: number, loadTime: number}} Depth depth: seconds, how far back to read; page: messages to ask
+ *   for at once; loadTime: milliseconds for one call
  */
 
 /**
+ * The state of a reading that starts now, with what memory holds of the chat.
  * @param {ChatModel} chat
  * @param {ChatReading['paged']} paged what paging back has shown since the page was loaded
  * @returns {ChatReading}
@@ -49,7 +51,7 @@ export function beginReading(chat, paged) {
 }
 
 /**
- * The same for a model and for a record of the same message.
+ * A text that is the same for a model and for a record from disk of the same message.
  * @param {MessageModel} message
  */
 export function keyOf(message) {
@@ -58,7 +60,8 @@ export function keyOf(message) {
 }
 
 /**
- * Goes on reading until `depth` is reached, or the end, or the time of one call is over (then it is not `done`).
+ * Goes on reading until `depth` or the end is reached, or the time of one call is over. In the last case `reading.done` stays
+ * false, and another call goes on. Reads the disk; once that fails, pages back.
  * @param {ChatReading} reading
  * @param {Depth} want
  */
@@ -76,9 +79,10 @@ export async function gather(reading, want) {
 }
 
 /**
+ * Goes on reading from disk. Throws where the disk cannot be read, or its answers cannot be trusted.
  * @param {ChatReading} reading
  * @param {Depth} want
- * @param {number} until
+ * @param {number} until milliseconds since 1970
  */
 export async function readDisk(reading, want, until) {
   /** @type {Page} */
@@ -90,7 +94,7 @@ export async function readDisk(reading, want, until) {
   reading.readsDisk = find !== null;
   if (find === null) throw new Error('this build does not read the disk');
   while (!reading.done && Date.now() < until) {
-    const answer = await answered(
+    const answer = await answerInTime(
       find({ anchor: reading.anchor, count: want.page, direction: 'before' }),
       reading,
       until,
@@ -98,7 +102,8 @@ export async function readDisk(reading, want, until) {
     if (answer === null) return;
     if (answer.value?.status !== 200) throw new Error('the disk could not be read');
     const { messages } = answer.value;
-    if (messages.length === 0 && reading.onDisk.size === 0 && [...reading.known.values()].some(wasStored)) {
+    const isDiskEmpty = messages.length === 0 && reading.onDisk.size === 0;
+    if (isDiskEmpty && [...reading.known.values()].some(wasStored)) {
       throw new Error('the disk has nothing of a chat of which memory has what was stored');
     }
     const before = reading.onDisk.size;
@@ -108,14 +113,15 @@ export async function readDisk(reading, want, until) {
       if (!reading.known.has(key)) reading.known.set(key, message);
     }
     if (messages.length > 0 && reading.onDisk.size === before) throw new Error('the same page came twice');
+    // an empty answer is the end, and ends the reading as well
     reading.done = messages.every((/** @type {MessageModel} */ message) => Number(message.t) < want.depth);
     reading.anchor = messages[0]?.id;
   }
 }
 
 /**
- * Whether a message of the page's memory must be on its disk. System messages may be made there, and what has just come is
- * stored after that.
+ * Whether a message in the page's memory must be on its disk as well. System messages may exist in memory only, and a message
+ * that has just come is stored later.
  * @param {MessageModel} message
  */
 export function wasStored(message) {
@@ -123,9 +129,11 @@ export function wasStored(message) {
 }
 
 /**
+ * Goes on reading by letting the page load earlier messages into its memory. Never fails: what goes wrong ends the reading with a
+ * doubt.
  * @param {ChatReading} reading
  * @param {Depth} want
- * @param {number} until
+ * @param {number} until milliseconds since 1970
  */
 export async function pageBack(reading, want, until) {
   const { chat, known, paged } = reading;
@@ -140,12 +148,13 @@ export async function pageBack(reading, want, until) {
   /** @param {MessageModel} message */
   const older = (message) => Number(message.t) < want.depth;
   while (!reading.done && Date.now() < until) {
-    if ([...known.values()].filter(older).length >= want.page) {
+    const olderCount = [...known.values()].filter(older).length;
+    if (olderCount >= want.page) {
       reading.done = true;
       return;
     }
     if (load === null) return doubt('this build of WhatsApp Web does not load earlier messages');
-    const answer = await answered(load({ chat }), reading, until).catch(() => undefined);
+    const answer = await answerInTime(load({ chat }), reading, until).catch(() => undefined);
     if (answer === undefined) return doubt('the page failed to load earlier messages');
     if (answer === null) {
       if (reading.silent >= 3) doubt('the page does not load earlier messages');
@@ -156,28 +165,33 @@ export async function pageBack(reading, want, until) {
     for (const message of [...loaded, ...chat.msgs.getModelsArray()]) {
       known.set(keyOf(message), message);
     }
-    const marked = chat.msgs.msgLoadState?.noEarlierMsgs === true;
-    if (loaded.length > 0) paged.works = true;
-    if (loaded.length > 0 && marked) paged.ended.add(chat);
-    if (paged.ended.has(chat) && (marked || loaded.length === 0)) reading.done = true;
-    else if (loaded.length === 0 && !marked && !reading.readsDisk && paged.works) reading.done = true;
-    else if (loaded.length > 0 && loaded.every(older)) reading.done = true;
+    // What proves the end, and what does not, is told at the top of this file.
+    const isEmpty = loaded.length === 0;
+    const isMarked = chat.msgs.msgLoadState?.noEarlierMsgs === true;
+    if (!isEmpty) paged.works = true;
+    if (!isEmpty && isMarked) paged.ended.add(chat);
+    const isEndProved = paged.ended.has(chat) && (isMarked || isEmpty);
+    const isEndBelieved = isEmpty && !isMarked && !reading.readsDisk && paged.works;
+    const isDeepEnough = !isEmpty && loaded.every(older);
+    if (isEndProved || isEndBelieved || isDeepEnough) reading.done = true;
     else if (known.size === before) return doubt('the page did not load earlier messages');
   }
 
-  /** @param {string} why */
+  /** Ends the reading, though there may be more. @param {string} why */
   function doubt(why) {
     Object.assign(reading, { done: true, doubt: why });
   }
 }
 
 /**
+ * What a promise gives, if it does so in time. Counts in `reading.silent` the calls in a row that did not; throws at the third
+ * of the disk, and when the promise rejects.
  * @param {Promise<any>} promise
- * @param {ChatReading} reading `silent` counts the calls that came to their end without an answer
- * @param {number} until
+ * @param {ChatReading} reading
+ * @param {number} until milliseconds since 1970
  * @returns {Promise<{value: any} | null>} null when the time is over
  */
-export async function answered(promise, reading, until) {
+export async function answerInTime(promise, reading, until) {
   /** @type {Promise<null>} */
   const late = new Promise((resolve) => setTimeout(() => resolve(null), Math.max(0, until - Date.now())));
   const answer = await Promise.race([promise.then((value) => ({ value })), late]);

@@ -1,14 +1,15 @@
-// Runs in the page: a message of its store -> a plain record, with ids as text and what the address book knows.
+// Runs in the page: a message of its store -> a plain record that can go to Node, with ids as text and what the page's address
+// book knows about the other party. What of it goes on the wire is decided in Node (message/message-line.js).
 // Sent as source text together with message/ids.js and message/kinds.js (see install.js), whose functions are in scope
 // there.
 
 import { isHosted, isLid, messageId, personId, widText } from '../message/ids.js';
 
 /**
- * A copy that JSON can carry, whatever the value holds: no cycles, functions, models or bytes, and ids as text. An
- * exception here would be swallowed and the message lost.
+ * A copy that JSON can carry, whatever the value holds: without functions, bytes and collections, cut at ten levels, which ends
+ * cycles, and with ids as text. Never throws: the exception would be swallowed and the message lost.
  * @param {any} value
- * @param {number} [depth]
+ * @param {number} [depth] how many levels lie above
  * @returns {any} undefined for what is left out
  */
 export function plain(value, depth = 0) {
@@ -36,9 +37,9 @@ export function plain(value, depth = 0) {
 }
 
 /**
- * The first of these that neither throws nor gives nothing.
+ * The value of the first attempt that neither throws nor gives null or undefined.
  * @param {(() => any)[]} attempts
- * @returns {any} null when none does
+ * @returns {any} null when there is none
  */
 export function firstOf(...attempts) {
   for (const attempt of attempts) {
@@ -53,61 +54,62 @@ export function firstOf(...attempts) {
 }
 
 /**
- * What the page's own address book knows about the other party. From local maps only: a server query for each message is
- * what gets accounts restricted.
- * @param {unknown} wid
- * @returns {import('../message/message-line.js').AddressBook | null}
+ * What the page's own address book knows about a person: names, and both of their ids. From local maps only: a server query for
+ * each message is what gets accounts restricted.
+ * @param {unknown} wid the person's id, a phone or a LID
+ * @returns {import('../message/message-line.js').AddressBook | null} null for what is no id
  */
 export function contactFacts(wid) {
-  const chat = widText(wid);
-  if (chat === null) return null;
+  const id = widText(wid);
+  if (id === null) return null;
   /** @type {import('./page.js').Page} */
   const page = /** @type {any} */ (globalThis);
-  const whole = firstOf(
+  const widObject = firstOf(
     () => (typeof wid === 'object' ? wid : null),
-    () => page.require('WAWebWidFactory').createWid(chat),
+    () => page.require('WAWebWidFactory').createWid(id),
   );
   const { Contact } = page.require('WAWebCollections');
-  const underLid = isLid(chat);
-  const other = underLid
-    ? firstOf(() => page.require('WAWebApiContact').getPhoneNumber(whole))
+  const isKnownByLid = isLid(id);
+  const otherWid = isKnownByLid
+    ? firstOf(() => page.require('WAWebApiContact').getPhoneNumber(widObject))
     : firstOf(
-        () => page.require('WAWebApiContact').getCurrentLid(whole),
-        () => page.require('WAWebCollections').Chat.get(whole)?.accountLid,
+        () => page.require('WAWebApiContact').getCurrentLid(widObject),
+        () => page.require('WAWebCollections').Chat.get(widObject)?.accountLid,
       );
-  const otherId = widText(other);
+  const otherText = widText(otherWid);
+  const otherId = otherText === null ? null : personId(otherText);
   /** @type {import('./page.js').ContactModel | null} */
   const contact = firstOf(
-    () => Contact.get(whole),
-    () => Contact.get(chat),
-    () => (other ? Contact.get(other) : null),
+    () => Contact.get(widObject),
+    () => Contact.get(id),
+    () => (otherWid ? Contact.get(otherWid) : null),
   );
-  const saved =
-    contact !== null &&
-    Boolean(
-      firstOf(
-        () => page.require('WAWebFrontendContactGetters').getIsMyContact(contact),
-        () => contact.isMyContact,
-        () => contact.isAddressBookContact,
-      ),
+  /** @param {import('./page.js').ContactModel} known */
+  const isSaved = (known) =>
+    firstOf(
+      () => page.require('WAWebFrontendContactGetters').getIsMyContact(known),
+      () => known.isMyContact,
+      () => known.isAddressBookContact,
     );
   return {
-    saved_name: saved ? (contact.name ?? contact.shortName ?? null) : null,
+    saved_name: contact !== null && isSaved(contact) ? (contact.name ?? contact.shortName ?? null) : null,
     business: Boolean(contact?.isBusiness || contact?.isEnterprise),
     push_name: contact?.pushname ?? null,
     verified_name: contact?.verifiedName ?? null,
-    phone: underLid ? otherId && personId(otherId) : personId(chat),
-    lid: underLid ? personId(chat) : otherId && personId(otherId),
+    phone: isKnownByLid ? otherId : personId(id),
+    lid: isKnownByLid ? personId(id) : otherId,
   };
 }
 
 /**
- * @param {any} message a model of the page's store
- * @param {any} [serialized] what the library made of it
- * @param {typeof factsBehind} [facts]
+ * The record of a message: what serializing it gives, with ids and main fields from the message itself where that lacks them,
+ * and what we add to it (`leadmasterd_…`).
+ * @param {any} message a model of the page's store, or a record from its disk
+ * @param {any} [serialized] what the library made of it; undefined: it could not, or was not asked
+ * @param {typeof factsOfParty} [facts] looks the other party up
  * @returns {Record<string, any>}
  */
-export function messageRecord(message, serialized, facts = factsBehind) {
+export function messageRecord(message, serialized, facts = factsOfParty) {
   const raw = plain(serialized ?? firstOf(() => message.serialize()) ?? message) ?? {};
   const id = messageId(message.id);
   // The live key and wids come first: a build may have left any of their forms out of what serialize() gives.
@@ -132,35 +134,37 @@ export function messageRecord(message, serialized, facts = factsBehind) {
 }
 
 /**
- * What the page knows about the other party of a message.
+ * What the page knows about the other party of a message: of the chat, or in a group of who wrote it.
  * @param {any} key of the message
+ * @returns {ReturnType<typeof contactFacts>}
  */
-export function factsBehind(key) {
+export function factsOfParty(key) {
   const inGroup = messageId(key)?.remote.endsWith('@g.us');
   return firstOf(() => contactFacts(inGroup ? key.participant : key.remote));
 }
 
 /**
- * The same for many messages of one moment, looked up once for each other party.
- * @returns {typeof factsBehind}
+ * Makes a factsOfParty() for many messages that are read at one moment: it looks each party up once.
+ * @returns {typeof factsOfParty}
  */
-export function factsOnce() {
+export function factsOfParties() {
   const found = new Map();
   return (key) => {
     const id = messageId(key);
     const party = id?.remote.endsWith('@g.us') ? id.participant : id?.remote;
-    if (!found.has(party)) found.set(party, factsBehind(key));
+    if (!found.has(party)) found.set(party, factsOfParty(key));
     return found.get(party);
   };
 }
 
 /**
+ * Reactions as plain records, each with what is known about the other party of the message that it belongs to.
  * @param {any[]} reactions entries of the page's table, or the library's copies of them
  * @returns {Record<string, any>[]}
  */
 export function reactionRecords(reactions) {
   return reactions.map((reaction) => ({
     ...plain(reaction),
-    leadmasterd_contact: factsBehind(reaction.reactionParentKey ?? reaction.parentMsgKey),
+    leadmasterd_contact: factsOfParty(reaction.reactionParentKey ?? reaction.parentMsgKey),
   }));
 }

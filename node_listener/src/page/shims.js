@@ -5,15 +5,18 @@
 // ever heard (found by running the library against a page without it). A shim still counts as missing: see
 // compatibility.js. Sent as source text (evaluateOnNewDocument), so it may use nothing from outside itself.
 
-/** @param {{namespace: string}} config */
+/**
+ * Gives the agent its shim(), which the wrapped `require` asks for every module.
+ * @param {{namespace: string}} config
+ */
 export function installShims(config) {
   /** @type {import('./page.js').Agent | undefined} */
   const agent = /** @type {any} */ (globalThis)[config.namespace];
   if (!agent || agent.shim) return;
 
-  const nothing = () => {};
+  const doNothing = () => {};
   /**
-   * Gives an object a function that it lacks. Where that is impossible the library fails as it always did.
+   * Gives an object a function that it lacks. Where it cannot be changed, the library will fail as it does without us.
    * @param {any} holder
    * @param {string} name
    * @param {Function} value
@@ -29,27 +32,28 @@ export function installShims(config) {
   const orEmpty = (/** @type {any} */ real) => real ?? {};
 
   /**
-   * Module -> what require() returns for it: the real one (undefined when there is none), or a harmless replacement.
+   * Module -> what require() returns for it: given the real exports (undefined where the build has no such module), the function
+   * returns these, completed where something is missing, or a harmless replacement.
    * @type {Record<string, (real: any) => any>}
    */
   const shims = {
-    // The library wraps `set` of its Map if it has an `on`, and skips it without one (Client.js:1066-1097). While it attaches it
-    // does not get it: watch-calls.js does that, and more.
+    // The library wraps `set` of the module's Map if the module has an `on` (Client.js:1066-1097). It is given an empty module
+    // while it attaches, and wraps nothing: watch-calls.js does that, and more.
     WAWebCallCollection: (real) => (agent.attaching || !real ? {} : real),
     // Only written to: isPlaceholderMessageResendEnabled (Client.js:1028).
     WAWebSyncGatingUtils: orEmpty,
     // `change:battery` in attach, `change:ref` for the QR, serialize() for ready.
     WAWebConnModel: (real) => {
       const Conn = real?.Conn ?? {};
-      complete(Conn, 'on', nothing);
+      complete(Conn, 'on', doNothing);
       complete(Conn, 'serialize', () => ({}));
       return real?.Conn ? real : { Conn };
     },
     // Chats removed, archived, read: we do not listen to these. Only `on`, so that a sweep still sees that there is no list.
     WAWebCollections: (real) => {
       if (!real) return undefined;
-      if (!real.Chat) return Object.create(real, { Chat: { value: { on: nothing }, enumerable: true } });
-      complete(real.Chat, 'on', nothing);
+      if (!real.Chat) return Object.create(real, { Chat: { value: { on: doNothing }, enumerable: true } });
+      complete(real.Chat, 'on', doNothing);
       return real;
     },
     WAWebUserPrefsMeUser: (real) => {
@@ -61,7 +65,7 @@ export function installShims(config) {
     // Progress and logout events; the page's address shows a logout as well.
     WAWebCmd: (real) => {
       const Cmd = real?.Cmd ?? {};
-      complete(Cmd, 'on', nothing);
+      complete(Cmd, 'on', doNothing);
       return real?.Cmd ? real : { Cmd };
     },
     WAWebOfflineHandler: (real) =>
@@ -77,13 +81,14 @@ export function installShims(config) {
     WAWebSignalStoreApi: orEmpty,
   };
 
+  /** Module -> its replacement, so that every require() returns the same one. */
   const replacements = new Map();
-  agent.shim = (module, original) => {
-    if (!Object.hasOwn(shims, module)) return original();
+  agent.shim = (module, load) => {
+    if (!Object.hasOwn(shims, module)) return load();
     let real;
     let failure;
     try {
-      real = original();
+      real = load();
     } catch (error) {
       failure = error;
     }

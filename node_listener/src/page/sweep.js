@@ -1,11 +1,12 @@
-// Runs in the page: reads its store, chat by chat. Marks nothing read and creates no chat. Reading the disk asks no server;
+// Runs in the page: what a sweep asks it for, above all its chats and their messages, piece by piece (reading.js gathers them).
+// Marks nothing as read and creates no chat. Reading the disk asks no server;
 // paging back, which is used where the disk cannot be read, puts messages into the page's memory, and then the page itself
 // may fetch previews of links and ask which account a contact card belongs to (WAWebMsgCollection, build of 2026-04-27).
 
 import { messageId, widText } from '../message/ids.js';
 import { isNumberChange, isWanted, isWantedChat } from '../message/kinds.js';
 import { beginReading, gather } from './reading.js';
-import { contactFacts, factsOnce, firstOf, messageRecord, reactionRecords } from './records.js';
+import { contactFacts, factsOfParties, firstOf, messageRecord, reactionRecords } from './records.js';
 import { votesSince } from './votes.js';
 
 /**
@@ -15,13 +16,13 @@ import { votesSince } from './votes.js';
  * @typedef {import('./page.js').ChatReading} ChatReading
  * @typedef {import('./install.js').PageConfig} PageConfig
  *
- * @typedef {object} Piece some messages of one chat, oldest first
+ * @typedef {object} Piece some messages of one chat, oldest first, as Node gets them
  * @property {(Record<string, any> | null)[]} records null for one that could not be read
  * @property {Record<string, any>[]} changes messages older than those asked for that were edited or revoked
  * @property {Record<string, any>[]} reactions to any of them
  * @property {number | null} next where the next piece starts, null after the last one
- * @property {number | null} through time of the chat's newest message
- * @property {'disk' | 'paging'} by
+ * @property {number | null} through time of the chat's newest message, in seconds
+ * @property {'disk' | 'paging'} by how the chat was read
  * @property {boolean} loading reading is not done yet: ask again for the same piece
  * @property {boolean} unloaded the page has not loaded this chat yet, and it can be read in no other way
  * @property {string | null} doubt why there may be more than was read
@@ -38,16 +39,15 @@ import { votesSince } from './votes.js';
  *
  * @typedef {object} Limits
  * @property {number} page messages that one read asks for
- * @property {number} loadTime milliseconds to read of one chat in one call
+ * @property {number} loadTime milliseconds that one call may read in one chat
  * @property {number} bytes about how much JSON one piece may hold
- * @property {{bytes: number, time: number}} together about how much JSON, and after how many milliseconds, one call begins no
- *   further chat
+ * @property {{bytes: number, time: number}} together after this much JSON, or these milliseconds, a call begins no further chat
  *
  * @typedef {Place & Limits} Want
  */
 
 /**
- * Puts what a sweep asks for where its evaluations find it.
+ * Adds to the agent what a sweep asks for (`agent.sweeping`), once a document.
  * @param {PageConfig} config
  * @returns {boolean} false: the page has reloaded, and nothing is prepared there yet
  */
@@ -58,12 +58,11 @@ export function prepareSweeping(config) {
   agent.sweeping ??= {
     delivering: () => deliveringFor(/** @type {Sweeping} */ (agent.sweeping)),
     chats: () => listChats(/** @type {Sweeping} */ (agent.sweeping), config.groups),
-    read: (places, limits) =>
-      readChats(
-        (want) => readChat(/** @type {Sweeping} */ (agent.sweeping), config.groups, want),
-        places,
-        limits,
-      ),
+    read(places, limits) {
+      const readOne = (/** @type {Want} */ want) =>
+        readChat(/** @type {Sweeping} */ (agent.sweeping), config.groups, want);
+      return readChats(readOne, places, limits);
+    },
     votes: (since) => votesSince(since, config.groups),
     listed: new Map(),
     reading: new Map(),
@@ -74,16 +73,17 @@ export function prepareSweeping(config) {
 }
 
 /**
- * For how long what waited at the server has been delivered, in this document, as far as sweeps have seen: until that ends
- * older messages may come after newer ones. A build that does not say so delivers before it is synced (WAWebOfflineHandler,
- * build of 2026-04-27).
+ * For how long the page has been receiving what waited for it at the server, counted from the first call in this document that
+ * saw it: until that ends older messages may come after newer ones. A build that does not tell receives all of it before it is
+ * synced (WAWebOfflineHandler, build of 2026-04-27).
  * @param {Pick<Sweeping, 'deliveringSince'>} sweeping
  * @returns {number | null} milliseconds; null when nothing is being delivered
  */
 export function deliveringFor(sweeping) {
   /** @type {Page} */
   const page = /** @type {any} */ (globalThis);
-  if (firstOf(() => page.require('WAWebCmd').Cmd.isOfflineDeliveryEnd) !== false) {
+  const isDeliveryOver = firstOf(() => page.require('WAWebCmd').Cmd.isOfflineDeliveryEnd) !== false;
+  if (isDeliveryOver) {
     sweeping.deliveringSince = null;
     return null;
   }
@@ -93,11 +93,12 @@ export function deliveringFor(sweeping) {
 }
 
 /**
- * The chats, each with the time of its last message and the other id it may be known by. What else cannot be read of a chat
- * is no reason to leave it out. `unnamed`: how many have no id that can be read, so that nobody knows what they are.
+ * Lists the chats that are captured, each with the time of its last message and the other ids of its person, and keeps their
+ * models in `listed`. A chat of which something besides its id cannot be read is listed without that.
  * @param {Pick<Sweeping, 'listed'>} sweeping
- * @param {boolean} groups
- * @returns {{total: number, unnamed: number, wanted: import('../sweep.js').ListedChat[]}}
+ * @param {boolean} groups whether groups are captured
+ * @returns {{total: number, unnamed: number, wanted: import('../sweep.js').ListedChat[]}} total: chats of any kind; unnamed:
+ *   chats without an id that can be read, so that nobody knows whether they should have been read
  */
 export function listChats({ listed }, groups) {
   /** @type {Page} */
@@ -105,8 +106,9 @@ export function listChats({ listed }, groups) {
   const chats = page.require('WAWebCollections').Chat.getModelsArray();
   const wanted = [];
   let unnamed = 0;
-  // Without a time a chat has no message, unless this build tells none of any chat.
-  const unknown = chats.some(({ t }) => t !== undefined) ? 0 : Number.MAX_SAFE_INTEGER;
+  // A chat without a time has no message; but in a build that tells the time of no chat, any of them may have new ones.
+  const hasTimes = chats.some(({ t }) => t !== undefined);
+  const timeOfOthers = hasTimes ? 0 : Number.MAX_SAFE_INTEGER;
   listed.clear();
   for (const chat of chats) {
     const id = firstOf(() => widText(chat.id));
@@ -114,19 +116,20 @@ export function listChats({ listed }, groups) {
     if (!isWantedChat(id, groups)) continue;
     if (!listed.has(id)) listed.set(id, chat);
     const facts = id.endsWith('@g.us') ? null : firstOf(() => contactFacts(chat.id));
-    const aliases = [facts?.phone, facts?.lid].flatMap((alias) => (alias && alias !== id ? [alias] : []));
-    wanted.push({ chat: id, t: chat.t ?? unknown, aliases });
+    const aliases = [];
+    for (const alias of [facts?.phone, facts?.lid]) if (alias && alias !== id) aliases.push(alias);
+    wanted.push({ chat: id, t: chat.t ?? timeOfOthers, aliases });
   }
   return { total: chats.length, unnamed, wanted };
 }
 
 /**
- * A piece of each of these chats, one chat after another, from the first one on: of one at least, and of as many as one call
- * has room and time for. All of it is one text, since to hand over objects costs the page several times as much.
- * @param {(want: Want) => Promise<PieceText>} readOne
+ * Reads one piece of each of these chats in turn: of the first at least, and of as many as one call has room and time for.
+ * Rejects only when the first one fails. The answer is one text, since to pass on objects costs the page several times as much.
+ * @param {(want: Want) => Promise<PieceText>} readOne reads a piece of one chat
  * @param {Place[]} places
  * @param {Limits} limits
- * @returns {Promise<string>} JSON of a list of pieces
+ * @returns {Promise<string>} JSON of a list of pieces, in the order of the places
  */
 export async function readChats(readOne, places, limits) {
   const until = Date.now() + limits.together.time;
@@ -135,10 +138,11 @@ export async function readChats(readOne, places, limits) {
   for (const place of places) {
     try {
       const { records, changes, ...rest } = await readOne({ ...place, ...limits });
+      // joined by hand, since the records are JSON already
       pieces.push(`{"records":[${records}],"changes":[${changes}],${JSON.stringify(rest).slice(1)}`);
     } catch (error) {
       if (pieces.length === 0) throw error;
-      break; // whoever asks for this chat first hears of it
+      break; // the next call begins with this chat, and reports its failure
     }
     size += pieces[pieces.length - 1].length;
     if (size >= limits.together.bytes || Date.now() >= until) break;
@@ -147,9 +151,11 @@ export async function readChats(readOne, places, limits) {
 }
 
 /**
- * Messages of one chat since a time, oldest first, in pieces, with what changed since an earlier time.
+ * One piece of a chat: its messages since a time, oldest first, and older ones that changed since an earlier time. The first
+ * call for a chat begins to read it; while that takes longer than one call may, the pieces are empty and `loading`. The reading
+ * is forgotten with the last piece.
  * @param {Sweeping} sweeping
- * @param {boolean} groups
+ * @param {boolean} groups whether groups are captured
  * @param {Want} want
  * @returns {Promise<PieceText>}
  */
@@ -158,11 +164,11 @@ export async function readChat({ listed, reading: readings, paged }, groups, wan
     /** @type {Page} */
     const page = /** @type {any} */ (globalThis);
     const chats = page.require('WAWebCollections').Chat.getModelsArray();
-    const known = listed.get(want.chat);
-    // The page may have put another model in its place since, and what that has is not in this one.
-    const chat =
-      known && chats.includes(known) ? known : chats.find((each) => widText(each.id) === want.chat);
-    // It may be there under another id now, and then what it has was not read.
+    const listedChat = listed.get(want.chat);
+    // The page may have put another model in its place since, and what that one has is not in the old one.
+    const isCurrent = listedChat !== undefined && chats.includes(listedChat);
+    const chat = isCurrent ? listedChat : chats.find((each) => widText(each.id) === want.chat);
+    // It may be there under another id now, and then its messages were not read.
     if (!chat) return { ...emptyPiece(), next: null, doubt: 'the page no longer has this chat' };
     readings.set(want.chat, beginReading(chat, paged));
   }
@@ -176,7 +182,10 @@ export async function readChat({ listed, reading: readings, paged }, groups, wan
   return piece;
 }
 
-/** @returns {PieceText} */
+/**
+ * A piece without anything, after which the chat is asked for again from its beginning (`next`).
+ * @returns {PieceText}
+ */
 export function emptyPiece() {
   return {
     records: [],
@@ -193,29 +202,37 @@ export function emptyPiece() {
 }
 
 /**
- * Of all that was read: the messages since the time asked for, and older ones that may have changed.
+ * Chooses, of all that was read, the messages since the time asked for, and older ones that may have changed, in the order of
+ * time. Also sets `reading.through`, which counts messages of every kind.
  * @param {ChatReading} reading
- * @param {boolean} groups
+ * @param {boolean} groups whether groups are captured
  * @param {Want} want
+ * @returns {NonNullable<ChatReading['entries']>}
  */
 export function chooseMessages(reading, groups, want) {
   const all = [...reading.known.values()].map((message) => ({
     message,
     t: Number(message.t),
-    row: Number(message.rowId ?? Infinity), // what is not on disk yet came last
+    row: Number(message.rowId ?? Infinity), // the order on disk; what is not there yet came last
   }));
   const newest = all.reduce((most, { t }) => (t > most ? t : most), -Infinity);
   reading.through = Number.isFinite(newest) ? newest : null;
   /** @param {import('./page.js').MessageModel} message */
-  const wanted = (message) =>
-    isWanted(messageId(message.id), isNumberChange(message) ? 'chat' : message.type, groups);
+  const isCaptured = (message) => {
+    // the only system message that is captured: asked for as if it were one that a person wrote
+    const type = isNumberChange(message) ? 'chat' : message.type;
+    return isWanted(messageId(message.id), type, groups);
+  };
   return all
-    .filter(({ message, t }) => t >= want.depth && wanted(message))
+    .filter(({ message, t }) => t >= want.depth && isCaptured(message))
     .sort((a, b) => a.t - b.t || a.row - b.row)
     .map(({ message, t }) => ({ message, fresh: t >= want.since }));
 }
 
 /**
+ * The next piece of what was chosen: as many messages as its size allows, from `want.at` on, and the reactions to them. Of an
+ * older message only its edit or revocation counts. Never fails for one message: a new one that cannot be read is null in the
+ * piece.
  * @param {ChatReading} reading
  * @param {NonNullable<ChatReading['entries']>} entries
  * @param {Want} want
@@ -225,17 +242,17 @@ export async function nextPiece(reading, entries, want) {
   const { by, unloaded, doubt, through } = reading;
   /** @type {PieceText} */
   const piece = { ...emptyPiece(), by, unloaded, doubt, through };
-  const facts = factsOnce();
+  const facts = factsOfParties();
   const reactedTo = [];
   let size = 0;
   let next = want.at ?? 0;
   for (; next < entries.length && size < want.bytes; next += 1) {
     const { message, fresh } = entries[next];
-    const revoked = message.type === 'revoked';
-    if (message.hasReaction !== undefined && message.hasReaction !== null && !revoked) {
-      reactedTo.push(message.id);
-    }
-    if (!fresh && !revoked && !message.latestEditSenderTimestampMs) continue;
+    const isRevoked = message.type === 'revoked';
+    const isChanged = isRevoked || Boolean(message.latestEditSenderTimestampMs);
+    const hasReaction = message.hasReaction !== undefined && message.hasReaction !== null;
+    if (hasReaction && !isRevoked) reactedTo.push(message.id);
+    if (!fresh && !isChanged) continue;
     try {
       const record = JSON.stringify(messageRecord(message, undefined, facts));
       (fresh ? piece.records : piece.changes).push(record);
@@ -256,7 +273,7 @@ export async function nextPiece(reading, entries, want) {
 }
 
 /**
- * Reactions have a table of their own, and those that came before the library attached have no event.
+ * The reactions to these messages. They have a table of their own, and those that came before the library attached had no event.
  * @param {unknown[]} keys of messages
  * @returns {Promise<Record<string, any>[]>} in the form of the library's event
  */

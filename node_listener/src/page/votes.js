@@ -1,7 +1,7 @@
-// Runs in the page: votes on polls. They are no messages of their chat but rows of a table, one for each poll and voter, whose
-// last vote is kept (WAWebPollsVotesSchema, build of 2026-04-27). The page has two ways to take a vote in, and only one of
-// them goes through `pollVoteTableMode.bulkUpsert`, which the library wraps; both end in PollVoteCollection.
-// Only reads. Sent as source text together with the other page scripts (see install.js).
+// Runs in the page: reports votes on polls as they come, and reads those that are kept. They are no messages of their chat but
+// rows of a table, one for each poll and voter, whose last vote is kept (WAWebPollsVotesSchema, build of 2026-04-27). The page
+// has two ways to take a vote in, and only one of them goes through `pollVoteTableMode.bulkUpsert`, which the library wraps;
+// both end in PollVoteCollection. Only reads. Sent as source text together with the other page scripts (see install.js).
 
 import { messageId, widText } from '../message/ids.js';
 import { isWantedChat } from '../message/kinds.js';
@@ -19,10 +19,15 @@ import { contactFacts, firstOf } from './records.js';
  */
 export function watchVotes(agent) {
   const RETRY = 2_000;
+  /** Seconds after which a vote counts as old. */
   const OLD = 3_600;
+  /** Subscribes; again and again until the module is loaded. */
   const watch = () => {
     const votes = firstOf(() => agent.requireOriginal('WAWebPollsPollVoteCollection').PollVoteCollection);
-    if (typeof votes?.on !== 'function') return void setTimeout(watch, RETRY); // a late chunk
+    if (typeof votes?.on !== 'function') {
+      setTimeout(watch, RETRY); // the page loads this module late
+      return;
+    }
     votes.on(
       'add',
       agent.safely('a vote', (/** @type {any} */ vote) => {
@@ -38,9 +43,9 @@ export function watchVotes(agent) {
 }
 
 /**
- * Every vote since a time that the page has kept.
+ * Every vote since a time that the page has kept, in the form of voteRecords().
  * @param {number} since seconds
- * @param {boolean} groups
+ * @param {boolean} groups whether votes in groups count
  * @returns {Promise<Record<string, any>[]>} none from a build that has no such table
  */
 export async function votesSince(since, groups) {
@@ -61,7 +66,7 @@ export async function votesSince(since, groups) {
 }
 
 /**
- * Seconds: the server's time, else the sender's.
+ * The time of a vote in seconds: the server's, else the sender's.
  * @param {any} vote
  */
 export function voteTime(vote) {
@@ -69,48 +74,50 @@ export function voteTime(vote) {
 }
 
 /**
- * Votes in the form of messages, with the question and the names of what was chosen, as far as the poll is known.
+ * Votes in the form of messages (type `poll_vote`), with the question and the names of what was chosen as far as the poll is
+ * known. A vote that does not say who voted, or on what, is left out.
  * @param {any[]} votes models of the collection, or what the table gives
  * @returns {Promise<Record<string, any>[]>}
  */
 export async function voteRecords(votes) {
   const polls = await pollsOf(votes.map((vote) => vote.parentMsgKey ?? vote.pollUpdateParentKey));
-  return votes.flatMap((vote) => {
+  const records = [];
+  for (const vote of votes) {
     const id = messageId(vote.msgKey ?? vote.id);
-    const key = messageId(vote.parentMsgKey ?? vote.pollUpdateParentKey);
-    if (id === null || key === null) return [];
-    const poll = polls.get(`${key.fromMe} ${key.id}`);
+    const pollId = messageId(vote.parentMsgKey ?? vote.pollUpdateParentKey);
+    if (id === null || pollId === null) continue;
+    const poll = polls.get(`${pollId.fromMe} ${pollId.id}`);
     const selected = Array.from(vote.selectedOptionLocalIds ?? [], Number);
     const options = (poll?.pollOptions ?? [])
       .filter((/** @type {any} */ option) => selected.includes(Number(option?.localId)))
       .map((/** @type {any} */ option) => option.name);
-    const other = id.remote.endsWith('@g.us') ? id.participant : id.remote;
-    return [
-      {
-        id,
-        t: voteTime(vote),
-        type: 'poll_vote',
-        from: widText(vote.sender ?? vote.author ?? vote.from),
-        leadmasterd_vote: { poll: key, question: poll?.pollName ?? null, selected, options },
-        leadmasterd_contact: firstOf(() => contactFacts(other)),
-      },
-    ];
-  });
+    const party = id.remote.endsWith('@g.us') ? id.participant : id.remote;
+    records.push({
+      id,
+      t: voteTime(vote),
+      type: 'poll_vote',
+      from: widText(vote.sender ?? vote.author ?? vote.from),
+      leadmasterd_vote: { poll: pollId, question: poll?.pollName ?? null, selected, options },
+      leadmasterd_contact: firstOf(() => contactFacts(party)),
+    });
+  }
+  return records;
 }
 
 /**
- * The polls behind these keys, from memory, else from disk, which adds nothing to memory (WAWebDBMsgUtils).
+ * The polls with these keys, from memory, else from disk, which adds nothing to memory (WAWebDBMsgUtils). One that is nowhere, or
+ * cannot be read, is left out.
  * @param {any[]} keys
- * @returns {Promise<Map<string, any>>}
+ * @returns {Promise<Map<string, any>>} `fromMe id` -> message
  */
 export async function pollsOf(keys) {
   /** @type {Page} */
   const page = /** @type {any} */ (globalThis);
   /** @type {Map<string, any>} */
-  const known = new Map();
+  const polls = new Map();
   const add = (/** @type {any} */ poll) => {
     const id = messageId(poll?.id);
-    if (id !== null) known.set(`${id.fromMe} ${id.id}`, poll);
+    if (id !== null) polls.set(`${id.fromMe} ${id.id}`, poll);
   };
   const missing = new Set();
   for (const key of keys) {
@@ -125,5 +132,5 @@ export async function pollsOf(keys) {
       // the vote counts all the same, only without its words
     }
   }
-  return known;
+  return polls;
 }

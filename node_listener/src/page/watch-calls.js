@@ -1,19 +1,23 @@
-// Runs in the page: calls as they ring. Builds of 2026-04 put a call into the collection's Map; by 2026-08 a native part
+// Runs in the page: reports calls as they ring. Builds of 2026-04 put a call into the collection's Map; by 2026-08 a native part
 // handles the signalling and `setActiveCall` gets a model that is in no Map (wa-js#3567). Both are wrapped here and not by the
 // library, which knows the Map only, and skips even that when the module is loaded after it attached.
 // Sent as source text together with the other page scripts (see install.js).
 
 import { contactFacts, firstOf } from './records.js';
 
-/** @param {import('./page.js').Agent} agent */
+/**
+ * Wraps both ways by which the page learns of a call; again and again until the module is loaded.
+ * @param {import('./page.js').Agent} agent
+ */
 export function watchCalls(agent) {
   const RETRY = 2_000;
 
   /**
+   * Reports a call. Links to calls are none. The same call may be reported several times: Node keeps the first.
    * @param {any} call
-   * @param {'collection' | 'active_call'} source
+   * @param {'collection' | 'active_call'} source which way it came
    */
-  const tell = (call, source) => {
+  const reportCall = (call, source) => {
     if (!call || call.isCallLink) return;
     const { id, peerJid, isVideo, outgoing, offerTime } = call;
     const raw = agent.plain({ id, peerJid, isVideo, outgoing, offerTime });
@@ -26,12 +30,15 @@ export function watchCalls(agent) {
     try {
       collection = agent.requireOriginal('WAWebCallCollection');
     } catch {
-      // a late chunk
+      // the page loads this module late
     }
-    if (!collection) return void setTimeout(wrap, RETRY);
-    const report = agent.safely('a call', tell);
+    if (!collection) {
+      setTimeout(wrap, RETRY);
+      return;
+    }
+    const report = agent.safely('a call', reportCall);
     const calls = Object.values(collection).find((value) => value instanceof Map);
-    // These rang before this was attached, or before a module that came late was seen.
+    // Calls that rang before this ran, or before the module was loaded.
     if (calls) for (const call of calls.values()) report(call, 'collection');
     report(collection.activeCall, 'active_call');
     if (calls) {

@@ -1,9 +1,13 @@
-// Runs in the page from its start: what it says of the session while nobody has injected yet, or will in time. Being
-// unlinked reloads the page at once, mostly without a word in the address (WAWebReloadAfterLogout, build of 2026-04-27), so
-// only its own events tell that. Reports go to Node in the very call, which the reload does not take back.
+// Runs in the page from its start: reports what the page's events say of the session, also before the library has injected. When
+// this device is unlinked the page reloads at once, mostly without a reason in its address (WAWebReloadAfterLogout, build of
+// 2026-04-27), so only its own events show that. Each listener reports at once, before the reload can come.
 // Sent as source text together with the other page scripts (see install.js).
 
-/** @param {import('./install.js').PageConfig} config */
+/**
+ * Subscribes, in the main frame of each document, to each module once it is loaded. Adds to the agent what was heard
+ * (`session`) and listen(), which looks for modules at once.
+ * @param {import('./install.js').PageConfig} config
+ */
 export function watchSession(config) {
   /** @type {import('./page.js').Page} */
   const page = /** @type {any} */ (globalThis);
@@ -15,48 +19,60 @@ export function watchSession(config) {
   agent.session = session;
   agent.report({ kind: 'started' });
 
-  /** How often a module is asked for until it is there: those of the session soon, unless they are missing for good. */
+  /**
+   * Milliseconds until modules that are not loaded are looked for again: soon while a main one is missing, for a minute at most,
+   * since it may be gone from this build.
+   */
   const SOON = 25;
   const LATER = 2_000;
+  const SOON_FOR = 60_000;
   const started = Date.now();
 
   /**
+   * Subscribes to events of an emitter.
    * @param {any} emitter
-   * @param {Record<string, (given: any) => void>} listeners
+   * @param {Record<string, (given: any) => void>} listeners event -> listener
    */
-  const hear = (emitter, listeners) => {
-    for (const [event, listener] of Object.entries(listeners))
+  const subscribeTo = (emitter, listeners) => {
+    for (const [event, listener] of Object.entries(listeners)) {
       emitter.on(event, agent.safely(event, listener));
+    }
   };
-  const leaving = (/** @type {'starting' | 'done'} */ step) => () => {
+  /** Makes a listener that reports a step of a logout. */
+  const reportLogout = (/** @type {'starting' | 'done'} */ step) => () => {
     session.signs.add('logout');
     agent.report({ kind: 'logout', step });
   };
-  const passkey = (/** @type {import('./page.js').PasskeyStep} */ step) => (/** @type {unknown} */ code) => {
-    const known = step === 'code' && typeof code === 'string' ? code : null;
-    session.passkey = { step, code: known, at: Date.now(), seen: false };
-    agent.look?.();
-  };
+  /** Makes a listener that notes a passkey step, which watch-screens.js then reports. Only that of a code is given one. */
+  const notePasskey =
+    (/** @type {import('./page.js').PasskeyStep} */ step) => (/** @type {unknown} */ given) => {
+      const code = step === 'code' && typeof given === 'string' ? given : null;
+      session.passkey = { step, code, at: Date.now(), seen: false };
+      agent.look?.();
+    };
 
-  /** @type {Record<string, (exports: any) => void>} */
+  /** @type {Record<string, (exports: any) => void>} module -> subscribes to its events; those that are done are removed */
   const modules = {
     WAWebSocketModel: ({ Socket }) => {
-      const tell = () => {
+      const reportState = () => {
         agent.report({ kind: 'state', state: Socket.state ?? null, stream: Socket.stream ?? null });
         agent.look?.();
       };
-      hear(Socket, { 'change:state': tell, 'change:stream': tell });
-      tell();
+      subscribeTo(Socket, { 'change:state': reportState, 'change:stream': reportState });
+      reportState();
     },
     // `starting_…` when the server or the page itself unlinks us; a refused connection (401, 403, 406) skips it
     WAWebCmd: ({ Cmd }) =>
-      hear(Cmd, {
-        starting_logout_from_bridge: leaving('starting'),
-        logout_from_bridge: leaving('done'),
-        logout: leaving('done'),
+      subscribeTo(Cmd, {
+        starting_logout_from_bridge: reportLogout('starting'),
+        logout_from_bridge: reportLogout('done'),
+        logout: reportLogout('done'),
         // said at each successful connection too, with `banned` false (WAWebHandleSuccess, 2026-04-27)
         account_temporarily_banned_from_bridge: (ban) => {
-          if (ban?.banned === false) return void session.signs.delete('temporary_ban');
+          if (ban?.banned === false) {
+            session.signs.delete('temporary_ban');
+            return;
+          }
           session.signs.add('temporary_ban');
           const { code = null, expire = null, message = null } = ban ?? {};
           agent.report({ kind: 'banned', code, expire, message });
@@ -65,18 +81,22 @@ export function watchSession(config) {
       }),
     // The names of a later build (mid 2026); in that of 2026-04-27 the module has none of them.
     WAWebLinkDeviceEvents: ({ WAWebLinkDeviceEvents }) =>
-      hear(WAWebLinkDeviceEvents, {
-        'link_device_events:passkey_prologue_request': passkey('asked'),
-        'link_device_events:shortcake_prologue_sent': passkey('working'),
-        'link_device_events:shortcake_verification_code_ready': passkey('code'),
-        'link_device_events:shortcake_error': passkey('failed'),
+      subscribeTo(WAWebLinkDeviceEvents, {
+        'link_device_events:passkey_prologue_request': notePasskey('asked'),
+        'link_device_events:shortcake_prologue_sent': notePasskey('working'),
+        'link_device_events:shortcake_verification_code_ready': notePasskey('code'),
+        'link_device_events:shortcake_error': notePasskey('failed'),
       }),
     WAWebStorageCmd: ({ StorageCmd }) => {
-      const full = () => session.signs.add('disk_full');
-      hear(StorageCmd, { storage_not_enough_space: full, cache_storage_open_failed: full });
+      const noteFullDisk = () => session.signs.add('disk_full');
+      subscribeTo(StorageCmd, {
+        storage_not_enough_space: noteFullDisk,
+        cache_storage_open_failed: noteFullDisk,
+      });
     },
   };
 
+  /** Subscribes to the modules that are loaded by now. */
   const listen = () => {
     for (const [module, subscribe] of Object.entries(modules)) {
       try {
@@ -89,12 +109,13 @@ export function watchSession(config) {
       }
     }
   };
-  const listenAgain = () => {
+  /** The same, again and again until none is left. */
+  const listenToAll = () => {
     listen();
-    const waits = 'WAWebSocketModel' in modules || 'WAWebCmd' in modules;
-    const soon = waits && Date.now() - started < 60_000;
-    if (Object.keys(modules).length > 0) setTimeout(listenAgain, soon ? SOON : LATER);
+    const isMainMissing = 'WAWebSocketModel' in modules || 'WAWebCmd' in modules;
+    const isSoon = isMainMissing && Date.now() - started < SOON_FOR;
+    if (Object.keys(modules).length > 0) setTimeout(listenToAll, isSoon ? SOON : LATER);
   };
   agent.listen = listen;
-  listenAgain();
+  listenToAll();
 }
