@@ -7,7 +7,7 @@ fetches the part that shows it.
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Final
@@ -50,7 +50,7 @@ class Watch:
         """Set once the first look was made: only changes after it are noticed."""
         self._closed = False
         self.announced = 0
-        """How many changes were announced."""
+        """How many changes were announced, and how often the watch began to look: the version of what pages show."""
 
     @property
     def open_pages(self) -> int:
@@ -70,6 +70,8 @@ class Watch:
         while True:
             await self._wanted.wait()
             look = _Look(self._paths)
+            # What changed while nobody looked was announced to no page: answers from before count as old (web.shared).
+            self.announced += 1
             self._looking.set()
             try:
                 while self._streams:
@@ -93,7 +95,7 @@ class Watch:
                 stream.events.update(events)
                 stream.woken.set()
 
-    async def stream(self, may_go_on: Callable[[], bool]) -> AsyncIterator[str]:
+    async def stream(self, may_go_on: Callable[[], bool]) -> AsyncGenerator[str, None]:
         """What to send to one page, as text of server-sent events, until it leaves or the watch is closed.
 
         Also ends once `may_go_on` returns False; it is asked before each wait for an event.

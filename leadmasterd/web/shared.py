@@ -32,7 +32,7 @@ class Shared:
     def get(self, question: object, version: int, make: Callable[[], bytes]) -> bytes:
         """The cached answer, or a new one by `make` if it is a second old or its version is lower than `version`.
 
-        `version`: how many changes were announced (`Watch.announced`): no answer from before the last one is given.
+        `version`: `Watch.announced`, which counts changes: no answer from before the last one is given.
         """
         with self._lock:
             answer = self._answers.setdefault(question, _Answer())

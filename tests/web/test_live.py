@@ -71,6 +71,24 @@ def test_nothing_is_watched_while_no_page_is_open(alone: tuple[WebShop, Served, 
     wait_for(lambda: not is_open(), "the database to be let go of")
 
 
+async def test_an_answer_from_before_a_page_listened_is_not_given_to_it(tmp_path: Path) -> None:
+    """What changed while no page listened was announced to nobody: a page that comes back a moment later asks anew."""
+    shop = WebShop(tmp_path)
+    tell_a_story(shop)
+    watch = live.Watch(shop.paths)
+    async with watch.running(), asyncio.timeout(10):
+        first = watch.stream(lambda: True)
+        await anext(first)
+        version = watch.announced  # of an answer that this page is given
+        await first.aclose()
+        await asyncio.sleep(3 * live.LOOK_EVERY)
+        commits(shop.database)
+        second = watch.stream(lambda: True)
+        assert await anext(second) == "retry: 2000\n\n"
+        assert watch.announced > version
+        await second.aclose()
+
+
 def test_a_database_that_comes_and_goes_is_told(tmp_path: Path) -> None:
     """A page that was opened before the first message shows it by itself."""
     shop = WebShop(tmp_path)
