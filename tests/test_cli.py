@@ -469,7 +469,7 @@ def test_a_temporary_folder_that_is_too_deep_for_the_browser_is_told(tmp_path: P
 
 @pytest.mark.parametrize(
     "command",
-    ["status", "status --json", "leads waiting", "history", "messages --json", "pause", "auth list"],
+    ["status", "status --json", "leads waiting", "history --since 2026-01-01", "messages --json", "pause", "auth list"],
 )
 def test_an_unknown_variable_is_told_by_who_reads_little_of_the_settings(tmp_path: Path, command: str) -> None:
     """It may have been meant to say where the state is. What the command answers is the same."""

@@ -37,6 +37,7 @@ from leadmasterd.clock import Clock
 from leadmasterd.projection.policy import classifier_of, policy_of
 from leadmasterd.projection.projector import Projector
 from leadmasterd.projection.worker import ProjectionWorker
+from leadmasterd.queries import lead_detail
 from leadmasterd.queries import leads as lead_queries
 from leadmasterd.queries.leads import AsOf
 from leadmasterd.queries.waiting import BusinessSeconds, waiting
@@ -758,6 +759,21 @@ def test_without_a_calendar_the_waited_time_is_told_from_the_due_time(shop: Shop
 
 
 # ---------------------------------------------------------------------- show
+
+
+def test_show_is_of_one_moment(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the daemon commits between two of its queries is shown the next time."""
+    shop.hears((1, 10, "cuánto sale?"))
+    person = lead_detail._person
+
+    def meanwhile(*arguments: Any) -> Any:
+        with closing(sqlite3.connect(shop.database)) as daemon, daemon:
+            daemon.execute("UPDATE messages SET body = 'y con envío?'")
+        return person(*arguments)
+
+    monkeypatch.setattr(lead_detail, "_person", meanwhile)
+    assert [each["body"] for each in shop.types("leads", "show", "1", "--json").json["messages"]] == ["cuánto sale?"]
+    assert [each["body"] for each in shop.types("leads", "show", "1", "--json").json["messages"]] == ["y con envío?"]
 
 
 def test_show_tells_everything_with_its_reasons(shop: Shop) -> None:

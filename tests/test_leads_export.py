@@ -5,12 +5,14 @@ import io
 import json
 import os
 import re
+import sqlite3
 import stat
 import subprocess
 import sys
 import zipfile
-from contextlib import suppress
+from contextlib import closing, suppress
 from datetime import UTC, datetime, time, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +22,11 @@ from python_calamine import CalamineWorkbook
 
 from leadmasterd.export import excel_csv, workbook
 from leadmasterd.export.columns import Column, conversation_columns, lead_columns
+from leadmasterd.export.kinds import KINDS, pages
 from leadmasterd.export.workbook import MOST_ROWS, write_workbook
+from leadmasterd.queries.database import one_state
+from leadmasterd.queries.leads import AsOf
+from leadmasterd.store.database import open_for_reading
 from leadmasterd.text import speak
 from tests.test_cli_leads import CHECKOUT, DAY, DELIVERY, PRICE, Shop, chat
 from tests.test_cli_leads import shop as shop
@@ -53,6 +59,20 @@ def customers_of_all_kinds(shop: Shop) -> None:
     shop.hears(
         *((number, 50, PRICE, {"notify_name": name}) for number, name in enumerate(LURES, 1)), (1, 48, "> $ 25.000")
     )
+
+
+def test_a_reader_that_is_slow_keeps_no_wal(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Between two pages nothing of the database is held, and each page is of one moment."""
+    shop.hears(*((number, 50, PRICE) for number in range(1, 4)))
+    monkeypatch.setattr("leadmasterd.export.kinds.PAGE", 1)
+    with closing(open_for_reading(shop.database)) as connection:
+        rows = pages(KINDS["lead"], partial(one_state, connection), AsOf(datetime.now(UTC), 14, 30))
+        for _page in range(3):
+            assert len(next(rows)) == 1
+            with closing(sqlite3.connect(shop.database)) as daemon:
+                daemon.execute("UPDATE messages SET edited_at = NULL")
+                daemon.commit()
+                assert daemon.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0] == 0
 
 
 def piped(shop: Shop, *words: str) -> "subprocess.CompletedProcess[bytes]":

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Final, NamedTuple, TypeVar
 
 from leadmasterd.errors import CannotUseDatabase, DatabaseBusy, DatabaseDamaged
-from leadmasterd.queries.database import Connection, cause_in_file, open_for_reading
+from leadmasterd.queries.database import Connection, cause_in_file, one_state, open_for_reading
 from leadmasterd.queries.deadlines import with_current_deadlines
 from leadmasterd.settings.leads_light import LightLeadsSettings, read_leads_settings
 from leadmasterd.settings.paths import Paths
@@ -96,7 +96,8 @@ class Reader:
             return None
         with closing(connection):
             try:
-                found = work(with_current_deadlines(connection, self.settings))
+                with one_state(connection):
+                    found = work(with_current_deadlines(connection, self.settings))
             except Exception as error:  # noqa: BLE001 - a damaged row can make anything fail
                 self._note_failure(cause_in_file(self._paths.database, error) or error, now)
                 pause = max(_AFTER_A_DEFECT, _PAUSE_RATIO * (time.thread_time() - began))

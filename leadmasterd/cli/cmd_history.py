@@ -11,7 +11,7 @@ from leadmasterd.cli.arguments import add_epilog, add_json, add_time, positive
 from leadmasterd.cli.tables import folded
 from leadmasterd.cli.times import clock_of, time_from
 from leadmasterd.clock import Clock, length
-from leadmasterd.queries.database import open_for_reading
+from leadmasterd.queries.database import one_state, open_for_reading
 from leadmasterd.queries.history import Gap, History, nothing, read
 from leadmasterd.settings.paths import find_paths
 from leadmasterd.text import _, figure, ngettext
@@ -48,7 +48,7 @@ def run(arguments: argparse.Namespace) -> int:
         if arguments.json:
             print(json.dumps(nothing(since, now).as_json()))
         return 0
-    with closing(connection):
+    with closing(connection), one_state(connection):
         history = read(connection, since=since, now=now, limit=arguments.limit)
     if arguments.json:
         print(json.dumps(history.as_json(), ensure_ascii=False))

@@ -16,7 +16,7 @@ from leadmasterd.cli.tables import folded, note_more, padded
 from leadmasterd.cli.times import time_from
 from leadmasterd.clock import Clock
 from leadmasterd.errors import CannotUseArgument
-from leadmasterd.queries.database import Connection
+from leadmasterd.queries.database import Connection, one_state
 from leadmasterd.queries.messages import (
     CapturedMessage,
     MessageList,
@@ -99,7 +99,7 @@ def run(arguments: argparse.Namespace) -> int:
     lines: StoredLines = {"lines": [], "damaged": []}
     chats = None  # all; an empty tuple: there is no such chat
     if connection:
-        with closing(connection):
+        with closing(connection), one_state(connection):
             if arguments.chat is not None:
                 chats = conversations_meant(connection, arguments.chat, settings.country)
             if arguments.raw:
@@ -216,7 +216,7 @@ def _show_problems(
     """Print lines that could not be used. Closes the connection; None: there is no database. Returns the exit code."""
     answer: ProblemList = {"problems": []}
     if connection:
-        with closing(connection):
+        with closing(connection), one_state(connection):
             answer = problem_list(connection, limit=arguments.limit, since=since)
     if arguments.json:
         print(json.dumps(answer, ensure_ascii=False))

@@ -14,6 +14,7 @@ from leadmasterd.cli.tables import Cell, Column, cell, folded, show
 from leadmasterd.cli.times import end_from, time_from
 from leadmasterd.clock import Clock, short_weekdays
 from leadmasterd.errors import CannotUseArgument, Refused
+from leadmasterd.queries.database import one_state
 from leadmasterd.queries.report import Figures, Report, nothing, report
 from leadmasterd.queries.report.asked import Hour
 from leadmasterd.queries.report.periods import Period, between, month_of, week_of
@@ -61,7 +62,7 @@ def run(arguments: argparse.Namespace) -> int:
     connection = reading.leads_database(paths, settings)
     answer = nothing(period, clock.now, settings)
     if connection:
-        with closing(connection):
+        with closing(connection), one_state(connection):
             answer = report(connection, period, clock.now, settings, running=is_running(paths))
     if arguments.json:
         print(json.dumps(answer, ensure_ascii=False))

@@ -15,7 +15,7 @@ from leadmasterd import health, sentences
 from leadmasterd.cli.arguments import add_epilog, add_json
 from leadmasterd.clock import Clock, length
 from leadmasterd.errors import CannotUseDatabase, DatabaseDamaged
-from leadmasterd.queries.database import Connection, cause_in_file, open_for_reading
+from leadmasterd.queries.database import Connection, cause_in_file, one_state, open_for_reading
 from leadmasterd.queries.deadlines import with_current_deadlines
 from leadmasterd.queries.waiting import count_waiting, waiting
 from leadmasterd.settings.leads_light import LightLeadsSettings, read_leads_settings
@@ -112,7 +112,7 @@ def _reading(paths: Paths, settings: LightLeadsSettings) -> Iterator[Connection 
     except FileNotFoundError:
         yield None
         return
-    with closing(connection):
+    with closing(connection), one_state(connection):
         try:
             yield with_current_deadlines(connection, settings)
         except Exception as error:

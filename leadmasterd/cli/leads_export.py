@@ -6,9 +6,10 @@ import shutil
 import sys
 import tempfile
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, closing, nullcontext
+from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from itertools import chain
 from pathlib import Path
 from typing import Any, BinaryIO, Final, TypedDict
@@ -22,6 +23,7 @@ from leadmasterd.clock import Clock
 from leadmasterd.errors import CannotUseArgument, Refused
 from leadmasterd.export.kinds import KINDS, Kind, pages
 from leadmasterd.queries import words
+from leadmasterd.queries.database import one_state
 from leadmasterd.queries.leads import AsOf, count_pending
 from leadmasterd.settings.paths import find_paths
 from leadmasterd.state.files import replacing
@@ -135,8 +137,8 @@ def run(arguments: argparse.Namespace) -> int:
         rows: Iterator[Mapping[str, Any]] = iter(())
         if connection := reading.leads_database(paths, settings):
             stack.enter_context(closing(connection))
-            same_connection = nullcontext(connection)  # for every page
-            rows = chain.from_iterable(pages(kind, lambda: same_connection, as_of, since=since))
+            # Whoever reads the output may be slow, so no page sees the state of the one before.
+            rows = chain.from_iterable(pages(kind, partial(one_state, connection), as_of, since=since))
             if pending := count_pending(connection):
                 print(words.pending_note(pending), file=sys.stderr)
         clock = Clock(as_of.now, settings.zone())

@@ -11,6 +11,7 @@ from leadmasterd.cli import names, reading
 from leadmasterd.cli.arguments import add_epilog, add_json, add_limit
 from leadmasterd.clock import Clock, length
 from leadmasterd.queries import words
+from leadmasterd.queries.database import one_state
 from leadmasterd.queries.leads import AsOf, Lead, lead_list, no_leads
 from leadmasterd.settings.paths import find_paths
 from leadmasterd.text import _
@@ -49,7 +50,7 @@ def run(arguments: argparse.Namespace) -> int:
     connection = reading.leads_database(paths, settings)
     answer = no_leads(as_of)
     if connection:
-        with closing(connection):
+        with closing(connection), one_state(connection):
             answer = lead_list(
                 connection,
                 as_of,

@@ -8,6 +8,7 @@ from typing import Final
 
 from leadmasterd.cli.arguments import add_epilog, add_json, positive, typed
 from leadmasterd.cli.tables import folded
+from leadmasterd.queries.database import one_state
 from leadmasterd.queries.people import ContactSummary, DuplicateList, duplicates
 from leadmasterd.settings.paths import find_paths
 from leadmasterd.text import _, printable
@@ -70,7 +71,7 @@ def _propose(arguments: argparse.Namespace) -> int:
     connection = reading.database(find_paths(arguments.config))
     answer: DuplicateList = {"proposals": []}
     if connection:
-        with closing(connection):
+        with closing(connection), one_state(connection):
             answer = duplicates(connection, limit=_MOST_PROPOSALS)
     if arguments.json:
         print(json.dumps(answer, ensure_ascii=False))

@@ -15,6 +15,7 @@ from leadmasterd.cli.tables import folded, note_more
 from leadmasterd.clock import Clock, length, open_length
 from leadmasterd.errors import NO
 from leadmasterd.queries import words
+from leadmasterd.queries.database import one_state
 from leadmasterd.queries.lead_detail import (
     Classification,
     Conversation,
@@ -64,7 +65,7 @@ def run(arguments: argparse.Namespace) -> int:
     connection = reading.leads_database(paths, settings)
     if connection is None:
         return NO
-    with closing(connection):
+    with closing(connection), one_state(connection):
         subject = find_or_refuse(connection, arguments.id, settings.country)
         answer = lead_detail(connection, subject, as_of, limit=arguments.limit)
     if arguments.json:

@@ -9,6 +9,7 @@ from leadmasterd.cli import names, reading
 from leadmasterd.cli.arguments import add_epilog, add_json, add_limit
 from leadmasterd.clock import Clock
 from leadmasterd.queries import words
+from leadmasterd.queries.database import one_state
 from leadmasterd.queries.today import DueFollowUp, Today, nothing_due, today
 from leadmasterd.queries.waiting import WaitingConversation
 from leadmasterd.settings.paths import find_paths
@@ -35,7 +36,7 @@ def run(arguments: argparse.Namespace) -> int:
     connection = reading.leads_database(paths, settings)
     answer = nothing_due(clock.now, clock.today(), target)
     if connection:
-        with closing(connection):
+        with closing(connection), one_state(connection):
             answer = today(
                 connection,
                 clock.now,

@@ -11,6 +11,7 @@ from leadmasterd.cli.arguments import add_epilog, add_json, add_limit
 from leadmasterd.cli.bars import bar
 from leadmasterd.clock import Clock, length, open_length
 from leadmasterd.queries import words
+from leadmasterd.queries.database import one_state
 from leadmasterd.queries.waiting import (
     WaitingConversation,
     WaitingCount,
@@ -37,7 +38,7 @@ def run(arguments: argparse.Namespace) -> int:
     connection = reading.leads_database(paths, settings)
     answer = nobody_waits(now, target)
     if connection:
-        with closing(connection):
+        with closing(connection), one_state(connection):
             answer = waiting_list(
                 connection,
                 now,

@@ -40,6 +40,19 @@ def open_for_reading(paths: Paths, *, timeout: float = 5) -> Connection:
     return database.open_for_reading(paths.database, timeout=timeout)
 
 
+@contextmanager
+def one_state(connection: Connection) -> Iterator[Connection]:
+    """Within the block every query sees the database as it was at the first of them, whatever is committed meanwhile.
+
+    Keep the block short, and print nothing in it: the WAL can't be emptied before it ends.
+    """
+    connection.execute("BEGIN")
+    try:
+        yield connection
+    finally:
+        connection.rollback()
+
+
 def data_version(connection: Connection, path: Path) -> int:
     """A number that differs after another connection has committed, so that a reader knows when to look again.
 

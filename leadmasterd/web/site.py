@@ -13,7 +13,7 @@ from starlette.requests import HTTPConnection
 
 from leadmasterd.errors import LeadmasterdError
 from leadmasterd.language import Language
-from leadmasterd.queries.database import Connection, cause_in_file, open_for_reading
+from leadmasterd.queries.database import Connection, cause_in_file, one_state, open_for_reading
 from leadmasterd.settings.leads_light import LightLeadsSettings, read_leads_settings
 from leadmasterd.settings.paths import Paths
 from leadmasterd.state.files import is_running, read_status
@@ -99,14 +99,15 @@ class Site:
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:
-        """A connection that only reads, closed after the block.
+        """A connection that only reads, and sees one state of the database; closed after the block.
 
         Raises FileNotFoundError before anything was captured, and LeadmasterdError. A damaged row can make any code
         fail, so an unexpected error in the block is replaced by CannotUseDatabase if the file is the cause.
         """
         with closing(open_for_reading(self.paths)) as connection:
             try:
-                yield connection
+                with one_state(connection):
+                    yield connection
             except (HTTPException, LeadmasterdError):
                 raise
             except Exception as error:

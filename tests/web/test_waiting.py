@@ -2,15 +2,26 @@
 
 import html
 import re
-from collections.abc import Iterator
+import sqlite3
+from collections.abc import Iterable, Iterator
+from contextlib import closing
+from pathlib import Path
 
 import pytest
+from starlette.requests import Request
 
+from leadmasterd.queries.database import Connection
+from leadmasterd.queries.waiting_detail import WaitingDetail, waiting_details
+from leadmasterd.web.access import Access
+from leadmasterd.web.live import Watch
+from leadmasterd.web.pages import waiting as page_of_waiting
 from leadmasterd.web.pages.waiting import PAGE
+from leadmasterd.web.place import Place
+from leadmasterd.web.site import Site
 from tests.test_cli_leads import chat
 from tests.web.browser import Browser, Page
 from tests.web.clients import Client, let_in
-from tests.web.shops import Served, WebShop, served
+from tests.web.shops import Served, WebShop, served, tell_a_story
 
 HOSTILE = '<script>alert(1)</script>"><img src=x onerror=alert(2)> \u202eabc\u0007\x1b[31m {{ 7*7 }}'
 
@@ -56,6 +67,26 @@ def seen_in(page: str, conversation: int) -> str:
     found = re.search(r'name="seen" value="(\d{4}[^"]+)"', row_of(page, conversation))
     assert found
     return found[1]
+
+
+def test_who_is_answered_while_the_page_is_made_is_no_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The daemon commits between two queries; the page is of the moment before it, and the next one of after it."""
+    shop = WebShop(tmp_path)
+    tell_a_story(shop)
+
+    def answered_meanwhile(connection: Connection, conversations: Iterable[int]) -> dict[int, WaitingDetail]:
+        with closing(sqlite3.connect(shop.database)) as daemon, daemon:
+            daemon.execute("UPDATE conversations SET waiting_since = NULL WHERE conversation_id = 1")
+        return waiting_details(connection, conversations)
+
+    monkeypatch.setattr(page_of_waiting, "waiting_details", answered_meanwhile)
+    site = Site(Place("127.0.0.1", 0), shop.paths, "en", access=Access(shop.paths), watch=Watch(shop.paths))
+    scope = {"type": "http", "query_string": b"fragment", "path": "/", "headers": [], "leadmasterd.site": site}
+    for waits in ([1, 3], [3]):
+        answer = page_of_waiting.show(Request(scope))
+        assert order(bytes(answer.body).decode()) == waits
+    with closing(sqlite3.connect(shop.database)) as daemon:
+        assert daemon.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0] == 0, "no reader is left"
 
 
 # ---------------------------------------------------------------------- what is shown
