@@ -360,6 +360,7 @@ def _poll(content: Content, clock: Clock) -> _Parts:
 
 
 def _vote(content: Content, _clock: Clock) -> _Parts:
+    """A vote on a poll. Its text repeats the names of the chosen options; an empty vote was taken back."""
     vote = _object(content.details, VOTE)
     options = _texts(vote, "options")
     question = _text(vote, "question")

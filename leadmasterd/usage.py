@@ -1,4 +1,4 @@
-"""What argparse itself says, in the language of this process: it asks gettext, which has no catalogue for it."""
+"""Translates argparse's own words. argparse asks Python's gettext for them, which has no catalogue of them."""
 
 import argparse
 
@@ -6,12 +6,12 @@ from leadmasterd.text import _, ngettext
 
 
 def translate_usage() -> None:
-    """From now on the words of its help and its errors come from our catalogue. English stays as argparse has it."""
+    """Let argparse take the words of its help and errors from our catalogue from now on. English does not change."""
     vars(argparse).update(_=_, ngettext=ngettext)
 
 
 def usage_words() -> tuple[str, ...]:
-    """What argparse of Python 3.11 to 3.14 tells people, so that it is in the catalogue."""
+    """The texts of argparse in Python 3.11 to 3.14. It only brings them into the catalogue; a test calls it."""
     return (
         _("usage: "),
         _("%(heading)s:"),

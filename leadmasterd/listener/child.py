@@ -39,7 +39,7 @@ _PIPE_BYTES: Final = 1 << 20
 _DRAIN_SECONDS: Final = 1.0
 """How long `stop` waits for the pipe's end before it kills what still holds it."""
 _MOST_UNSENT: Final = 1 << 20
-"""Bytes of commands that wait for a child that does not read."""
+"""Bytes of commands that may wait for a child that does not read. Further commands are dropped."""
 
 
 class CannotStart(Exception):
@@ -52,11 +52,14 @@ class Child:
     def __init__(self, process: asyncio.subprocess.Process, marker: str) -> None:
         self.process = process
         self.marker = marker
+        """An argument on the command lines of Node and of its browser. Together with descent from us since `_born` it
+        tells which processes `stop` must kill."""
         self._born = _created(process.pid)
         self.exited: asyncio.Task[int] = asyncio.create_task(  # noqa: TID251 - held here, awaited by `stop`
             process.wait(), name="waiting for the child's exit"
         )
         """Its result is Node's exit code, as soon as Node is gone; others of its tree may still live."""
+        # `start` sets these three once the pipes are connected.
         self._reader: LineReader
         self._stdout: asyncio.ReadTransport
         self._stdin: asyncio.WriteTransport
@@ -77,8 +80,8 @@ class Child:
     ) -> "Child":
         """Spawn a child in a session of its own, so that Ctrl-C reaches only us. Raises CannotStart, OSError.
 
-        `marker`: of its processes (`tree.marker_of`). The callbacks are those of `LineReader`. If this fails or is
-        cancelled half way, the process is killed: nobody else knows of it yet.
+        `marker`: the one in `argv`, made by `tree.marker_of`. The callbacks are those of `LineReader`. If this fails
+        or is cancelled half way, the process is killed: nobody else knows of it yet.
         """
         loop = asyncio.get_running_loop()
         out_read, out_write = os.pipe()
@@ -127,7 +130,7 @@ class Child:
 
     @property
     def reading_paused(self) -> bool:
-        """Whether no line comes because we do not read."""
+        """Whether reading is paused: then no line comes, however much the child writes."""
         return self._paused
 
     def pause_reading(self) -> None:
@@ -152,7 +155,7 @@ class Child:
         self.send("stop")
         was_alive = not self.exited.done()
         if await self._exits_within(timing.stop_ask):
-            if was_alive:  # else it has not ended because it was asked
+            if was_alive:  # one that was dead before did not end because it was asked
                 self.ended_well = self.exited.result() == 0
         else:
             tree.signal_all(await self._live_processes(), signal.SIGTERM)
@@ -171,7 +174,7 @@ class Child:
         await asyncio.to_thread(tree.reap_orphans, frozenset({self.pid}))
 
     async def _kill_all(self, *, within: float) -> None:
-        """Kill what is left of the tree until nothing is. Gives up after so many seconds."""
+        """Kill all processes of the tree, again and again until none is left. Gives up after `within` seconds."""
         loop = asyncio.get_running_loop()
         deadline = loop.time() + within
         while processes := await self._live_processes():
@@ -210,7 +213,7 @@ def _created(pid: int) -> float:
 
 
 def command_for(node: Path, marker: str) -> list[str]:
-    """The child's command line. `marker`: `tree.marker_of`."""
+    """The child's command line. `marker`: made by `tree.marker_of`; `tree.find_ours` finds the process by it."""
     return [str(node), str(ENTRY), f"--instance={marker}"]
 
 

@@ -1,7 +1,7 @@
-"""Splits what comes out of a pipe into lines of bounded length.
+"""Splits what comes out of a pipe into lines of bounded length, and notices the pipe's end.
 
-asyncio's own `readline` fails on long lines and then returns their tails. Lines, the end of the pipe and the child's
-exit come in any order; this module is about the first two.
+asyncio's own `readline` fails on a long line, and then returns its tail as a line. The child's exit is no matter of
+this module: it may come before or after the last line.
 """
 
 import asyncio
@@ -31,13 +31,14 @@ class LineReader(asyncio.Protocol):
         self._max = max_line
         self._buffer = b""
         self._skipped = 0
-        """How many bytes of an oversized line were dropped, whose end has not come yet; 0: there is no such line."""
+        """While an oversized line is read: how many bytes of it were dropped so far. Else 0."""
         self._skipped_head = b""
+        """The first bytes of that line."""
         self.closed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         """Done when the pipe has ended and every callback was called."""
 
     def data_received(self, data: bytes) -> None:
-        """Split into lines. An unfinished one is buffered, or skipped to its end when it grows too long."""
+        """Split `data` into lines. An unfinished line is buffered; one that grows too long is dropped up to its end."""
         if self._skipped:
             end = data.find(b"\n")
             if end < 0:
@@ -69,7 +70,7 @@ class LineReader(asyncio.Protocol):
         return [line for line in lines if len(line) <= self._max]
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """The pipe has ended, as nobody holds it for writing any more: report an unfinished line, and set `closed`."""
+        """Called when no process can write to the pipe any more: report an unfinished line, and set `closed`."""
         if self._skipped:
             self._on_oversize(self._skipped_head, self._skipped)
         elif self._buffer:

@@ -61,7 +61,7 @@ class Linked:
 class Progress:
     """Follows the child's lines until the account is linked, and tells a person in sentences. Does no I/O itself.
 
-    The parameter `now` is everywhere the time in seconds of one monotonic clock.
+    In each method `now` is the time in seconds, always by the same monotonic clock.
     """
 
     def __init__(
@@ -195,12 +195,13 @@ class Progress:
                 return self.failure(_("the browser ended ({said})").format(said=printable(detail or reason)))
 
     def _tell(self, sentence: str, now: float) -> None:
+        """Say a sentence, and note when: `tick` speaks only after a silence."""
         self._said_at = now
         self._say(sentence)
 
 
 def number(account: str) -> str:
-    """The part of a chat id before the server, safe to print: of `…@c.us` the phone number."""
+    """The part of a chat id before the `@`, safe to print. For an id that ends in `@c.us` it is the phone number."""
     return printable(account.partition("@")[0])
 
 

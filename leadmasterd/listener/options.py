@@ -9,10 +9,10 @@ from leadmasterd.settings.plain import PlainSettings
 def child_options(
     settings: PlainSettings, *, profile: Path, browser: Path, instance: str, headless: bool = True
 ) -> dict[str, object]:
-    """The child's options, from the settings and these.
+    """The child's options, from the settings and the arguments.
 
-    `instance`: the marker on the command lines of its processes (`tree.marker_of`). `headless`: False opens a window,
-    in which a person scans; then no pairing code is asked for.
+    `instance`: the marker of `tree.marker_of`, for the browser's command line. `headless`: False opens a window, in
+    which a person scans; then no pairing code is asked for.
     """
     listener, timing = settings.listener, settings.timing
     return {

@@ -41,21 +41,24 @@ def become_subreaper() -> bool:
 
 
 def marker_of(state_dir: Path) -> str:
-    """The marker on the command lines of the listener's processes: always the same for one state directory."""
+    """The marker for the command lines of the listener's processes: a hash of the state directory's path.
+
+    The next daemon makes the same one, and so finds what a killed daemon has left.
+    """
     return "lm-" + hashlib.sha256(os.fsencode(state_dir.resolve())).hexdigest()[:16]
 
 
 def find_ours(marker: str, *, since: float = math.inf) -> list[psutil.Process]:
-    """Every live process of the listener: those with the marker, and our own descendants created since `since`.
+    """Every live process of the listener: those with the marker and their descendants, and ours created since `since`.
 
-    `since`: seconds since 1970; without it descent does not count. Never this process itself, nor what is
-    `not_the_listeners`.
+    `since`: in seconds since 1970; by default our own descendants are not looked for. Never this process itself, nor
+    one that `not_the_listeners` excludes.
     """
     me = os.getpid()
     marks = {f"--instance={marker}", f"--leadmasterd-instance={marker}"}  # of Node, of the browser
     found = _descendants(me, since) if math.isfinite(since) else {}
     for process in psutil.process_iter():
-        if process.pid in found:  # with its descendants; asking for these again takes a look at every process
+        if process.pid in found:  # its descendants are, too; to ask for them costs a look at every process
             continue
         with contextlib.suppress(psutil.Error):
             if not marks.isdisjoint(process.cmdline()):
