@@ -23,7 +23,7 @@ import { inspectPage } from './page/compatibility.js';
  *
  * @typedef {Member & Role} Requirement
  * @typedef {{module: string, function: string, costs: Capability}} Named as on the wire
- * @typedef {string | number | boolean | null} SwitchValue null: the page does not tell
+ * @typedef {string | number | boolean | null} SwitchValue null: the page does not have it, or not yet
  */
 
 /**
@@ -232,7 +232,7 @@ export function createCompatibilityCheck({ call, config, patience, attached, rep
   /**
    * Looks at the page and takes over what it shows.
    * @param {'booted' | 'failed' | 'attached'} when
-   * @returns {Promise<boolean>} false: the page is not up, or gone, and nothing has changed here
+   * @returns {Promise<boolean>} false: the page is not up, or gone, and what is known stays as it was
    */
   async function look(when) {
     clearTimeout(lookingAgain);

@@ -18,7 +18,7 @@ const NEXT_QR_SECONDS = 20;
  * @param {() => boolean} parts.held whether WhatsApp asks for a passkey instead, so that codes are of no use now
  */
 export function createPairing({ client, wire, phone, timeout, held }) {
-  /** @type {string | null} the phone to link by a code; null while linking goes by QR */
+  /** @type {string | null} the phone to link by a code; null while linking is by QR */
   let codePhone = phone;
   /** How many requests for a pairing code run, the library's own among them. */
   let runningRequests = 0;
@@ -70,7 +70,7 @@ export function createPairing({ client, wire, phone, timeout, held }) {
     },
 
     /**
-     * Sends a new QR code, unless linking goes by a pairing code. During a passkey step it is kept for resume().
+     * Sends a new QR code, unless linking is by a pairing code. During a passkey step it is kept for resume().
      * @param {string} qr as the library gives it: the same one again at each inject, and `undefined,…` when the page has none yet
      */
     qr(qr) {

@@ -5,7 +5,7 @@
  * The screen that stands where the chats should be. What an event or the page's words say counts before `mode`.
  * @param {object} page
  * @param {string | null} page.state of the socket
- * @param {string | null} page.mode `Stream.mode`: what the page means to show. Null if this build does not tell
+ * @param {string | null} page.mode `Stream.mode`: what the page means to show. Null if this build has none
  * @param {boolean} page.synced whether the chats have been synchronised in this load
  * @param {boolean} page.chats whether the list of chats is there
  * @param {boolean} page.hadChats whether it was there at some time
@@ -48,7 +48,7 @@ export function screenShown({ state, mode, synced, chats, hadChats, signs, text 
   const showsCode = mode === 'QR' || state === 'UNPAIRED' || state === 'UNPAIRED_IDLE';
   if (showsCode) return null;
   if (hadChats) return { name: 'unknown', after: MAY_PASS };
-  // Once synchronised the page is about to draw its chats; without a mode nothing tells one that loads from one that is stuck.
+  // Once synchronised the page is about to draw its chats; without a mode, loading and being stuck look alike.
   if (synced || mode === null) return null;
   return { name: 'unknown', after: MAY_SYNC };
 }

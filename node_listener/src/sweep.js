@@ -44,7 +44,7 @@ class PageGone extends Error {}
  * @param {number} parts.loadTime milliseconds the page may read in one evaluation
  * @param {number} parts.patience milliseconds to wait for a delivery that still goes on, or for chats that the page has not
  *   loaded
- * @param {(message: string) => void} parts.onTrouble told what failed without costing a message
+ * @param {(message: string) => void} parts.onTrouble reports what failed without costing a message
  */
 export function createSweeper({ wire, call, config, relay, ready, loadTime, patience, onTrouble }) {
   const { sweeping } = pageSources(config);

@@ -68,7 +68,7 @@ export function createWire(sink, now = Date.now) {
     /**
      * Queues a line and writes what the sink takes. A live message is dropped when the queue is full; any other line is kept.
      * @param {string} type of the line; docs/protocol.md lists them
-     * @param {Record<string, unknown>} [fields] of this type, beside those of the envelope
+     * @param {Record<string, unknown>} [fields] of this type, besides those of the envelope
      */
     send(type, fields = {}) {
       seq += 1;

@@ -1,5 +1,5 @@
 // Runs in the page, at each load. Before the library attaches its listeners: patches its helpers. After that: counts messages,
-// sends the heartbeat, and tells which account this is. Sent as source text together with message/ids.js,
+// sends the heartbeat, and reads which account this is. Sent as source text together with message/ids.js,
 // message/kinds.js and records.js (see install.js).
 
 import { messageId, widText } from '../message/ids.js';
@@ -164,7 +164,7 @@ export function startWatching(config) {
   watchCalls(agent);
   watchVotes(agent);
 
-  /** @type {'incoming' | 'complete' | null} the recent history that follows a link; null where the page does not tell */
+  /** @type {'incoming' | 'complete' | null} the recent history that follows a link; null where this build does not say */
   let history = null;
   /** Reads how far that has come. The page may answer by a promise: then the answer is in the next heartbeat. */
   const readHistory = () => {
@@ -219,7 +219,7 @@ export function wrapBinding(name, wrap) {
 }
 
 /**
- * Who this account is, as the page knows it. Each value is null where this build does not tell it.
+ * Who this account is, as the page knows it. Each value is null where this build does not have it.
  * @param {PageConfig} config
  * @returns {{account: import('./page.js').Account, web_version: string | null}}
  */

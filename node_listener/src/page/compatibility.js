@@ -40,7 +40,7 @@ export function inspectPage(config, requirements, switches) {
   const memberAt = (exports, path) => path.split('.').reduce((holder, step) => holder[step], exports);
 
   /**
-   * Whether the source of some function of the emitter, or of its classes, names the event. That is how one tells, without
+   * Whether the source of some function of the emitter, or of its classes, names the event. That shows, without
    * calling anything, that this build still triggers it.
    * @param {any} emitter
    * @param {string} event
@@ -96,7 +96,7 @@ export function inspectPage(config, requirements, switches) {
     }
   };
 
-  /** The value of an A/B switch, else its preset; null where the page does not tell. @param {string} name */
+  /** The value of an A/B switch, else its preset; null where this build does not have it. @param {string} name */
   const switchValue = (name) => {
     try {
       const [code, _type, preset] = agent.requireOriginal('WAWebABPropsConfigs').ABPropConfigs[name];

@@ -3,6 +3,7 @@
 // announce the account as available at each connect and confirm messages as an active device (WAWebStreamModel). Sent as source
 // text (evaluateOnNewDocument), so it may use nothing from outside itself.
 
+/** Makes document.hasFocus() false, and keeps the window's own events of it from the page. */
 export function takeFocusAway() {
   const page = /** @type {any} */ (globalThis);
   // a method, which like the browser's own has its name and is no constructor

@@ -165,7 +165,7 @@ export async function pageBack(reading, want, until) {
     for (const message of [...loaded, ...chat.msgs.getModelsArray()]) {
       known.set(keyOf(message), message);
     }
-    // What proves the end, and what does not, is told at the top of this file.
+    // What proves the end, and what does not, is explained at the top of this file.
     const isEmpty = loaded.length === 0;
     const isMarked = chat.msgs.msgLoadState?.noEarlierMsgs === true;
     if (!isEmpty) paged.works = true;

@@ -102,8 +102,8 @@ export function contactFacts(wid) {
 }
 
 /**
- * The record of a message: what serializing it gives, with ids and main fields from the message itself where that lacks them,
- * and what we add to it (`leadmasterd_…`).
+ * The record of a message: what serializing it gives. Ids are taken from the message itself, and so are main fields that
+ * serializing left out; what we add has names that begin with `leadmasterd_`.
  * @param {any} message a model of the page's store, or a record from its disk
  * @param {any} [serialized] what the library made of it; undefined: it could not, or was not asked
  * @param {typeof factsOfParty} [facts] looks the other party up

@@ -74,7 +74,7 @@ export function prepareSweeping(config) {
 
 /**
  * For how long the page has been receiving what waited for it at the server, counted from the first call in this document that
- * saw it: until that ends older messages may come after newer ones. A build that does not tell receives all of it before it is
+ * saw it: until that ends older messages may come after newer ones. A build that does not say receives all of it before it is
  * synced (WAWebOfflineHandler, build of 2026-04-27).
  * @param {Pick<Sweeping, 'deliveringSince'>} sweeping
  * @returns {number | null} milliseconds; null when nothing is being delivered
@@ -106,7 +106,7 @@ export function listChats({ listed }, groups) {
   const chats = page.require('WAWebCollections').Chat.getModelsArray();
   const wanted = [];
   let unnamed = 0;
-  // A chat without a time has no message; but in a build that tells the time of no chat, any of them may have new ones.
+  // A chat without a time has no message; but in a build whose chats have no time at all, any of them may have new ones.
   const hasTimes = chats.some(({ t }) => t !== undefined);
   const timeOfOthers = hasTimes ? 0 : Number.MAX_SAFE_INTEGER;
   listed.clear();

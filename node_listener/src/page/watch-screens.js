@@ -81,7 +81,7 @@ export function watchScreens(config) {
       if (typeof code === 'string') return stepBy('code', event?.step === 'code' ? 'event' : 'level', code);
     }
     if (stage !== null && stage !== 'NotStarted') {
-      // No event tells that the code was compared, and the page leaves this stage before it is linked.
+      // No event says that the code was compared, and the page leaves this stage before it is linked.
       if (event?.step === 'code') session.passkey = { ...event, step: 'working', code: null };
       return stepBy('working', event?.step === 'working' ? 'event' : 'level');
     }
