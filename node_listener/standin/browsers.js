@@ -6,7 +6,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 
 /** @typedef {{pid: number, parent: number, command: string}} Process */
 
-/** @returns {Process[]} */
+/** The processes of this machine. @returns {Process[]} */
 function processes() {
   return readdirSync('/proc')
     .filter((name) => /^\d+$/.test(name))
@@ -23,6 +23,7 @@ function processes() {
 }
 
 /**
+ * Kills the browsers that show the stand-in at a port, or their renderers.
  * @param {number} pagePort
  * @param {'renderer' | 'browser'} what
  * @returns {number[]} the processes that were killed
@@ -32,13 +33,14 @@ export function crash(pagePort, what) {
   const marker = `web.whatsapp.com:443 127.0.0.1:${pagePort},`;
   const browsers = all.filter(({ command }) => command.includes(marker) && !command.includes('--type='));
   // a script that has started the browser carries the same arguments: what is below it would be found twice
-  const found =
-    what === 'browser' ? browsers : [...new Set(browsers.flatMap(({ pid }) => renderersBelow(pid, all)))];
+  const renderers = new Set(browsers.flatMap(({ pid }) => renderersBelow(pid, all)));
+  const found = what === 'browser' ? browsers : [...renderers];
   for (const { pid } of found) process.kill(pid, 'SIGKILL');
   return found.map(({ pid }) => pid);
 }
 
 /**
+ * The renderers among the descendants of a process.
  * @param {number} pid
  * @param {Process[]} all
  * @returns {Process[]}

@@ -8,6 +8,7 @@ import { BadRequest } from './stanza.js';
 /** @typedef {import('./actions/stage.js').Stage} Stage */
 
 /**
+ * Carries out an action. Throws BadRequest for one that is unknown or impossible now.
  * @param {Stage} stage
  * @param {string} name
  * @param {Record<string, unknown>} body
@@ -56,6 +57,7 @@ export function describeState(stage) {
 }
 
 /**
+ * Starts the control interface.
  * @param {Stage} stage
  * @param {number} port 0 for any
  * @returns {Promise<{port: number, close: () => Promise<void>}>}

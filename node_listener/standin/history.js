@@ -5,6 +5,7 @@ import { BadRequest, makeStanza } from './stanza.js';
 /** @typedef {import('./stanza.js').Stanza} Stanza */
 
 /**
+ * Makes the history of an account.
  * @param {unknown} wanted a list of bodies as `deliver` takes them (`own: true` for our side), or
  *   `{chats, messages, t}`: so many messages over so many chats, the newest at `t`, one a minute
  * @param {{phone: string, lid: string | null}} account
@@ -36,6 +37,7 @@ export function makeHistory(wanted, account) {
 export const CHUNKS = 4;
 
 /**
+ * Splits a history into the part that comes before hasSynced and the chunks after it.
  * @param {Stanza[]} stanzas
  * @returns {{first: Stanza[], chunks: {n: number, stanzas: Stanza[]}[]}} the newest message of each chat, and the others,
  *   the newest chunk first; the last may be empty, as its end is what completes the history. Each by time
@@ -43,11 +45,17 @@ export const CHUNKS = 4;
 export function splitHistory(stanzas) {
   const sorted = stanzas.toSorted((a, b) => b.t - a.t);
   const chats = new Set();
-  const isFirst = sorted.map(({ remote }) => !chats.has(remote) && chats.add(remote));
-  const rest = sorted.filter((_, index) => !isFirst[index]);
+  /** @type {Stanza[]} */
+  const first = [];
+  /** @type {Stanza[]} */
+  const rest = [];
+  for (const stanza of sorted) {
+    (chats.has(stanza.remote) ? rest : first).push(stanza);
+    chats.add(stanza.remote);
+  }
   const size = Math.max(1, Math.ceil(rest.length / CHUNKS));
   return {
-    first: sorted.filter((_, index) => isFirst[index]).reverse(),
+    first: first.reverse(),
     chunks: Array.from({ length: CHUNKS }, (_, n) => ({
       n,
       stanzas: rest.slice(n * size, (n + 1) * size).reverse(),

@@ -76,6 +76,7 @@ export class PageServer extends EventEmitter {
   }
 
   /**
+   * Answers the requests of a server from now on.
    * @param {import('node:https').Server} server
    * @returns {() => void} no longer answers there, and cuts every connection
    */
@@ -116,17 +117,19 @@ export class PageServer extends EventEmitter {
     connection.send({ kind: 'command', ...command });
     if (limit === 0) return false; // a timer of 0 ms may lose to a quick page
     const timer = setTimeout(() => answer(false), limit);
-    const look = () => this.#phone.connection !== connection && answer(false);
-    this.#phone.on('change', look);
+    const endIfGone = () => {
+      if (this.#phone.connection !== connection) answer(false);
+    };
+    this.#phone.on('change', endIfGone);
     const done = await answered;
     clearTimeout(timer);
-    this.#phone.off('change', look);
+    this.#phone.off('change', endIfGone);
     if (!kept) this.commands = this.commands.filter((each) => each !== command);
     return done;
   }
 
   /**
-   * Lets go of commands of this name that no page has done: one that is killed first never says so.
+   * Drops commands of this name that no page has done: a page that was killed first never says so.
    * @param {string} name
    */
   forget(name) {
@@ -156,7 +159,7 @@ export class PageServer extends EventEmitter {
     response.end(await readFile(new URL(file[1], PAGE)));
   }
 
-  /** @param {Response} response */
+  /** Serves the page, with the settings of this load in it. @param {Response} response */
   async #servePage(response) {
     this.loads += 1;
     this.page = { id: '', state: '', stream: '', synced: false };
@@ -171,6 +174,7 @@ export class PageServer extends EventEmitter {
   }
 
   /**
+   * Opens the stream of a page, over which the server talks to it until it closes; or refuses it.
    * @param {URL} url
    * @param {Response} response
    */
@@ -222,6 +226,7 @@ export class PageServer extends EventEmitter {
   }
 
   /**
+   * Answers with the failure that is set for the account, if there is one. A ban for good unlinks the device.
    * @param {string} token
    * @param {Response} response
    * @returns {boolean} whether the answer was a failure
@@ -267,8 +272,9 @@ export class PageServer extends EventEmitter {
   }
 
   /**
+   * Takes a report of a page: records it, or does what follows from it.
    * @param {Report} report
-   * @returns {object}
+   * @returns {object} the answer to the page
    */
   #hear({ kind, page, token, ...said }) {
     const record = { ...said, at: Date.now() };
@@ -331,13 +337,14 @@ export class PageServer extends EventEmitter {
     }
   }
 
-  /** @param {Record<string, any>} said */
+  /** Notes for the test run what was sent, and by whom (ledger.js). @param {Record<string, any>} said */
   #note({ module, function: name }) {
     const by = this.#options.apart ? 'apart' : module === 'page' ? 'page' : 'listener';
     noteWrite({ by, module, function: name });
   }
 
   /**
+   * The contact of an account with this phone or LID.
    * @param {import('./phone-server.js').Device | undefined} device
    * @param {unknown} id
    */

@@ -94,22 +94,20 @@ export class Pairing extends EventEmitter {
     return this.code;
   }
 
-  /** The phone answers to the code. The page takes that for a while and a few times only. */
+  /** The phone answers to the code, which is good for a while and for a few answers only. Throws when it is not. */
   answerCode() {
     if (!this.#options.ways.pairing_limits) return;
     this.#codeAnswers += 1;
-    const why =
-      Date.now() - this.#codeAt > this.#options.codeLimit
-        ? 'the code is too old'
-        : this.#codeAnswers > CODE_ANSWERS
-          ? `the code has been answered ${CODE_ANSWERS} times`
-          : null;
+    let why = null;
+    if (this.#codeAnswers > CODE_ANSWERS) why = `the code has been answered ${CODE_ANSWERS} times`;
+    if (Date.now() - this.#codeAt > this.#options.codeLimit) why = 'the code is too old';
     this.#page?.send({ kind: 'code_answered', refused: why !== null });
     if (why) throw new BadRequest(`cannot pair: ${why}; the page must ask for another one`);
   }
 
   /**
-   * @param {number} validFor
+   * Shows the next reference, and plans the one after it. At the end of the list the page is told to be idle.
+   * @param {number} validFor milliseconds
    * @param {boolean} [renewed] it is the first of a list: the page makes a new secret for it
    */
   #rotate(validFor, renewed = false) {

@@ -58,15 +58,16 @@ export class PhoneServer extends EventEmitter {
   }
 
   /**
+   * Links a new device to an account.
    * @param {Account} account
    * @param {Stanza[]} history older messages the phone hands to a new device, besides those it received here
    * @returns {Device}
    */
   link(account, history) {
     const token = randomBytes(16).toString('hex');
-    const all = [...history, ...account.log.values()];
+    const fullHistory = [...history, ...account.log.values()];
     for (const stanza of history) account.log.set(logKey(stanza), stanza);
-    const due = { historyDue: true, history: all, chunks: [] };
+    const due = { historyDue: true, history: fullHistory, chunks: [] };
     this.device = { token, account, queue: [], next: 1, acknowledged: [], ...due };
     this.account = account;
     this.devices.set(token, this.device);
@@ -140,6 +141,7 @@ export class PhoneServer extends EventEmitter {
   }
 
   /**
+   * A message has come for the account: every device is to get it.
    * @param {Account} account
    * @param {Stanza} stanza
    */
@@ -168,6 +170,7 @@ export class PhoneServer extends EventEmitter {
   }
 
   /**
+   * A device has stored these items of its queue.
    * @param {string} token
    * @param {number[]} numbers
    */

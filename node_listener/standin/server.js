@@ -29,6 +29,7 @@ import { PhoneServer } from './phone-server.js';
  */
 
 /**
+ * Opens a port for stand-ins, with a certificate.
  * @param {number} [port] 0 for any
  * @returns {Promise<Address>}
  */
@@ -46,6 +47,7 @@ export async function openAddress(port = 0) {
 }
 
 /**
+ * Starts a stand-in: the page's server and the control interface.
  * @param {import('./options.js').GivenOptions} [given]
  * @param {Address} [lent] stays open when the stand-in is closed; without it the stand-in opens its own
  * @returns {Promise<Standin>}
@@ -76,7 +78,7 @@ export async function startStandin(given = {}, lent) {
 }
 
 /**
- * The first matching rule wins: WhatsApp is this server, and no other host exists.
+ * Arguments by which WhatsApp is this server, and no other host exists: the first matching rule wins.
  * @param {number} port
  * @param {string} spki
  */
@@ -88,6 +90,7 @@ function browserArgs(port, spki) {
 }
 
 /**
+ * Waits until a test is true.
  * @param {import('node:events').EventEmitter[]} sources
  * @param {() => boolean} test evaluated again after each "change"
  * @param {number} limit milliseconds

@@ -61,6 +61,7 @@ const DIRECTIONS = new Set([
 ]);
 
 /**
+ * A message as the server keeps it, made of a request. Fields that are not its own and no DIRECTIONS are passed through.
  * @param {Record<string, unknown>} body of the control action
  * @param {{phone: string, lid: string | null}} me the account that receives it
  * @param {boolean} fromMe written by the operator on another device
@@ -69,11 +70,14 @@ const DIRECTIONS = new Set([
 export function makeStanza(body, me, fromMe) {
   const { from, to, author, id, t, type, ...rest } = body;
   const own = `${me.phone}@c.us`;
-  const other = widText(fromMe ? (to ?? body.chat) : from, fromMe ? 'to' : 'from');
+  const other = fromMe ? widText(to ?? body.chat, 'to') : widText(from, 'from');
   const group = other.endsWith('@g.us') || other.endsWith('@broadcast');
-  const sender = fromMe ? own : author === undefined ? undefined : widText(author, 'author');
+  let sender;
+  if (fromMe) sender = own;
+  else if (author !== undefined) sender = widText(author, 'author');
   if (group && !sender) throw new BadRequest(`cannot deliver to ${other} without an author`);
-  const asLid = /@(hosted\.)?lid$/.test(other) && me.lid ? me.lid : own;
+  const isUnderLid = /@(hosted\.)?lid$/.test(other);
+  const ownId = isUnderLid && me.lid ? me.lid : own;
   /** @type {Stanza} */
   const stanza = {
     id: typeof id === 'string' ? id : newStanzaId(),
@@ -81,8 +85,8 @@ export function makeStanza(body, me, fromMe) {
     remote: other,
     t: typeof t === 'number' ? t : Math.floor(Date.now() / 1000),
     type: typeof type === 'string' ? type : 'chat',
-    from: fromMe ? asLid : other,
-    to: fromMe ? other : asLid,
+    from: fromMe ? ownId : other,
+    to: fromMe ? other : ownId,
   };
   if (group && sender) Object.assign(stanza, { participant: sender, author: sender });
   for (const [name, value] of Object.entries(rest)) {

@@ -214,23 +214,25 @@ export const DEFAULT_SIDE = 'page';
 /** @type {Record<string, Way>} */
 const table = WAYS;
 
-/** @param {string} name @returns {Value[]} */
+/** The values of a way that have a name: the page's, the old one, then others. @param {string} name @returns {Value[]} */
 export const valuesOf = (name) => {
   const { page, old, also = [] } = table[name];
   return [page, old, ...also];
 };
 
 /**
+ * Checks a way and its value. Throws BadRequest for one that does not exist.
  * @param {string} name
  * @param {unknown} value
- * @returns {Value}
+ * @returns {Value} the same value
  */
 export function checkWay(name, value) {
   if (!Object.hasOwn(table, name))
     throw new BadRequest(`cannot set the way ${name}; known: ${Object.keys(table).join(', ')}`);
   const known = valuesOf(name);
-  const counts = table[name].number === true && Number.isSafeInteger(value) && Number(value) >= 0;
-  if (!counts && !known.includes(/** @type {Value} */ (value))) {
+  const isCount = Number.isSafeInteger(value) && Number(value) >= 0;
+  const mayBeCount = table[name].number === true;
+  if (!(mayBeCount && isCount) && !known.includes(/** @type {Value} */ (value))) {
     const texts = [...known.map((each) => JSON.stringify(each)), ...(table[name].number ? ['a number'] : [])];
     throw new BadRequest(
       `cannot set the way ${name} to ${JSON.stringify(value)}; known: ${texts.join(', ')}`,
@@ -240,6 +242,7 @@ export function checkWay(name, value) {
 }
 
 /**
+ * All ways of a side, with single ones set otherwise.
  * @param {Side | (Partial<Ways> & {side?: Side}) | undefined} given all of one side, or single ways over those of `side`
  * @returns {Ways}
  */
@@ -253,6 +256,7 @@ export function completeWays(given = {}) {
 }
 
 /**
+ * Reads ways from the command line.
  * @param {string[]} texts each NAME=VALUE, as on the command line; a value is JSON or else a text
  * @returns {Record<string, unknown>}
  */

@@ -9,6 +9,7 @@ import { DEFAULT_WAIT } from './stage.js';
 /** @typedef {import('./stage.js').Stage} Stage */
 
 /**
+ * Links the page that shows a QR, or begins the passkey step that comes before that.
  * @param {Stage} stage
  * @param {Body} body
  */
@@ -16,13 +17,13 @@ async function link(stage, body) {
   const { page } = stage.pairing;
   if (!page) throw new BadRequest('cannot link: no page shows a QR');
   if (!body.passkey) return finishLinking(stage, body);
-  checkPhone(body);
+  phoneOf(body); // throws now and not after the passkey
   stage.pairing.ceremony = { step: 'prompt', body };
   return { done: await stage.pages.command('passkey', { step: 'prompt' }, { kept: false }) };
 }
 
-/** @param {Body} body */
-function checkPhone({ phone }) {
+/** The phone of a request, as digits; throws without one. @param {Body} body */
+function phoneOf({ phone }) {
   const digits = String(phone ?? '').replace(/^\+|@.*/g, '');
   if (!/^\d{6,}$/.test(digits))
     throw new BadRequest("cannot link without `phone`, digits with the country's code");
@@ -30,12 +31,13 @@ function checkPhone({ phone }) {
 }
 
 /**
+ * Links the unpaired page to the phone: it gets a session.
  * @param {Stage} stage
  * @param {Body} body
  */
 export function finishLinking(stage, body) {
   const { name, lid, platform, history } = body;
-  const phone = checkPhone(body);
+  const phone = phoneOf(body);
   const page = stage.pairing.connection;
   if (!page) throw new BadRequest('cannot link: no page shows a QR');
   const account = stage.phone.registerAccount({ phone, name, lid, platform });

@@ -9,9 +9,10 @@ import { accountOf, knownMessage, now } from './stage.js';
 /** @typedef {import('./stage.js').Stage} Stage */
 
 /**
+ * Delivers one message, or `count` of them with numbered ids and texts, from `spread` senders in turn.
  * @param {Stage} stage
  * @param {Body} body
- * @param {boolean} fromMe
+ * @param {boolean} fromMe written by the operator on another device
  */
 async function deliver(stage, body, fromMe) {
   const account = accountOf(stage);
@@ -22,8 +23,10 @@ async function deliver(stage, body, fromMe) {
     if (count > 1 && body.id) each.id = `${body.id}-${index + 1}`;
     if (typeof body.body === 'string') each.body = body.body.replaceAll('{n}', String(index + 1));
     if (typeof body.t === 'number') each.t = body.t + index * t_step;
-    if (spread > 1)
-      each.from = String(BigInt(String(body.from).replace(/\D.*/, '')) + BigInt(index % spread));
+    if (spread > 1) {
+      const firstPhone = BigInt(String(body.from).replace(/\D.*/, ''));
+      each.from = String(firstPhone + BigInt(index % spread));
+    }
     const stanza = address(stage, makeStanza(each, account, fromMe), each);
     for (const one of [stanza, ...copiesOf(stanza, body.recipients)]) stage.phone.deliver(account, one);
     ids.push(stanza.id);
@@ -35,6 +38,7 @@ async function deliver(stage, body, fromMe) {
 }
 
 /**
+ * Whether the device has not acknowledged a message yet.
  * @param {Stage} stage
  * @param {string} id
  */

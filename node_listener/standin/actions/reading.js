@@ -5,6 +5,7 @@ import { widText } from '../stanza.js';
 /** @typedef {import('./stage.js').Action} Action */
 
 /**
+ * An action that switches a fault of reading on or off, for one chat or for all.
  * @param {string} name
  * @returns {Action} takes `on`, and `chat` if the fault is to hold for one chat only
  */
@@ -13,7 +14,8 @@ const readFault =
   async (stage, { on = true, chat }) => {
     const { readFaults } = stage.pages;
     const id = chat === undefined ? 'all' : widText(chat, 'chat');
-    const others = readFaults[name].filter((each) => each !== id && chat !== undefined);
+    // switched for all, it is switched for each
+    const others = chat === undefined ? [] : readFaults[name].filter((each) => each !== id);
     readFaults[name] = on ? [...others, id] : others;
     return {
       done: await stage.pages.command('read_fault', { name, chats: readFaults[name] }, { kept: false }),

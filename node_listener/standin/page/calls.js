@@ -28,6 +28,7 @@ export const callCollection = new CallCollection();
 /** Milliseconds for which a native call is the active one. */
 const RINGS = 5_000;
 
+/** Lets a call ring, which then ends in a state. */
 export function ring(call, ends) {
   if (config.ways.calls === 'native') {
     callCollection.setActiveCall(call);

@@ -18,16 +18,23 @@ const BATCH = 250;
 /** Rows that a nonblocking resume writes at once (web_message_processing_cache_size, 3728, default of 2026-04-27). */
 const ROWS = 400;
 
+/** Items that were received and not begun. */
 const waiting = [];
+/** Numbers of the items that were received and not finished. */
 const pending = new Set();
 /** What is in memory and not on disk yet: number of the item -> {item, record}. */
 const unstored = new Map();
 const unstoredKeys = new Set();
 const holds = new Set(config.holds);
+/** The work that goes on; null when there is none. */
 let running = null;
+/** Ends a hold; null unless the work stands at one. */
 let release = null;
-const wake = [];
-let first = Promise.resolve();
+/** Called when the work ends or comes to a hold. */
+const settledListeners = [];
+/** Done before any item is processed. */
+let beforeWork = Promise.resolve();
+/** How items are processed now, and how many of those that had waited are done. */
 let delivery = { mode: 'live', expected: 0, done: 0, ended: true, onProgress: () => {}, onEnd: () => {} };
 
 /**
@@ -40,11 +47,13 @@ export function beginDelivery(how) {
   if (how.expected === 0) settled().then(endIfDone);
 }
 
+/** Counts items that are done. */
 function finished(count) {
   delivery.done += count;
   delivery.onProgress(delivery.done);
 }
 
+/** Ends the delivery of what had waited once all of it is done: from then on items are live. */
 async function endIfDone() {
   const ending = delivery;
   if (ending.ended || ending.done < ending.expected) return;
@@ -58,12 +67,13 @@ async function endIfDone() {
 /** Whether this message is in memory only: a read of the disk does not find it. */
 const isUnstored = (key) => unstoredKeys.has(key);
 
-/** Nothing received is processed before this is done. */
+/** Lets items wait until this promise has resolved. */
 export function storeFirst(promise) {
-  first = promise;
+  beforeWork = promise;
   start();
 }
 
+/** Takes an item from the server, which may have sent it before. */
 export function receive(item) {
   if (pending.has(item.n)) {
     // Sent again after a reconnect: while it is still being processed, or in memory only.
@@ -75,6 +85,7 @@ export function receive(item) {
   start();
 }
 
+/** Starts to work, unless that goes on already. */
 function start() {
   running ??= work().finally(() => {
     running = null;
@@ -85,13 +96,15 @@ function start() {
 
 /** Resolves when nothing is left to process, or when all of it is held. */
 export async function settled() {
-  while (running && !release) await new Promise((resolve) => wake.push(resolve));
+  while (running && !release) await new Promise((resolve) => settledListeners.push(resolve));
 }
 
+/** From now on the work stops at this phase: `stored` or `acknowledged`. */
 export function hold(phase) {
   holds.add(phase);
 }
 
+/** Ends the hold at a phase, or at every phase without one. */
 export function releaseHolds(phase) {
   if (phase) holds.delete(phase);
   else holds.clear();
@@ -106,10 +119,11 @@ export function holdOnly(phases) {
 }
 
 function wakeAll() {
-  for (const resolve of wake.splice(0)) resolve();
+  for (const resolve of settledListeners.splice(0)) resolve();
 }
 
-async function gate(phase) {
+/** Waits here for as long as this phase is held. */
+async function waitWhileHeld(phase) {
   while (holds.has(phase)) {
     await new Promise((resolve) => {
       release = resolve;
@@ -118,8 +132,9 @@ async function gate(phase) {
   }
 }
 
+/** Processes all that waits, in batches. */
 async function work() {
-  await first;
+  await beforeWork;
   do {
     const batch = waiting.splice(0, BATCH);
     if (delivery.mode === 'add_first') await addFirst(batch);
@@ -128,25 +143,29 @@ async function work() {
   } while (waiting.length > 0);
 }
 
+/** The ways live and silent: stores a batch, acknowledges it, then adds it to memory (silent: only contacts). */
 async function storeAndShow(batch) {
   if (batch.length === 0) return;
   const { mode } = delivery;
-  const applied = await write(async (stores) => {
+  /** By item: what remains to be done in memory, null for nothing. */
+  const inMemory = await write(async (stores) => {
     const messages = batch.filter((item) => item.kind === 'message').map((item) => item.stanza);
     const before = await lookUp(stores, messages);
     const results = [];
     for (const item of batch) {
-      const apply = await STORING[item.kind]({ ...stores, before }, item);
-      results.push(apply);
-      if (apply && item.kind === 'message' && mode !== 'silent') arriving.add(keyText(item.stanza));
+      const show = await STORING[item.kind]({ ...stores, before }, item);
+      results.push(show);
+      if (show && item.kind === 'message' && mode !== 'silent') arriving.add(keyText(item.stanza));
     }
     return results;
   });
-  await gate('stored');
+  await waitWhileHeld('stored');
   await acknowledge(batch);
-  await gate('acknowledged');
-  for (const [index, apply] of applied.entries())
-    if (apply && (mode !== 'silent' || batch[index].kind === 'contact')) logged(apply);
+  await waitWhileHeld('acknowledged');
+  for (const [index, show] of inMemory.entries()) {
+    const isShown = mode !== 'silent' || batch[index].kind === 'contact';
+    if (show && isShown) logged(show);
+  }
   await chatsFollowed();
   for (const item of batch) {
     if (item.kind === 'message') arriving.delete(keyText(item.stanza));
@@ -158,6 +177,7 @@ async function storeAndShow(batch) {
 /** A lost acknowledgement is no error: the server sends the items again, and their keys are known. */
 const acknowledge = (items) => report('ack', { numbers: items.map((item) => item.n) }).catch(() => {});
 
+/** The way add_first: adds each new message to memory at once; flush() stores and acknowledges many later. */
 async function addFirst(batch) {
   const stanzas = batch.filter((item) => item.kind === 'message').map((item) => item.stanza);
   const { known } = await write((stores) => lookUp(stores, stanzas));
@@ -195,7 +215,7 @@ async function flush() {
     for (const record of records) putRecord({ ...stores, before }, record);
   });
   for (const record of records) unstoredKeys.delete(record.key);
-  await gate('stored');
+  await waitWhileHeld('stored');
   await acknowledge(batch.map(({ item }) => item));
   for (const { item } of batch) {
     unstored.delete(item.n);

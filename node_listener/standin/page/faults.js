@@ -20,6 +20,7 @@ function thrower(msg) {
   if (msg.isNewMsg) throw new Error('a listener throws');
 }
 
+/** Carries a command out and reports it as done. One that ends or blocks the page is reported first. */
 export async function runCommand({ n, name, given }) {
   if (name !== 'way') await settled(); // a way may end what is being waited for
   const act = commands[name];

@@ -28,6 +28,7 @@ import { endOfflineDelivery, loadWorld } from './world.js';
 export const NONBLOCKING_BELOW = 1000;
 
 let stream = new AbortController();
+/** No further connection is made in this page. */
 let stopped = false;
 let everConnected = false;
 let restored = null;
@@ -52,26 +53,27 @@ addEventListener('pagehide', () => {
   stopped = true;
 });
 
+/** Connects, and again after each loss, with growing pauses, until the page stops. */
 export async function stayConnected() {
   let pause = config.retry;
   while (!stopped && !config.holds.includes('opening')) {
-    const again = await follow(() => {
+    const reconnectsAtOnce = await follow(() => {
       pause = config.retry;
     }).catch(() => false); // the server is not there, or has closed the stream
     if (stopped) return;
     streamClosed();
-    if (!again) {
+    if (!reconnectsAtOnce) {
       // Before the first connection the state stays OPENING, for as long as there is no network.
       if (everConnected && isOldReconnect()) Socket.set('state', 'TIMEOUT');
       await sleep(pause);
       pause = Math.min(pause * 2, config.retry * 10);
     }
     if (stopped) return;
-    if (!isOldReconnect() || (everConnected && !again)) Socket.set('state', 'OPENING');
+    if (!isOldReconnect() || (everConnected && !reconnectsAtOnce)) Socket.set('state', 'OPENING');
   }
 }
 
-/** Reads the stream to its end. Returns true when another one is wanted at once. */
+/** Opens the stream and reads it to its end. Returns true when another one is wanted at once: the page was just linked. */
 async function follow(onOpen) {
   stream = new AbortController();
   const query = new URLSearchParams({ page: pageId, ...(session.token && { token: session.token }) });
@@ -139,7 +141,7 @@ function handle(said) {
   HANDLERS[said.kind](said);
 }
 
-/** Ends the connection for the rest of this page's life. */
+/** Ends the connection for good, in a state if one is given. The page stays. */
 function stop(state) {
   stopped = true;
   stream.abort();
@@ -147,6 +149,7 @@ function stop(state) {
   streamClosed();
 }
 
+/** Ends the connection and leaves the page, as after a logout. */
 export async function goAway(why) {
   stopped = true;
   stream.abort();
@@ -163,6 +166,7 @@ async function becomePaired(linked) {
   if (isOldReconnect()) Socket.set('state', 'OPENING');
 }
 
+/** The server has greeted the page: chooses how to take in what waited there (README.md, way `resume`). */
 function connected(hello) {
   everConnected = true;
   setMe(hello.me);
@@ -173,8 +177,8 @@ function connected(hello) {
   if (Socket.hasSynced && limit !== null && hello.offline >= limit) return reload();
   if (resume === 'blocking') return resumeAsBefore(hello);
   if (config.holds.includes('progress')) return beginDelivery({ ...QUIET, expected: Infinity });
-  const few = resume === 'nonblocking' || hello.offline < NONBLOCKING_BELOW;
-  if (Socket.hasSynced || hello.history || few) return resumeNonblocking(hello);
+  const isNonblocking = resume === 'nonblocking' || hello.offline < NONBLOCKING_BELOW;
+  if (Socket.hasSynced || hello.history || isNonblocking) return resumeNonblocking(hello);
   resumeBlocking(hello);
 }
 

@@ -65,6 +65,7 @@ export class Model extends Events {
       if (!(name in this) || Object.hasOwn(this, name)) this[name] = value;
     }
   }
+  /** Sets one attribute, or several given as an object; fires `change:NAME` for each that is new, then `change` once. */
   set(name, value) {
     const changes = typeof name === 'object' ? name : { [name]: value };
     const changed = Object.entries(changes).filter(([key, next]) => this[key] !== next);
@@ -76,6 +77,7 @@ export class Model extends Events {
     if (changed.length > 0) this.trigger('change', this);
     return this;
   }
+  /** The event goes to the collections of this model as well. */
   trigger(name, ...args) {
     super.trigger(name, ...args);
     for (const collection of this.#collections) collection.trigger(name, ...args);
@@ -102,6 +104,7 @@ export function idText(id) {
   return id._serialized ?? id.$1 ?? id.toString();
 }
 
+/** Models by id, in the order of `before`, or of arrival without one. */
 export class Collection extends Events {
   #models = [];
   #byId = new Map();
@@ -116,6 +119,7 @@ export class Collection extends Events {
   get length() {
     return this.#models.length;
   }
+  /** Adds a model, or one made of attributes, and fires `add`. One with the same id stays, and is returned. */
   add(given) {
     const model = given instanceof Model ? given : new this.modelClass(given);
     const id = idText(model.id);
@@ -127,6 +131,7 @@ export class Collection extends Events {
     this.trigger('add', model, this);
     return model;
   }
+  /** Removes a model, given itself or its id, and fires `remove`. */
   remove(given) {
     const model = this.get(given?.id ?? given);
     if (!model) return undefined;
@@ -171,6 +176,7 @@ export class Collection extends Events {
   last() {
     return this.#models.at(-1);
   }
+  /** The index at which a model is added, by binary search where there is an order. */
   #place(model) {
     if (!this.#before) return this.#models.length;
     let low = 0;

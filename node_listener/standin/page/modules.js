@@ -21,6 +21,7 @@ import * as world from './world.js';
 
 const { Cmd, Conn, Socket } = socket;
 
+/** A function that reports itself to the server as a query, and answers with what `answer` makes of the server's reply. */
 function query(name, answer) {
   return async (...args) => {
     const said = await report('query', { name, arguments: summary(args) });
@@ -35,7 +36,10 @@ function findLinks(text) {
   }));
 }
 
-/** The core of client.sendMessage: records the call, then shows the message as our own, as the real one does. */
+/**
+ * The core of client.sendMessage: records the call, then shows the message as our own, as the real one does.
+ * @returns two promises, as the real one does: the message in memory, and the result of sending it
+ */
 function addAndSendMsgToChat(_chat, message) {
   const module = 'WAWebSendMsgChatAction';
   const recorded = recordSent(module, 'addAndSendMsgToChat', [message.to, message]);
@@ -294,8 +298,11 @@ const modules = {};
 function removeModule(name) {
   const [module, ...path] = name.split('.');
   const last = path.pop();
-  if (last === undefined) return void delete modules[module];
-  const holder = path.reduce((at, step) => at[step], modules[module]);
+  if (last === undefined) {
+    delete modules[module];
+    return;
+  }
+  const holder = path.reduce((object, step) => object[step], modules[module]);
   Object.defineProperty(holder, last, { value: undefined, configurable: true, writable: true });
 }
 
@@ -304,7 +311,7 @@ const LATE =
   /^WAWeb(CallCollection|ChatForwardMessage|GroupCreate|Newsletter|Mex|PollsSend|SendEvent|GenerateEventCallLink)/;
 export const isLate = (name) => LATE.test(name);
 
-/** Makes window.require, which has no module yet. Returns what loads those whose names pass a test. */
+/** Makes window.require, which has no module yet. Returns a function that loads those whose names pass a test. */
 export function installModules() {
   const sending = { ...sendingModules(Cmd), WAWebSendMsgChatAction: { addAndSendMsgToChat } };
   Object.assign(modules, WORLD, SESSION, refreshQrModules(), TOOLS, QUERIES);

@@ -29,18 +29,21 @@ let stage = ShortcakeLinkingStage.NotStarted;
 let code = null;
 let limit;
 
+/** Goes to a stage, which fails when it lasts too long. */
 function enter(next) {
   stage = next;
   clearTimeout(limit);
   limit = setTimeout(() => fail('timeout'), config.passkeyLimit);
 }
 
+/** Back to the beginning, without a word. */
 function clear() {
   clearTimeout(limit);
   stage = ShortcakeLinkingStage.NotStarted;
   code = null;
 }
 
+/** Ends the step with an error, and shows the prompt again. */
 function fail(reason) {
   clear();
   show('prompt', 'That did not work.');
@@ -83,7 +86,7 @@ const STEPS = {
 
 export const passkeyStep = ({ step, ...given }) => STEPS[step](given);
 
-/** The page is linked. */
+/** Ends the step and its screen: the page is linked, or the step was cancelled. */
 export function leavePasskeyScreen() {
   clear();
   screen?.remove();
@@ -127,6 +130,7 @@ const CARDS = {
   code: () => element('div', null, element('div', 'shortcake_verification_code_display', code)),
 };
 
+/** Shows a card in a screen of its own, with a button to cancel. */
 function show(card, error) {
   screen?.remove();
   const cancel = button('shortcake_cancel_button', 'Cancel', () => {

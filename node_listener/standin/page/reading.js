@@ -25,12 +25,15 @@ const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
  */
 async function loadOld({ chat }) {
   const id = chat.id.toString();
-  const from = beginnings.get(id);
-  if (!from || fails('load_fails', id) || fails('load_404', id)) return [];
-  const records = (await loadBefore(id, from, config.pageSize)).reverse();
+  const beginning = beginnings.get(id);
+  if (!beginning || fails('load_fails', id) || fails('load_404', id)) return [];
+  const records = (await loadBefore(id, beginning, config.pageSize)).reverse();
   if (records.length === 0) return [];
   beginnings.set(id, { t: records[0].t, row: records[0].row });
-  const models = records.flatMap((record) => (arriving.has(record.key) ? [] : (bringIn(chat, record) ?? [])));
+  const models = records
+    .filter(({ key }) => !arriving.has(key))
+    .map((record) => bringIn(chat, record))
+    .filter((model) => model !== null);
   // The chat knew every message of this page (they came live, out of order): return the next page.
   return models.length ? models : loadOld({ chat });
 }
@@ -49,7 +52,7 @@ function bringIn(chat, record) {
  * not full marks the end, and so does the `[]` after a reading error: the mark proves nothing.
  */
 async function loadPage({ chat }) {
-  await loaded(chat);
+  await untilLoaded(chat);
   const { msgs } = chat;
   const state = msgs.msgLoadState;
   if (state.noEarlierMsgs) return undefined;
@@ -67,13 +70,15 @@ async function loadPage({ chat }) {
 
 export const loadEarlierMsgs = (asked) => (config.ways.paging === 'page' ? loadPage : loadOld)(asked);
 
-function loaded(chat) {
+/** Resolves when the chat has its messages in memory (`pendingInitialLoading` is over). */
+function untilLoaded(chat) {
   if (!chat.pendingInitialLoading) return Promise.resolve();
   return new Promise((resolve) => {
     chat.once('change:pendingInitialLoading', resolve);
   });
 }
 
+/** Reads one page, with pauses between tries. After the last, or where the anchor is not on disk, an empty page. */
 async function tryReading(chat) {
   for (let failed = 0; ; ) {
     try {
@@ -86,6 +91,7 @@ async function tryReading(chat) {
   }
 }
 
+/** Brings one page of older messages into memory. Throws NOT_FOUND where the chat's oldest message is not on disk. */
 async function readOnce(chat) {
   const id = chat.id.toString();
   const head = chat.msgs.head();

@@ -4,6 +4,7 @@ import { pageId } from './config.js';
 
 export const session = { token: null };
 
+/** Reports to the server and returns its answer. Throws when it is not reached. */
 export async function report(kind, fields = {}) {
   const answer = await fetch('/standin/report', {
     method: 'POST',

@@ -90,6 +90,7 @@ const CMD = [
   'msgInfoDrawer',
 ];
 
+/** A function that only records its call, and answers that all went well. */
 const sender =
   (module, name) =>
   async (...args) => {
@@ -97,9 +98,11 @@ const sender =
     return OK;
   };
 
+/** A function that only records that it would announce whether the account is there. */
 const presence = (module, name, available) => () =>
   reportQuietly('presence', { available, module, function: name });
 
+/** All modules with functions that send, by name; those of Cmd are added to it. */
 export function sendingModules(Cmd) {
   for (const name of CMD) Cmd[name] = sender('WAWebCmd', `Cmd.${name}`);
   const modules = Object.fromEntries(

@@ -23,11 +23,11 @@ class SocketModel extends Model {
   }
 }
 
-const synced = config.holds.includes('synced');
+const startsSynced = config.holds.includes('synced');
 export const Socket = new SocketModel({
-  state: synced ? 'CONNECTED' : 'OPENING',
-  stream: synced ? 'CONNECTED' : 'DISCONNECTED',
-  hasSynced: synced,
+  state: startsSynced ? 'CONNECTED' : 'OPENING',
+  stream: startsSynced ? 'CONNECTED' : 'DISCONNECTED',
+  hasSynced: startsSynced,
 });
 export const Conn = new Model({ ref: undefined, pushname: undefined, platform: undefined, wid: undefined });
 Conn.canSetMyPushname = () => true;
@@ -61,21 +61,21 @@ export const myPn = () => me && createWid(`${me.phone}@c.us`);
 export const myLid = () => (me?.lid ? createWid(me.lid) : null);
 export const isMe = (wid) => wid.equals(myPn()) || wid.equals(myLid());
 
-let telling = false;
-let changedSince = false;
+let isReporting = false;
+let hasChanged = false;
 
 /** Shows and reports the state. One report at a time: two on their way could arrive in the wrong order. */
 export async function showState() {
   document.getElementById('state').textContent = `${Socket.state}${Socket.hasSynced ? ', synced' : ''}`;
-  changedSince = true;
-  if (telling) return;
-  telling = true;
-  while (changedSince) {
-    changedSince = false;
+  hasChanged = true;
+  if (isReporting) return;
+  isReporting = true;
+  while (hasChanged) {
+    hasChanged = false;
     const { state, stream, hasSynced } = Socket;
     await report('state', { state, stream, synced: Boolean(hasSynced) }).catch(() => {});
   }
-  telling = false;
+  isReporting = false;
 }
 
 /** The stream is open: registered, and past the handshake. What the server says of the account comes after this. */
@@ -85,6 +85,7 @@ export function streamOpened() {
   Cmd.trigger('open_socket_stream_from_bridge');
 }
 
+/** The stream is gone. The state of the socket stays as it is. */
 export function streamClosed() {
   if (Socket.stream === 'DISCONNECTED') return;
   Socket.set('stream', 'DISCONNECTED');
@@ -99,6 +100,7 @@ export function enterMain() {
   Socket.set({ hasSynced: true, stream: 'CONNECTED' });
 }
 
+/** Says whether what waited at the server has been delivered, and fires the event when that changes. */
 export function offlineDelivery(ended) {
   if (Cmd.isOfflineDeliveryEnd === ended) return;
   Cmd.isOfflineDeliveryEnd = ended;
@@ -121,7 +123,10 @@ export async function syncIsWatched() {
   }
 }
 
-/** Null before the server has announced what waits (WAWebOfflineHandler, 2026-04-27: reading it throws until then). */
+/**
+ * Percent of what waited that is delivered. Null before the server has announced it (WAWebOfflineHandler, 2026-04-27: reading
+ * it throws until then).
+ */
 let progress = config.ways.resume === 'blocking' ? 0 : null;
 export const hasPreview = () => progress !== null;
 export function offlineProgress() {

@@ -7,10 +7,11 @@ const NAME = 'model-storage';
 const STORES = ['messages', 'chats', 'contacts', 'reactions', 'votes', 'session'];
 let database;
 
-export function request(asked) {
+/** A request of IndexedDB as a promise of its result. */
+export function request(idbRequest) {
   return new Promise((resolve, reject) => {
-    asked.onsuccess = () => resolve(asked.result);
-    asked.onerror = () => reject(asked.error);
+    idbRequest.onsuccess = () => resolve(idbRequest.result);
+    idbRequest.onerror = () => reject(idbRequest.error);
   });
 }
 
@@ -78,13 +79,14 @@ export function loadAfter(chat, place, count) {
   return scan(IDBKeyRange.bound([chat, ...ORDER.place(place)], [chat, []], true, true), 'next', count);
 }
 
+/** The first `count` messages of a range, from one end of it. */
 function scan(range, direction, count) {
-  const asked = store('messages').index(ORDER.index).openCursor(range, direction);
+  const opening = store('messages').index(ORDER.index).openCursor(range, direction);
   const found = [];
   return new Promise((resolve, reject) => {
-    asked.onerror = () => reject(asked.error);
-    asked.onsuccess = () => {
-      const cursor = asked.result;
+    opening.onerror = () => reject(opening.error);
+    opening.onsuccess = () => {
+      const cursor = opening.result;
       if (!cursor || found.length === count) return resolve(found);
       found.push(cursor.value);
       cursor.continue();

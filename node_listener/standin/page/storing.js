@@ -24,6 +24,7 @@ export async function storeHistory(stanzas) {
 /** Stores a message that this page has written. */
 export const storeOwn = async (stanza) => (await storeAll([stanza], false))[0];
 
+/** Stores messages in one transaction. Returns the record of each, null for one that is known. */
 function storeAll(stanzas, history) {
   return write(async (stores) => {
     const before = await lookUp(stores, stanzas);
@@ -37,22 +38,26 @@ export async function storeContacts(cards) {
   });
 }
 
-/** What the store knows of these messages, in one go: one by one takes twenty times as long. */
+/**
+ * What the store knows of these messages: the keys it has (`known`, also as the former key of a revoked one), and the rows of
+ * their chats (`rows`). All at once: one by one takes twenty times as long.
+ */
 export async function lookUp({ messages, chats }, stanzas) {
   const keys = stanzas.map(keyText);
   const ids = [...new Set(stanzas.map((stanza) => stanza.remote))];
   const replaced = messages.index('by_replaced');
-  const [known, gone, rows] = await Promise.all([
+  const [storedKeys, replacedKeys, rows] = await Promise.all([
     Promise.all(keys.map((key) => request(messages.getKey(key)))),
     ways.revoke_id === 'new' ? Promise.all(keys.map((key) => replacedKey(replaced, key))) : [],
     Promise.all(ids.map((id) => request(chats.get(id)))),
   ]);
   return {
-    known: new Set([...known, ...gone]),
+    known: new Set([...storedKeys, ...replacedKeys]),
     rows: new Map(rows.filter(Boolean).map((row) => [row.id, row])),
   };
 }
 
+/** The key, if it is the former one of a revoked message; else undefined. */
 const replacedKey = async (index, key) => ((await request(index.getKey(key))) ? key : undefined);
 
 /** What the store keeps of a message. Its place among the others is decided here. */
@@ -74,7 +79,7 @@ export function makeRecord(stanza, history) {
   };
 }
 
-/** Puts a record into the stores, unless `before` knows it. */
+/** Puts a record into the stores, unless `before` (of lookUp) knows it, and updates the row of its chat and `before`. */
 export function putRecord({ messages, chats, before }, record) {
   const { key, chat, t, history, data } = record;
   if (before.known.has(key)) return;
@@ -91,6 +96,7 @@ export function putRecord({ messages, chats, before }, record) {
   chats.put(row);
 }
 
+/** Stores a message. Returns its record, null when it is known. */
 function storeMessage(stores, stanza, history) {
   if (stores.before.known.has(keyText(stanza))) return null;
   const record = makeRecord(stanza, history);
@@ -115,7 +121,12 @@ async function recordsOf(messages, { stanza, chat }) {
   return chat === undefined ? records : records.filter((record) => record.chat === chat);
 }
 
-/** Changes stored records, and returns a function that does the same to the models in memory. */
+/**
+ * Changes stored records, and returns a function that does the same to the models in memory.
+ * @param which {stanza, chat} see recordsOf
+ * @param fields what changes in the record's data, or a function that makes it of the data
+ * @param set (model) => does the change in memory
+ */
 async function change({ messages }, which, fields, set) {
   const records = await recordsOf(messages, which);
   for (const record of records) {
@@ -136,17 +147,17 @@ async function change({ messages }, which, fields, set) {
  */
 function editedFields(message, { body, at, editId, sealed = false }) {
   const name = message.directPath ? 'caption' : 'body';
-  const own = ways.edit_key === 'edit' || sealed;
-  const key = own && {
-    latestEditMsgKey: { ...keyParts(message.id?.remote ? message.id : message), id: editId },
-  };
-  return { [name]: body, latestEditSenderTimestampMs: at, ...key };
+  const fields = { [name]: body, latestEditSenderTimestampMs: at };
+  if (ways.edit_key !== 'edit' && !sealed) return fields;
+  const parts = keyParts(message.id?.remote ? message.id : message); // of a model, or of a record's data
+  return { ...fields, latestEditMsgKey: { ...parts, id: editId } };
 }
 
 const keyParts = ({ fromMe, remote, id, participant }) => ({ fromMe, remote, id, participant });
 
 /**
- * The revocation's own stanza id becomes the message's, and the key it had goes into protocolMessageKey (WAWebRevoke,
+ * Revokes a message in the page's own way: the revocation's stanza id becomes the message's, and the key it had goes into
+ * protocolMessageKey (WAWebRevoke,
  * WAWebDBStoreRevokeMsgs, WAWebRevokeMsgAction). A message that is only on disk changes without an event.
  */
 async function replace({ messages, chats, before }, which, revokeId, gone) {
@@ -340,6 +351,7 @@ export const pollVotesTable = {
     })),
 };
 
+/** Deletes records, and returns a function that removes the models from memory. A chat without any goes too. */
 async function remove({ messages, chats, before }, which) {
   const records = await recordsOf(messages, which);
   for (const record of records) {
@@ -348,7 +360,8 @@ async function remove({ messages, chats, before }, which) {
     const row = await request(chats.get(record.chat));
     const range = IDBKeyRange.bound([record.chat], [record.chat, []]);
     const latest = async (index) => (await request(messages.index(index).openCursor(range, 'prev')))?.value;
-    const [newest, last] = [await latest('by_time'), await latest('by_arrival')];
+    const newest = await latest('by_time');
+    const last = await latest('by_arrival');
     if (newest) {
       const shorter = {
         ...row,

@@ -12,6 +12,7 @@ const MODES = new Set('CONFLICT PROXYBLOCK TOS_BLOCK SMB_TOS_BLOCK DEPRECATED_VE
 
 let online = true;
 
+/** What the page means to show, as `Stream.mode`. */
 function modeNow() {
   const { state, stream, hasSynced } = Socket;
   if (!session.token && state !== 'PROXYBLOCK') return 'QR';
@@ -22,6 +23,7 @@ function modeNow() {
   return hasSynced || stream === 'CONNECTED' ? 'MAIN' : 'SYNCING';
 }
 
+/** How the connection stands, as `Stream.info`. */
 function infoNow() {
   const { state, stream, hasSynced } = Socket;
   if (state === 'OPENING') return online ? 'OPENING' : 'OFFLINE';
@@ -43,19 +45,20 @@ export function setOnline(answered) {
   update();
 }
 
-/** As the document says, or always the same. */
+/** Whether the page has the focus: as the document says, or as the way `focus` sets it. */
 function isFocused() {
   const { focus } = config.ways;
   return focus === 'document' ? document.hasFocus() : focus;
 }
 
-/** Being there silences the phone's notifications (OpenWA#1175). */
+/** Announces whether the account is there, which silences the phone's notifications (OpenWA#1175). */
 function announce(cause) {
   Stream.set({ available: isFocused() });
   if (config.autoPresence)
     reportQuietly('presence', { available: Stream.available, module: 'page', function: cause });
 }
 
+/** Derives all of it from the socket again. */
 function update() {
   const authed = Socket.stream !== 'DISCONNECTED';
   const connects = authed && !Stream.phoneAuthed;

@@ -78,15 +78,19 @@ class ChatModel extends Model {
   }
 }
 
+/** Sets a property that is not enumerable, so that serialize() leaves it out. */
 function hide(object, name, value) {
   Object.defineProperty(object, name, { value, enumerable: false, writable: true });
 }
 
 const place = ({ t, rowId }) => ({ t, row: rowId });
+
+/** Whether message a comes before b in the order on disk, which compares one or two numbers in turn. */
 function isBefore(a, b) {
-  const [one, other] = [placeOnDisk(place(a)), placeOnDisk(place(b))];
-  const differs = one.findIndex((value, index) => value !== other[index]);
-  return differs >= 0 && one[differs] < other[differs];
+  const placeOfA = placeOnDisk(place(a));
+  const placeOfB = placeOnDisk(place(b));
+  const firstDifference = placeOfA.findIndex((value, index) => value !== placeOfB[index]);
+  return firstDifference >= 0 && placeOfA[firstDifference] < placeOfB[firstDifference];
 }
 
 export const Msg = new Collection(MsgModel);
@@ -102,10 +106,10 @@ export const Status = new Collection();
 export const Newsletter = new Collection();
 export const NewsletterMetadata = new Collection();
 
-/** Every mapping between phone and LID that the page has learnt. */
+/** Every mapping between phone and LID that the page knows. */
 const lidOfPhone = new Map();
 const phoneOfLid = new Map();
-/** Where the loaded part of each chat begins; what is older is only in the store. */
+/** Chat -> place ({t, row}) of its oldest message in memory; what is older is only in the store. */
 export const beginnings = new Map();
 
 Msg.getMessagesById = async (ids) => {
@@ -140,7 +144,7 @@ GroupMetadata.update = async (id) =>
 /** A stored record as the page's own data: ids are objects, and nothing says that it is new. */
 export function messageData({ data, history, row, received }) {
   const { id, fromMe, remote, participant, from, to, author, quotedParticipant, ...rest } = data;
-  const keys = ['protocolMessageKey', 'latestEditMsgKey'].filter((name) => data[name]);
+  const keyFields = ['protocolMessageKey', 'latestEditMsgKey'].filter((name) => data[name]);
   return {
     ack: fromMe ? 1 : 0,
     star: false,
@@ -149,7 +153,7 @@ export function messageData({ data, history, row, received }) {
     ...rest,
     ...(author && { author: createWid(author) }),
     ...(quotedParticipant && { quotedParticipant: createWid(quotedParticipant) }),
-    ...Object.fromEntries(keys.map((name) => [name, new MsgKey(data[name])])),
+    ...Object.fromEntries(keyFields.map((name) => [name, new MsgKey(data[name])])),
     id: new MsgKey({ id, fromMe, remote, participant }),
     from: createWid(from),
     to: createWid(to),
@@ -164,6 +168,7 @@ export function messageData({ data, history, row, received }) {
 export const buildMsg = (record, isNewMsg) =>
   new MsgModel({ ...messageData(record), recvFresh: isNewMsg, isNewMsg });
 
+/** The chat with this id; a new one with these attributes if there is none. */
 export function ensureChat(wid, attributes = {}) {
   const known = Chat.get(wid);
   if (known) return known;
@@ -193,21 +198,21 @@ export function addMsg(record, isNewMsg) {
   const chat = ensureChat(msg.id.remote);
   if (config.ways.add_order === 'msg_first') {
     Msg.add(msg); // an exception of a listener ends it here: the message is in no chat (WAWebProcessMultipleMsgsAction)
-    soon(() => {
+    inLaterTask(() => {
       if (Msg.get(msg.id) !== msg) return; // deleted since
-      join(chat, msg);
+      addToChat(chat, msg);
       countUnread(chat, msg);
     });
   } else {
-    join(chat, msg);
+    addToChat(chat, msg);
     Msg.add(msg);
     countUnread(chat, msg);
   }
   return msg;
 }
 
-/** Puts a message of memory into its chat. */
-function join(chat, msg) {
+/** Puts a message of memory into its chat, which takes over its time if it is not older. */
+function addToChat(chat, msg) {
   if (!beginnings.has(chat.id.toString())) beginnings.set(chat.id.toString(), place(msg));
   chat.msgs.add(msg);
   if (!chat.lastReceivedKey || !(msg.t < chat.t)) chat.assign({ t: msg.t, lastReceivedKey: msg.id });
@@ -217,30 +222,33 @@ function countUnread(chat, msg) {
   if (msg.isNewMsg && !msg.id.fromMe) chat.set('unreadCount', chat.unreadCount + 1);
 }
 
-/** Keys of what is stored and about to be added as new. Until then nobody brings it into memory as old. */
+/** Keys of messages that are stored and about to be added as new. Until then reading the store must not add them as old ones. */
 export const arriving = new Set();
 
-let waiting = [];
-let tick = Promise.resolve();
+let worksWaiting = [];
+let laterTask = Promise.resolve();
 
-/** Does this in a later task, all that waits in one. */
-function soon(work) {
-  waiting.push(work);
-  if (waiting.length > 1) return;
-  tick = new Promise((resolve) => {
+/** Does this in a later task, together with all else that waits for it. */
+function inLaterTask(work) {
+  worksWaiting.push(work);
+  if (worksWaiting.length > 1) return;
+  laterTask = new Promise((resolve) => {
     setTimeout(() => {
-      const now = waiting;
-      waiting = [];
-      for (const each of now) logged(each);
+      const works = worksWaiting;
+      worksWaiting = [];
+      for (const each of works) logged(each);
       resolve();
     });
   });
 }
 
-/** Resolves when the chats know all that was added to memory. */
-export const chatsFollowed = () => tick;
+/** Resolves when every message that was added to memory is in its chat. */
+export const chatsFollowed = () => laterTask;
 
-/** The page logs what a listener threw, and goes on with the next message (WAWebUpdateMessageUIAction). */
+/**
+ * Does this; what a listener throws is logged, and the page goes on (WAWebUpdateMessageUIAction). In the old way nothing is
+ * thrown.
+ */
 export function logged(work) {
   if (config.ways.listeners !== 'throw') return work();
   try {
@@ -250,6 +258,7 @@ export function logged(work) {
   }
 }
 
+/** Adds a contact to memory, under the phone and the LID. A field that the card lacks stays as it is; null removes it. */
 export function learnContact(card) {
   const phone = `${card.phone.replace(/@.*/, '')}@c.us`;
   const ids = [phone];
@@ -278,12 +287,12 @@ const ACTIVE = 86_400; // seconds
 const MANY_UNREAD = 20;
 const BESIDES_UNREAD = 5;
 
-let offlineEnded = () => {};
+let resolveOfflineDelivery = () => {};
 const offlineDelivery = new Promise((resolve) => {
-  offlineEnded = resolve;
+  resolveOfflineDelivery = resolve;
 });
-/** What had waited at the server has been handled (`offline_delivery_end_from_bridge`). */
-export const endOfflineDelivery = () => offlineEnded();
+/** To be called when what had waited at the server has been handled (`offline_delivery_end_from_bridge`). */
+export const endOfflineDelivery = () => resolveOfflineDelivery();
 
 /**
  * Fills memory from the store: all chats, and of each the newest message. With a limit only so many chats get theirs at
@@ -294,37 +303,46 @@ export async function loadWorld(limit = null) {
   for (const card of await loadAll('contacts')) learnContact(card);
   const rows = (await loadAll('chats')).sort((a, b) => b.newest.t - a.newest.t);
   const size = limit ?? rows.length;
-  const step = Math.max(size, 1);
+  const batchSize = Math.max(size, 1);
   for (const [index, row] of rows.entries()) {
     const pendingInitialLoading = index >= size;
     ensureChat(createWid(row.id), { t: row.newest.t, unreadCount: row.unread, pendingInitialLoading });
   }
   await loadChats(rows.slice(0, size), limit !== null);
   offlineDelivery.then(async () => {
-    for (let start = size; start < rows.length; start += step)
-      await loadChats(rows.slice(start, start + step), true);
+    for (let start = size; start < rows.length; start += batchSize) {
+      await loadChats(rows.slice(start, start + batchSize), true);
+    }
   });
 }
 
-/** @param unread an active chat with unread messages gets these as well */
-async function loadChats(rows, unread) {
+/**
+ * Brings the last message of each chat into memory, and marks the chat as loaded.
+ * @param withUnread an active chat with unread messages gets these as well, and some before them
+ */
+async function loadChats(rows, withUnread) {
   const byArrival = config.ways.disk_order === 'arrival';
   const records = await loadMessages(rows.map((row) => (byArrival ? row.last : row.newest).key));
   const newest = new Map(records.map((each) => [each.chat, each]));
   for (const row of rows) {
     const chat = Chat.get(row.id);
-    const isActive = unread && row.unread > 0 && row.newest.t > Date.now() / 1000 - ACTIVE;
-    const few = isActive && row.unread < MANY_UNREAD;
-    const more = isActive ? await loadBefore(row.id, null, row.unread + BESIDES_UNREAD) : [];
-    const last = newest.get(row.id);
-    restore(chat, few ? more.reverse() : [last]);
-    // Many unread ones are a chunk of their own: in memory, and not in chat.msgs.
-    for (const record of few ? [] : more.reverse())
-      if (!Msg.get(record.key) && !arriving.has(record.key)) Msg.add(buildMsg(record, false));
+    const isRecent = row.newest.t > Date.now() / 1000 - ACTIVE;
+    const takesUnread = withUnread && row.unread > 0 && isRecent;
+    const unread = takesUnread ? await loadBefore(row.id, null, row.unread + BESIDES_UNREAD) : [];
+    unread.reverse();
+    if (takesUnread && row.unread < MANY_UNREAD) {
+      restore(chat, unread);
+    } else {
+      restore(chat, [newest.get(row.id)]);
+      // Many unread ones are a chunk of their own: in memory, and not in chat.msgs.
+      for (const record of unread)
+        if (!Msg.get(record.key) && !arriving.has(record.key)) Msg.add(buildMsg(record, false));
+    }
     chat.set('pendingInitialLoading', false);
   }
 }
 
+/** Brings stored messages into memory and into their chat, as old ones. What is there, or is just arriving, is left out. */
 function restore(chat, records) {
   for (const record of records) {
     if (!record || Msg.get(record.key) || arriving.has(record.key)) continue;
@@ -338,7 +356,7 @@ function restore(chat, records) {
   }
 }
 
-/** For a chat that has no messages any more, because the last one was deleted. */
+/** For a chat without messages, the last of which was deleted. */
 export function forgetBeginnings(chat) {
   beginnings.delete(chat);
 }
