@@ -24,6 +24,7 @@ const EXPIRY_SLACK = 60;
 /** @typedef {import('./message/raw.js').Raw} Raw a record as the page has it */
 
 /**
+ * Makes wire lines of the page's records. Keeps only which calls were reported, and a count of live changes.
  * @param {import('./wire.js').Wire} wire
  * @param {boolean} groups whether groups are captured
  * @param {() => number} [now] milliseconds

@@ -38,6 +38,7 @@ export function short(value) {
 }
 
 /**
+ * A product of a business's catalogue.
  * @param {Raw} raw of a message, or of one that is quoted
  * @returns {Fields | null}
  */
@@ -107,6 +108,7 @@ export function invitationText(raw) {
 }
 
 /**
+ * An event in the chat's calendar, to which people can say yes or no. `call`: it is a scheduled call.
  * @param {Raw} raw
  * @returns {Fields | null} times in seconds
  */

@@ -141,7 +141,7 @@ export function startWatching(config) {
 
   /** @param {{id?: unknown, type?: unknown}} message */
   const isCounted = (message) => agent.isWanted(agent.messageId(message.id), message.type, config.groups);
-  /** @param {{fromMe: unknown, id: unknown}} id */
+  /** Names a message, by what stays the same when its chat is known by another id. @param {{fromMe: unknown, id: unknown}} id */
   const keyOfId = (id) => `${id.fromMe}_${id.id}`;
 
   Msg.on('add', (message) => {
