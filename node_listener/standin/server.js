@@ -101,11 +101,13 @@ async function untilChange(sources, test, limit) {
   return await new Promise((resolve) => {
     const end = () => {
       clearTimeout(timer);
-      for (const source of sources) source.off('change', look);
+      for (const source of sources) source.off('change', endIfTrue);
       resolve(test());
     };
-    const look = () => test() && end();
+    const endIfTrue = () => {
+      if (test()) end();
+    };
     const timer = setTimeout(end, limit);
-    for (const source of sources) source.on('change', look);
+    for (const source of sources) source.on('change', endIfTrue);
   });
 }

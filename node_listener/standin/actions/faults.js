@@ -30,7 +30,7 @@ async function setWay(stage, name, value) {
   return atOnce && (await stage.pages.command('way', { name, value }, { kept: false }));
 }
 
-/** @type {Record<string, Action>} */
+/** @type {Record<string, Action>} by name; README.md says what each does and what its body holds */
 export const FAULTS = {
   async state(stage, { state }) {
     if (!STATES.has(state))

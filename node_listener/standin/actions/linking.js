@@ -48,7 +48,7 @@ export function finishLinking(stage, body) {
   return { account: me };
 }
 
-/** @type {Record<string, Action>} */
+/** @type {Record<string, Action>} by name; README.md says what each does and what its body holds */
 export const LINKING = {
   async scan(stage, body) {
     await stage.until(() => stage.pairing.page !== null, body.wait ?? DEFAULT_WAIT);

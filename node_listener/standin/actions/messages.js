@@ -73,7 +73,7 @@ function enqueue(stage, happening) {
   return {};
 }
 
-/** @type {Record<string, Action>} */
+/** @type {Record<string, Action>} by name; README.md says what each does and what its body holds */
 export const MESSAGES = {
   deliver: (stage, body) => deliver(stage, body, false),
   own: (stage, body) => deliver(stage, body, true),

@@ -15,7 +15,7 @@ const AFTER = /** @type {Record<string, string[]>} */ ({
 });
 const STORAGE_DIALOGS = ['storage_not_enough_space', 'cache_storage_open_failed'];
 
-/** @type {Record<string, Action>} */
+/** @type {Record<string, Action>} by name; README.md says what each does and what its body holds */
 export const PASSKEY = {
   async passkey(stage, { step, code = 'AB12CD34', reason = 'server_error' }) {
     const { ceremony } = stage.pairing;

@@ -22,7 +22,7 @@ const readFault =
     };
   };
 
-/** @type {Record<string, Action>} */
+/** @type {Record<string, Action>} by name; README.md says what each does and what its body holds */
 export const READING = {
   load_fails: readFault('load_fails'),
   load_404: readFault('load_404'),

@@ -12,7 +12,7 @@ const NAME = 'HistorySyncStatus';
 
 /** {initialCompleted, recentCompleted} (WAWebUserPrefsHistorySync); null before the first link. */
 export const historyStatus = () => userPrefs.get(NAME);
-const reach = (change) => userPrefs.set(NAME, { ...historyStatus(), ...change });
+const saveStatus = (change) => userPrefs.set(NAME, { ...historyStatus(), ...change });
 
 /** Resolves when the silence of the first sync is over, false when the page gives up before that. */
 export async function firstHistoryComes() {
@@ -23,13 +23,14 @@ export async function firstHistoryComes() {
   return passed() < config.syncLimitMs;
 }
 
+/** Gets the first part of the history, stores it, fills memory from the store and reports that it is done. */
 export async function syncHistory() {
   const answer = await fetch(`/standin/history?token=${session.token}`);
   const { messages, contacts, complete } = await answer.json();
   await storeContacts(contacts);
   await storeHistory(messages);
   await loadWorld();
-  await reach({ initialCompleted: true, ...(complete && { recentCompleted: true }) });
+  await saveStatus({ initialCompleted: true, ...(complete && { recentCompleted: true }) });
   await report('history_done');
 }
 
@@ -44,7 +45,7 @@ export function takeChunk({ n, messages, last }) {
   turn = turn
     .then(async () => {
       await storeHistory(messages);
-      if (last) await reach({ recentCompleted: true });
+      if (last) await saveStatus({ recentCompleted: true });
       Cmd.trigger('new_history_sync_chunk_processed_from_bridge', {});
       await report('chunk_done', { n });
     })

@@ -20,6 +20,7 @@ export class Events {
     };
     return this.on(names, only);
   }
+  /** Without a callback all listeners of these events are removed. */
   off(names, callback) {
     for (const name of names.split(/\s+/)) {
       const kept = callback ? (this.#listeners.get(name) ?? []).filter((known) => known !== callback) : [];

@@ -22,7 +22,8 @@ export function reportQuietly(kind, fields) {
 
 /** A short form of arguments that may hold whole chats: ids, texts and the names of fields. */
 export function summary(args) {
-  const one = (value, depth = 0) => {
+  /** The short form of one value: at most three levels deep, five entries of a list, twelve fields of an object. */
+  const short = (value, depth = 0) => {
     if (value === null || typeof value !== 'object') return typeof value === 'function' ? 'function' : value;
     if ('server' in value && 'user' in value) return String(value);
     if (value.id && typeof value.id === 'object') {
@@ -30,12 +31,12 @@ export function summary(args) {
       return Object.fromEntries(Object.entries(known).filter(([, each]) => each !== undefined));
     }
     if (depth > 2) return '…';
-    if (Array.isArray(value)) return value.slice(0, 5).map((each) => one(each, depth + 1));
+    if (Array.isArray(value)) return value.slice(0, 5).map((each) => short(each, depth + 1));
     return Object.fromEntries(
       Object.entries(value)
         .slice(0, 12)
-        .map(([name, each]) => [name, one(each, depth + 1)]),
+        .map(([name, each]) => [name, short(each, depth + 1)]),
     );
   };
-  return args.map((arg) => one(arg));
+  return args.map((arg) => short(arg));
 }
