@@ -256,6 +256,24 @@ async def test_values_that_are_not_ours_are_put_aside(world: World, change: str)
     assert (world.paths.state_dir / "alerts.db.damaged").exists()
 
 
+async def test_a_damaged_file_that_can_not_be_put_aside_stops_no_alert(world: World) -> None:
+    """`status` says why, and the next start tries it again."""
+    world.close()
+    (world.paths.state_dir / "alerts.db").write_bytes(b"x" * 10_000)
+    aside = world.paths.state_dir / "alerts.db.damaged"
+    (aside / "folder").mkdir(parents=True)
+    world.start()
+    world.looks.hold("Ana")
+    await world.look()
+    assert world.phones[0].titles == ["Ana"]
+    assert "alerts.db" in world.alerts.trouble()
+    (aside / "folder").rmdir()
+    aside.rmdir()
+    await world.look(seconds=1)
+    assert (world.phones[0].titles, world.alerts.trouble()) == (["Ana"], "")
+    assert world.states() == [("Ana", "told")]
+
+
 def test_of_more_than_fit_the_newest_are_named() -> None:
     """Each with its time; the history has the others."""
     entries = [(NOON, Text(f"customer {number}", "x" * 40)) for number in range(500)]

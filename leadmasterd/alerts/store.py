@@ -188,7 +188,10 @@ class Store:
             self.close()
             if not _is_unusable(error):
                 return self._sentence(error)
-            self._put_aside(words_of(error))
+            try:
+                self._put_aside(words_of(error))
+            except OSError as in_the_way:
+                return self._sentence(in_the_way)
         else:
             return ""
         try:
@@ -313,8 +316,14 @@ class Store:
             self._connection.execute("DELETE FROM episodes WHERE kind = ? AND subject = ?", key)
 
     def _put_aside(self, why: str) -> None:
-        """Rename the damaged file, in the place of one that was renamed before, so that a new one can be made."""
+        """Rename the damaged file, in the place of one that was renamed before, so that a new one can be made.
+
+        Raises OSError.
+        """
         aside = self._path.with_name(f"{self._path.name}.damaged")
+        for suffix in ("", *_WAL_SUFFIXES):
+            with contextlib.suppress(FileNotFoundError):
+                self._path.with_name(self._path.name + suffix).replace(aside.with_name(aside.name + suffix))
         log.error(
             "%s is damaged (%s): it is now %s, and a new one begins; what still holds is told again",
             self._path,
@@ -322,9 +331,6 @@ class Store:
             aside.name,
             extra={"action": "alerts_damaged"},
         )
-        for suffix in ("", *_WAL_SUFFIXES):
-            with contextlib.suppress(FileNotFoundError):
-                self._path.with_name(self._path.name + suffix).replace(aside.with_name(aside.name + suffix))
 
     def _wal_files(self) -> list[Path]:
         """The files that SQLite keeps beside it; they may not exist."""
