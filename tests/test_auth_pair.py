@@ -1,6 +1,7 @@
 """`leadmasterd auth pair`: what it refuses before a window opens, what it writes, and what it leaves behind."""
 
 import asyncio
+import errno
 import os
 import signal
 import stat
@@ -168,18 +169,34 @@ def test_a_signal_cancels_it(shop: Shop, pair: Callable[..., Answer], number: si
     assert list((shop.folder / "work").iterdir()) == []
 
 
+@pytest.mark.parametrize(
+    ("error", "why"),
+    [
+        (OSError(errno.ENOSPC, "No space left on device"), "the disk is full"),
+        (KeyboardInterrupt(), "it was interrupted"),
+        (ValueError("ZIP does not support timestamps before 1980"), "ValueError"),
+    ],
+    ids=["full", "interrupted", "defect"],
+)
 def test_a_linked_session_that_can_not_be_written_is_kept(
-    shop: Shop, pair: Callable[..., Answer], monkeypatch: pytest.MonkeyPatch
+    shop: Shop, pair: Callable[..., Answer], monkeypatch: pytest.MonkeyPatch, error: BaseException, why: str
 ) -> None:
-    """Linking again may be impossible, so the error names the folder and how to go on."""
+    """Linking again may be impossible, so the error names the folder and how to go on. Nothing new can be made then."""
 
-    def full(*_: object, **__: object) -> None:
-        raise OSError(28, "No space left on device")
+    def fails(*_: object, **__: object) -> None:
+        for name in ("mkdir", "rename"):
+            monkeypatch.setattr(Path, name, no_room)
+            monkeypatch.setattr(os, name, no_room)
+        raise error
 
-    monkeypatch.setattr(auth_pair, "pack", full)
+    def no_room(*_: object, **__: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(auth_pair, "pack", fails)
     answer = pair()
+    monkeypatch.undo()
     assert answer.code == 1
     [kept] = (shop.folder / "work").iterdir()
     assert stat.S_IMODE(kept.stat().st_mode) == 0o700
-    assert f"the disk is full; the account is linked, so zip the folder {kept}/profile" in answer.err
+    assert f"{why}; the account is linked, so zip the folder {kept}/profile" in answer.err
     assert session().items() <= read_profile(kept / "profile").items()

@@ -120,11 +120,16 @@ def _check_output(file: Path) -> None:
         raise Refused(_("cannot write {file}: permission denied; name another --output").format(file=file))
 
 
+class _LinkedInVain(Refused):
+    """The account is linked, and the file could not be written. Linking again may be impossible: the folder stays."""
+
+
 @contextmanager
 def _work_folder(place: str | None) -> Iterator[Path]:
     """A new folder within `place` (None: where temporary files are), for the browser's profile.
 
-    It is deleted afterwards, and every process that still uses the profile is killed. Raises Refused without room.
+    It is deleted afterwards, but not after _LinkedInVain, and every process that still uses the profile is killed.
+    Raises Refused without room.
     """
     try:
         folder = Path(tempfile.mkdtemp(prefix="leadmasterd-pair-", dir=place))
@@ -134,6 +139,7 @@ def _work_folder(place: str | None) -> Iterator[Path]:
                 folder=place or tempfile.gettempdir(), why=causes.of_system(error)
             )
         ) from error
+    stays = False
     try:
         free = shutil.disk_usage(folder).free
         if free < _NEEDS:
@@ -143,9 +149,13 @@ def _work_folder(place: str | None) -> Iterator[Path]:
                 )
             )
         yield folder
+    except _LinkedInVain:
+        stays = True
+        raise
     finally:
         tree.signal_all(tree.find_ours(tree.marker_of(folder / "profile")), signal.SIGKILL)
-        shutil.rmtree(folder, ignore_errors=True)
+        if not stays:
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 def _run_until_signal(start: Callable[[], Coroutine[Any, Any, Answer]]) -> Answer:
@@ -167,17 +177,15 @@ def _run_until_signal(start: Callable[[], Coroutine[Any, Any, Answer]]) -> Answe
 def _pack(folder: Path, file: Path, linked: Linked) -> Packed:
     """Write the session file from the profile in `folder`.
 
-    If that fails, move the profile to a folder that stays, because linking again may be impossible, and raise Refused.
+    Raises _LinkedInVain if that fails or is interrupted.
     """
-    profile = folder / "profile"
     try:
         origin = Origin(linked.account, linked.browser, linked.at)
-        return pack(profile, file, origin=origin, now=datetime.now(UTC))
-    except OSError as error:
-        kept = Path(tempfile.mkdtemp(prefix="leadmasterd-linked-", dir=folder.parent))
-        profile.rename(kept / "profile")
-        raise Refused(
+        return pack(folder / "profile", file, origin=origin, now=datetime.now(UTC))
+    except BaseException as error:
+        why = _("it was interrupted") if isinstance(error, KeyboardInterrupt) else causes.of_system(error)
+        raise _LinkedInVain(
             _("cannot write {file}: {why}; the account is linked, so zip the folder {kept} and import that").format(
-                file=file, why=causes.of_system(error), kept=kept / "profile"
+                file=file, why=why, kept=folder / "profile"
             )
         ) from error

@@ -30,6 +30,7 @@ from typing import IO, Any, Final, Literal, Self
 from leadmasterd.errors import Refused
 from leadmasterd.listener.profile import SESSION_FOLDERS
 from leadmasterd.listener.programs import major
+from leadmasterd.state.files import sync
 from leadmasterd.text import _, printable
 from leadmasterd.times import iso
 
@@ -130,12 +131,8 @@ def _publish(unfinished: Path, file: Path) -> None:
         if file.exists():
             raise FileExistsError(str(file)) from error
         unfinished.rename(file)
-    folder = os.open(file.parent, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        with contextlib.suppress(OSError):  # not every file system can
-            os.fsync(folder)
-    finally:
-        os.close(folder)
+    with contextlib.suppress(OSError):  # not every file system can, and the file is there
+        sync(file.parent)
 
 
 @dataclass(frozen=True, slots=True)
