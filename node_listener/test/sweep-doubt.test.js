@@ -112,6 +112,19 @@ test('a chat of whose person nothing can be told is read all the same', async (c
   assert.deepEqual([ids, done.failed, done.error], [['MISSED'], 0, null]);
 });
 
+test('a new message is read also where the page cannot say whether it was edited', async (context) => {
+  const chat = chatOf(ANA, 'FIRST', 'MISSED');
+  const messages = chat.msgs.getModelsArray();
+  Object.setPrototypeOf(messages[1], {
+    get latestEditSenderTimestampMs() {
+      throw new Error('a defect of the page');
+    },
+  });
+  loadPage(context, [[{ ...chat, msgs: { getModelsArray: () => messages } }]]);
+  const { ids, done } = await listener()();
+  assert.deepEqual([ids, done.failed, done.error], [['FIRST', 'MISSED'], 0, null]);
+});
+
 test('a chat of which the disk has nothing though memory has what was stored is paged back', async (context) => {
   const early = { id: { fromMe: false, remote: ANA, id: 'EARLY' }, t: T - 5, type: 'chat' };
   const restored = { ...early, id: { ...early.id, id: 'LATE' }, t: T };

@@ -78,10 +78,9 @@ export function personId(id) {
  * @returns {boolean}
  */
 export function isHosted(wid) {
-  const isOnHostedServer = /@hosted(\.lid)?$/.test(widText(wid) ?? '');
-  if (typeof wid === 'string') return isOnHostedServer || /:99@/.test(wid);
-  const device = /** @type {{device?: unknown} | null | undefined} */ (wid)?.device;
-  return isOnHostedServer || device === 99;
+  if (/@hosted(\.lid)?$/.test(widText(wid) ?? '')) return true;
+  if (typeof wid === 'string') return /:99@/.test(wid);
+  return /** @type {{device?: unknown} | null | undefined} */ (wid)?.device === 99;
 }
 
 /**

@@ -249,10 +249,10 @@ export async function nextPiece(reading, entries, want) {
   for (; next < entries.length && size < want.bytes; next += 1) {
     const { message, fresh } = entries[next];
     const isRevoked = message.type === 'revoked';
-    const isChanged = isRevoked || Boolean(message.latestEditSenderTimestampMs);
     const hasReaction = message.hasReaction !== undefined && message.hasReaction !== null;
     if (hasReaction && !isRevoked) reactedTo.push(message.id);
-    if (!fresh && !isChanged) continue;
+    // An older message counts only if it was revoked or edited. A new one is not asked for that: a build may throw.
+    if (!fresh && !isRevoked && !message.latestEditSenderTimestampMs) continue;
     try {
       const record = JSON.stringify(messageRecord(message, undefined, facts));
       (fresh ? piece.records : piece.changes).push(record);
