@@ -49,7 +49,7 @@ def held_elsewhere(here: Paths) -> subprocess.Popen[str]:
 
 def test_the_second_daemon_is_refused_with_the_firsts_pid(here: Paths, monkeypatch: pytest.MonkeyPatch) -> None:
     """It gets one sentence; once the first is dead, it can start."""
-    monkeypatch.setattr(files, "_LOOK_SECONDS", 0.05)
+    monkeypatch.setattr(files, "_TRY_SECONDS", 0.05)
     with held_elsewhere(here) as holder:
         assert is_running(here)
         with pytest.raises(CannotUseState) as refused:
@@ -67,7 +67,7 @@ def test_the_second_daemon_is_refused_with_the_firsts_pid(here: Paths, monkeypat
 
 def test_somebody_who_only_asks_does_not_make_a_start_fail(here: Paths, monkeypatch: pytest.MonkeyPatch) -> None:
     """`status` holds the lock for a moment, in shared mode."""
-    monkeypatch.setattr(files, "_LOOK_SECONDS", LIMIT)
+    monkeypatch.setattr(files, "_TRY_SECONDS", LIMIT)
     here.state_dir.mkdir()
     asking = os.open(here.lock_file, os.O_RDWR | os.O_CREAT, 0o600)
     fcntl.flock(asking, fcntl.LOCK_SH)

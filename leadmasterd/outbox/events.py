@@ -17,7 +17,7 @@ LONGEST_TEXT: Final = 4_000
 
 
 class Type(StrEnum):
-    """The type of a field, by its name in JSON Schema. TIME is not one of those: a string with a time in UTC."""
+    """The type of a field, by its name in JSON Schema. Except TIME: a string with a time in UTC."""
 
     INTEGER = "integer"
     TEXT = "string"
@@ -36,12 +36,12 @@ class Field:
     null: bool = False
     """Whether it may be null."""
     full: bool = False
-    """Whether it has words or names, which only feeds get that ask for them."""
+    """Whether it has words or names: then only feeds that ask for those get it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """One kind of change of one table, for each of which an event is written.
+    """One kind of change of one table. Each such change writes an event.
 
     Strings of SQL are expressions in which `ROW` is the changed row, unless it is said otherwise.
     `kinds`: the names of its events, each with what it tells. If there are several, `kind` is the SQL that picks one.
@@ -51,21 +51,21 @@ class Source:
     kinds: Mapping[str, str]
     table: str
     on: Literal["INSERT", "UPDATE", "DELETE", "DUE"]
-    """DUE: the event comes of time alone, not of a change. The daemon looks for those once a minute."""
+    """DUE: no change makes the event, but time alone. The daemon looks once a minute for what has come due."""
     fields: Mapping[str, Field]
     stream: str = "0"
     """SQL for the conversation within which events keep their order; 0: none."""
     of: tuple[str, ...] = ()
-    """With UPDATE: the columns of which one must be set."""
+    """With UPDATE: only an UPDATE that sets one of these columns counts."""
     when: str = ""
     """SQL for the condition, with `NEW` and `OLD`, or with DUE `ROW` and `:now`; empty: every such change."""
     key: str = ""
-    """With DUE: SQL for the id of the row, for which an event is written once."""
+    """With DUE: SQL for the id of the row. Only one event is written for an id."""
     kind: str = ""
     replayable: str = "1"
-    """SQL for which rows a replay can make this event from; empty: from none."""
+    """SQL that is true for a row from which a replay can make this event; empty: it can't from any."""
     order_by: str = ""
-    """SQL for when it happened, by which a replay sorts events; empty if none is replayable."""
+    """SQL for the time when it happened, by which a replay sorts; empty if no replay makes this event."""
 
 
 def _integer(column: str, doc: str, *, null: bool = False) -> Field:

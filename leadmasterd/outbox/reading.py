@@ -1,4 +1,4 @@
-"""Reads events from the outbox, for what delivers them."""
+"""Reads events from the outbox, for the parts that deliver them."""
 
 import json
 import sqlite3
@@ -12,7 +12,7 @@ class Event(NamedTuple):
     """A row of the outbox.
 
     `stream`: the conversation within which it keeps its order, 0 for none; `at`: when it was written (ISO, UTC);
-    `feed`: the only feed that it is for, as it was replayed for that; None: for all.
+    `feed`: the feed for which it was replayed, and which alone gets it; None: all feeds get it.
     """
 
     event_id: int
@@ -31,8 +31,8 @@ def after(connection: sqlite3.Connection, event_id: int, limit: int) -> list[Eve
 def of_stream(connection: sqlite3.Connection, stream: int, between: tuple[int, int], limit: int) -> list[Event]:
     """At most `limit` events of one stream, in the order in which they were committed.
 
-    `between`: two ids; only events after the first are returned, up to and including the second. As there is no index
-    of streams, all events between them may be read.
+    `between`: two ids; only events after the first are returned, up to and including the second. As streams have
+    no index, it may read all events between the two.
     """
     after_id, through_id = between
     query = f"{_SELECT} AND event_id <= ? AND stream = ? ORDER BY event_id LIMIT ?"

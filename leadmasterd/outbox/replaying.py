@@ -1,7 +1,7 @@
 """Makes events from the tables again (a replay), for a feed that is new or has lost some.
 
-The tables hold the present state, not each change: of an edited message its last text. So events whose cause is not in
-the tables any more are left out, such as withdrawn waits, and events that come of time alone.
+The tables hold the present state, not each change: for an edited message only its last text. So a replay leaves out
+events whose cause is no longer in the tables, such as withdrawn waits, and events that come due by time alone.
 """
 
 import json
@@ -15,7 +15,7 @@ from leadmasterd.outbox.room import ROW_BYTES
 from leadmasterd.outbox.triggers import kind_of, over, values_of
 
 _REPLAYED: Final = tuple(enumerate(each for each in SOURCES if each.replayable))
-"""Sources with their ranks. Events of one moment are sorted by them: a message before its edit."""
+"""The sources, each with its rank, by which events of the same moment are sorted: a message before its edit."""
 _SAMPLE: Final = 500
 """How many events are made to estimate the size of all."""
 
@@ -38,8 +38,8 @@ def plan(
 ) -> Plan:
     """Collect what a replay of `from_at` to `until` (ISO, UTC) has to write, for `replay` on the same connection.
 
-    Writes the rows of the events, in their order, to a temporary table, so that no other writer waits. Call it outside
-    of a transaction. `full`: whether the events have words and names; `kinds`: which kinds of events.
+    Lists the events, in their order, in a temporary table, which makes no other writer wait. Call it outside of a
+    transaction. `full`: whether the events have words and names; `kinds`: which kinds of events.
     """
     connection.execute(
         "CREATE TEMP TABLE IF NOT EXISTS replayed (place INTEGER PRIMARY KEY, rank INTEGER, row_id INTEGER) STRICT"
@@ -60,7 +60,7 @@ def plan(
         f"SELECT avg(length(kind) + length(CAST(data AS BLOB))) FROM ({_select_events(full=full)})",
         {"first": 1, "last": _SAMPLE},
     )
-    return Plan(number, round(number * ((mean_size or 0) + ROW_BYTES)))  # None: there are no events
+    return Plan(number, round(number * ((mean_size or 0) + ROW_BYTES)))  # the mean is None if there are no events
 
 
 def replay(connection: sqlite3.Connection, feed: str, first: int, last: int, *, full: bool) -> int:

@@ -1,6 +1,6 @@
 """Limits how much of the disk the outbox may take, so that a receiver that is down for weeks does not fill it.
 
-Events may take a quarter of the free disk, with the room that they take themselves counted as free; and always 64 MB.
+Events may take a quarter of the disk that would be free without them, and always 64 MB.
 If they take more, the oldest have to be deleted. This module only estimates; `triggers.drop_delivered` deletes.
 """
 
@@ -9,11 +9,12 @@ from dataclasses import dataclass
 from typing import Final
 
 SHARE: Final = 4
-"""The free disk divided by this is what events may take."""
+"""The disk that would be free without events, divided by this, is what they may take."""
 LEAST: Final = 64_000_000
 """Bytes that events may always take."""
 _FULL_AFTERWARDS: Final = 0.9
-"""How much of their room events take after some were deleted, so that not every new one makes another delete."""
+"""The share of their room that events still take after the oldest were deleted. If it were 1, the next event would
+make another deletion necessary."""
 _SAMPLE: Final = 250
 """How many events at each end of the outbox are measured."""
 ROW_BYTES: Final = 60
@@ -39,12 +40,12 @@ def room(connection: sqlite3.Connection, *, free: int) -> Room:
     have no holes: events are only ever deleted from the oldest on.
     """
     query = "SELECT ifnull((SELECT min(event_id) FROM outbox), 1), ifnull((SELECT max(event_id) FROM outbox), 0)"
-    oldest, newest = connection.execute(query).fetchone()
+    oldest, newest = connection.execute(query).fetchone()  # 1 and 0 if there are no events
     (mean_size,) = connection.execute(
         "SELECT avg(length(kind) + length(CAST(data AS BLOB))) FROM outbox WHERE event_id < ? OR event_id > ?",
         (oldest + _SAMPLE, newest - _SAMPLE),
     ).fetchone()
-    row_size = (mean_size or 0) + ROW_BYTES  # None: there are no events
+    row_size = (mean_size or 0) + ROW_BYTES
     taken = round((newest - oldest + 1) * row_size)
     most = max(LEAST, (free + _unused(connection) + taken) // SHARE)
     if taken <= most:

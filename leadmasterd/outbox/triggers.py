@@ -1,8 +1,8 @@
-"""Writes the outbox: makes the triggers of `events.SOURCES`, writes the events that come of time, and deletes old ones.
+"""Writes the outbox: makes the triggers of `events.SOURCES`, writes the events that come due by time, deletes old ones.
 
 In the SQL of a source `ROW` stands for the changed row: `NEW` or `OLD` in a trigger, or the alias of a table. The table
-`told` notes for which rows an event of time was written, by kind and row id. Every function that takes a connection
-runs inside the caller's transaction.
+`told` holds, by kind and row id, the rows for which an event that came due was written. Every function that takes a
+connection runs inside the caller's transaction.
 """
 
 import sqlite3
@@ -63,7 +63,7 @@ def mode_of(connection: sqlite3.Connection) -> Mode:
 
 
 def _made_with(connection: sqlite3.Connection) -> str:
-    """The mode of the last `sync` and a digest of its triggers, parted by a space; "" if there was none."""
+    """The mode of the last `sync` and a digest of its triggers, with a space between; "" if there was none."""
     row = connection.execute("SELECT value FROM derived_with WHERE name = 'outbox'").fetchone()
     return row[0] if row else ""
 
@@ -103,7 +103,7 @@ def values_of(source: Source, row: str, *, full: bool) -> str:
 
 
 def kind_of(source: Source) -> str:
-    """SQL for the kind of a source's event: a text, or the expression that picks one, in which `ROW` is the row."""
+    """SQL for the kind of a source's event: a text, or an expression over the changed row (`ROW`) that picks one."""
     return source.kind or f"'{_only_kind(source)}'"
 
 
@@ -114,9 +114,9 @@ DROPPED_AT_ONCE: Final = 5_000
 def drop_delivered(connection: sqlite3.Connection, through: int, *, keep_after: str, crowded: int = 0) -> int:
     """Delete delivered events, the oldest first, at most 5,000. Returns how many.
 
-    `through`: all up to this id are delivered. `keep_after`: events written at this time (ISO) or later are kept, but
-    not up to the id `crowded`, as they have no room. This runs on the thread that captures, so it reads no more rows
-    than it deletes, and one.
+    `through`: events up to this id are delivered. `keep_after`: events written at this time (ISO) or later are kept,
+    except those up to the id `crowded`, for which there is no room. This runs on the thread that captures, so it reads
+    only one row more than it deletes.
     """
     return connection.execute(
         "DELETE FROM outbox WHERE event_id <= :through AND event_id < max(:crowded + 1, coalesce("
@@ -129,7 +129,7 @@ def drop_delivered(connection: sqlite3.Connection, through: int, *, keep_after: 
 def _triggers(*, full: bool) -> list[str]:
     """The statements that create all triggers.
 
-    Sources with the same table and kind of change share one trigger: of several SQLite does not define the order.
+    Sources with the same table and kind of change share one trigger: SQLite does not define the order of several.
     """
     groups: dict[tuple[str, str], list[Source]] = {}
     for source in SOURCES:
@@ -158,17 +158,19 @@ def _trigger(sources: list[Source], *, full: bool) -> str:
 
 
 def _due_sources() -> Iterable[Source]:
-    """The sources whose events come of time alone."""
+    """The sources whose events come due by time alone."""
     return (source for source in SOURCES if source.on == "DUE")
 
 
 def _select_due(source: Source) -> str:
-    """The SELECT of all that is due at `:now` by this source, written before or not, as rows of `told`."""
+    """A SELECT that gives, as rows of `told`, everything of this source that is due at `:now`, even if an event was
+    written for it before.
+    """
     return over(f"SELECT '{_only_kind(source)}', {source.key} FROM {source.table} r WHERE {source.when}", "r")
 
 
 def _only_kind(source: Source) -> str:
-    """The kind of a source's events. It must have no more than one."""
+    """The kind of a source's events. Raises ValueError if there are several."""
     [kind] = source.kinds
     return kind
 

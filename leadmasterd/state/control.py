@@ -1,7 +1,7 @@
 """The control socket, by which commands such as `pause` reach the running daemon: its server and its client.
 
 A Unix socket next to the status file. A client sends one JSON line and gets one JSON line back, in its own language.
-Only the user of the daemon and root are answered, as the kernel names the peer's user. What a command does is decided
+Only the daemon's user and root are answered; the kernel says which user the client is. What a command does is decided
 by the handler (`daemon.control`).
 """
 
@@ -22,17 +22,18 @@ from leadmasterd.state.files import owner_of
 from leadmasterd.text import _, speaking, spoken_language
 
 _LONGEST_LINE: Final = 65536
-"""Bytes of a request."""
+"""The longest request, in bytes."""
 Handler = Callable[[str, Mapping[str, Any]], Awaitable[dict[str, Any]]]
-"""Carries out a command, given with the whole request. Returns the answer: `ok`, and `error` or other values."""
+"""Carries out a command. Given its name and the whole request, it returns the answer: `ok`, and `error` or other
+values."""
 
 
 @contextlib.contextmanager
 def _short_path(path: Path) -> Iterator[str]:
-    """Another path of the same file, through its open folder. Valid within the block.
+    """A short path of the same file, by way of its open folder. Valid within the block.
 
-    The path of a socket may have 107 bytes at most, and that of a state directory more. Raises OSError if there is no
-    such folder.
+    The path of a socket may have at most 107 bytes, but the state directory's own path may be longer. Raises OSError if
+    there is no such folder.
     """
     folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
@@ -50,9 +51,10 @@ class ControlServer:
         self._server: asyncio.Server | None = None
 
     async def start(self) -> None:
-        """Begin to answer. Replaces the socket that a killed daemon has left: the caller holds the lock.
+        """Begin to answer. Replaces a socket that is there already.
 
-        Raises OSError, and leaves nothing open then.
+        Only a killed daemon can have left it, because the caller holds the lock that only one daemon can hold. Raises
+        OSError, and leaves nothing open then.
         """
         with contextlib.suppress(FileNotFoundError):
             self._path.unlink()
@@ -63,7 +65,7 @@ class ControlServer:
                 listening.bind(name)
             self._path.chmod(0o600)
             self._server = await asyncio.start_unix_server(self._serve, sock=listening, limit=_LONGEST_LINE)
-            on_failure.pop_all()
+            on_failure.pop_all()  # the server owns the socket now
 
     async def close(self) -> None:
         """Stop listening, and remove the socket."""
@@ -79,13 +81,16 @@ class ControlServer:
             writer.write(json.dumps(answer).encode() + b"\n")
             await writer.drain()
         except (OSError, ValueError):
-            pass  # the client left, or sent no JSON line: nobody reads an answer
+            pass  # the client left, or sent no JSON: it gets no answer
         finally:
             writer.close()
 
     async def _answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> dict[str, Any]:
-        """Read a request and carry it out, or refuse it. Raises OSError or ValueError for a line that is no JSON."""
-        line = await reader.readline()  # first, so that a peer who is refused can read why
+        """Read a request, and carry it out or refuse it.
+
+        Raises ValueError if the line is no JSON, and OSError if the client has left.
+        """
+        line = await reader.readline()  # before a refusal too: unread data would cost the client our answer
         peer = writer.get_extra_info("socket")
         credentials = peer.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
         _pid, uid, _gid = struct.unpack("3i", credentials)
@@ -107,7 +112,8 @@ class ControlServer:
 def ask(path: Path, command: str, *, timeout: float = 30.0, **values: object) -> dict[str, Any]:
     """Send a command with these values to the daemon, and return its answer, in which `ok` is true.
 
-    `timeout`: seconds. Raises CannotReachDaemon if no answer comes, and Refused with the daemon's words if `ok` is not.
+    `timeout`: seconds. Raises CannotReachDaemon if no answer comes, and Refused with the daemon's words if `ok` is
+    false.
     """
     try:
         with _short_path(path) as name, socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:

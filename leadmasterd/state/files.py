@@ -1,6 +1,6 @@
-"""The small files under the state directory: the lock by which only one daemon runs, and `status.json`.
+"""The small files under the state directory: the lock that lets only one daemon run, and `status.json`.
 
-Also the ways in which all parts write such files: atomically, private to their owner, and on the disk.
+Also functions with which every part writes such files: atomically, readable by their owner only, and down to the disk.
 """
 
 import contextlib
@@ -19,9 +19,9 @@ from leadmasterd.errors import CannotUseState
 from leadmasterd.settings.paths import Paths
 from leadmasterd.text import _
 
-_LOOK_SECONDS: Final = 1.0
-"""How long to try for a lock. `is_running` shares it for a moment to see whether it is held, which is no reason to
-give up."""
+_TRY_SECONDS: Final = 1.0
+"""How long to try for a lock. `is_running` holds a shared lock for a moment: whoever tries just then must not take that
+for another daemon."""
 
 
 class Lock:
@@ -64,7 +64,7 @@ class Lock:
                 ).format(path=self._state_dir, pid=f" (pid {holder})" if holder else "")
             )
         self._fd = fd
-        with contextlib.suppress(OSError):  # only a hint for people; a full disk must not stop us here
+        with contextlib.suppress(OSError):  # the pid is only a hint for people: a full disk must not stop us here
             os.ftruncate(fd, 0)
             os.write(fd, f"{os.getpid()}\n".encode())
 
@@ -76,8 +76,8 @@ class Lock:
 
 
 def lock_unless_held(fd: int) -> bool:
-    """Lock a file until it is closed. False if another process holds it. Blocks for `_LOOK_SECONDS` at most."""
-    deadline = time.monotonic() + _LOOK_SECONDS
+    """Lock a file until it is closed. False if another process holds it. Blocks for `_TRY_SECONDS` at most."""
+    deadline = time.monotonic() + _TRY_SECONDS
     while True:
         try:
             fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -116,9 +116,9 @@ def holder_of_lock(paths: Paths) -> int | None:
 
 
 def owner_of(path: Path) -> str:
-    """The name to put into a `sudo -u` line: of the path's owner, or of its nearest parent's that this user can see.
+    """The user to name in a `sudo -u` line: the owner of the path, or of its nearest parent that this user can see.
 
-    "leadmasterd", the name that the service has by default, if none can be seen or has a name.
+    Without such an owner, or if the owner has no name: "leadmasterd", the service's usual user.
     """
     for place in (path, *path.parents):
         with contextlib.suppress(OSError, KeyError):  # not visible to us, or a user without a name
@@ -175,7 +175,7 @@ def write_status(paths: Paths, status: Mapping[str, object]) -> None:
 
 
 def read_status(paths: Paths) -> dict[str, Any] | None:
-    """What the daemon last wrote. None if there is no file, or not one that this version writes."""
+    """What the daemon last wrote. None if there is no file, or its format is not this version's."""
     try:
         status = json.loads(paths.status_file.read_bytes())
     except (FileNotFoundError, NotADirectoryError, IsADirectoryError, ValueError, RecursionError):

@@ -8,14 +8,14 @@ from typing import Any, Literal, NotRequired, TypedDict
 
 
 class Session(TypedDict):
-    """The supervisor's phase, since when it lasts, and why."""
+    """The supervisor's phase, when that began, and why."""
 
     phase: str
     since: str
     because: str
     """The reason as a sentence in English."""
     code: str
-    """The reason's code; `values` are those of its sentence."""
+    """The reason as a code; `values` are what its sentence fills in."""
     values: Mapping[str, Any]
 
 
@@ -91,6 +91,7 @@ class Page(TypedDict):
     """How many members were looked up."""
     missing: list[PageMember]
     late: list[PageMember]
+    """Members of modules that the page had not loaded yet."""
     new_types: list[str]
     """Types of messages that this version can't put into words."""
 
@@ -130,7 +131,7 @@ class FeedReport(TypedDict):
 
 
 class Status(Session):
-    """The whole object. Its reason and phase are those of `Session`."""
+    """The whole object. The phase and its reason come from `Session`."""
 
     v: Literal[1]
     """The version of this format."""

@@ -62,7 +62,7 @@ MAX_LINE: Final = 1 << 20
 """The longest line the child may write: bytes, without the newline."""
 
 _MAX_INT: Final = 1 << 53
-"""The first integer that is too large: JavaScript's are exact to 53 bits, and a `t` beyond that is nonsense."""
+"""The first integer that is too large: JavaScript's are exact only below it, and a `t` beyond it is nonsense."""
 
 
 class _BadField(ValueError):
@@ -75,7 +75,7 @@ def decode(raw: bytes) -> Event:
 
 
 def decode_line(raw: bytes) -> tuple[Event, bytes | None]:
-    """The event of one line, and the line itself if it can be stored with the event: None if it is not UTF-8.
+    """The event of one line, and the line to store with it: None if the line is not UTF-8.
 
     Never raises. Plain messages take a fast path (`quick`), with the same result.
     """
@@ -116,7 +116,7 @@ def malformed(why: str, raw: bytes) -> Malformed:
 
 
 def oversize(head: bytes, length: int) -> Malformed:
-    """The refusal of a line longer than `MAX_LINE`. `head`: its first bytes; `length`: of all of it."""
+    """The refusal of a line longer than `MAX_LINE`. `head`: its first bytes; `length`: how many bytes it has."""
     return _malformed(f"is {length} bytes long, more than {MAX_LINE}", head, length)
 
 
@@ -140,7 +140,10 @@ def _shown(value: object) -> str:
 
 
 def _kind(value: object) -> str:
-    """What kind of value it is. Refusals are logged, and text or an object may hold a stranger's words."""
+    """What kind of value it is, for a refusal: an empty field, say, or an object.
+
+    Refusals are logged, so only values that can't hold a stranger's words are shown themselves.
+    """
     match value:
         case None:
             return "nothing"
@@ -186,7 +189,7 @@ def _is_text_or_none(value: object) -> TypeGuard[str | None]:
 
 
 def _int(obj: JsonObject, name: str) -> int:
-    """A field that must be a whole number; true and false are none."""
+    """A field that must be a whole number, and not true or false."""
     value = obj.get(name)
     if type(value) is not int or not -_MAX_INT < value < _MAX_INT:
         raise _BadField(f"without a whole number in {name} ({_kind(value)})")
@@ -198,7 +201,10 @@ def _int_or_none(obj: JsonObject, name: str) -> int | None:
 
 
 def _time(obj: JsonObject, name: str) -> int | None:
-    """A time in whole seconds. One that is missing or absurd is None: the message then counts at its capture's time."""
+    """A time in whole seconds; None if it is missing or absurd. A message without a time is dated by its capture.
+
+    Also for other whole numbers that may be missing.
+    """
     value = obj.get(name)
     if type(value) is float and value.is_integer():
         value = int(value)

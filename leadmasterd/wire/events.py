@@ -3,7 +3,7 @@
 These are values only: `decode` builds them, and what an event means is decided elsewhere (`capture` for messages,
 `supervisor.machine` for the lifecycle). Everywhere `seq` is the line's number, `t` a time in seconds since 1970 UTC as
 WhatsApp gives it (None if it is missing or absurd), and ids are text `user@server`. The classes of messages are named
-tuples, because making one takes a third of the time.
+tuples: making one takes a third of the time that a dataclass takes.
 """
 
 from collections.abc import Mapping
@@ -73,7 +73,7 @@ class Hello:
     seq: int
     pid: int
     versions: Mapping[str, str | None]
-    """Of the listener, its libraries, Node and the browser, by name; None if one does not tell."""
+    """Of the listener, its libraries, Node and the browser, by name; None for one that is not known."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,7 +149,7 @@ class Disconnected:
     reason: str
     logout_reason: str | None
     by: str | None = None
-    """How a logout was noticed: by an `event`, the page's `address` or the `library`. None for a state."""
+    """How a logout was noticed: by an `event`, the page's `address` or the `library`. None if the reason is a state."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,7 +182,7 @@ class Passkey:
     code: str | None
     """A person compares it with the one on the phone."""
     by: str | None
-    """How the step was noticed: the page told (`event`), or shows it (`level`)."""
+    """How the step was noticed: by an `event` of the page, or by looking at the page's state (`level`)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,9 +206,10 @@ class PageError:
 
 @dataclass(frozen=True, slots=True)
 class OutboundBlocked:
-    """An attempt to send was refused, in the function of a module of the page or of the library.
+    """An attempt to send was refused: a call of `function` in `module`.
 
-    `where`: `page` or `view`; with `seen` a request was only noticed, not refused.
+    `where`: `page`, or `view` for the library's part. `seen`: not refused, but only noticed, a request that code from
+    outside the page made.
     """
 
     seq: int
@@ -231,7 +232,7 @@ class Missing:
 
 @dataclass(frozen=True, slots=True)
 class Contract:
-    """The result of the compatibility check: what this build of WhatsApp Web lacks of what capture relies on."""
+    """The result of the compatibility check: members that capture relies on and this build of WhatsApp Web lacks."""
 
     seq: int
     web_version: str | None
@@ -256,7 +257,7 @@ class Page:
     check: int | None
     """The number of the command that this answers; None if it answers none."""
     error: str | None
-    """Why the page could not be asked: the rest is then what was known last. None: it could."""
+    """Why the page could not be asked: the other fields then hold what was known last. None: it was asked."""
     new_types: tuple[str, ...] = ()
     """Types of messages that the page has and this version can't put into words."""
 
@@ -271,21 +272,21 @@ class Dialog:
     """The one that was clicked; None when the dialog was left alone."""
     dismissed: bool
     name: str | None = None
-    """What it is about, where its words alone do not say what to do: `disk_full`."""
+    """A code for what it is about, if its words alone do not say what to do: `disk_full`."""
 
 
 @dataclass(frozen=True, slots=True)
 class Heartbeat:
-    """Sent every few seconds the way messages go, so it proves that they would arrive.
+    """Sent every few seconds along the path of messages, which proves that messages would arrive.
 
-    What is None the page does not tell.
+    Fields are None where the page does not tell them.
     """
 
     seq: int
     socket_state: str | None
     has_synced: bool
     added: int
-    """Messages added to the page's store, since it was loaded, that should be emitted."""
+    """Messages that were added to the page's store since it was loaded, and that should be emitted."""
     emitted: int
     """How many of those were passed to Node."""
     dropped: int
@@ -446,7 +447,7 @@ class SweepChat:
     found: int
     """How many messages were emitted."""
     through: int | None
-    """The chat's newest time (s), up to which all was read; None if that is not certain."""
+    """The time (s) of the chat's newest message, if it is certain that everything up to there was read; else None."""
     error: str | None
     """Why this chat failed; None if it did not."""
 
@@ -474,7 +475,7 @@ class SweepDone:
     unloaded: int = 0
     """Chats among `failed` that the page had not loaded yet."""
     read_by: str | None = None
-    """`disk`, or `paging` if a chat had to be read that way. None: no chat was read, or the child does not say."""
+    """How chats were read: `disk`, or `paging` if one had to be. None: no chat was read, or the child does not say."""
 
 
 Lifecycle = (

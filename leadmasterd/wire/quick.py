@@ -20,7 +20,7 @@ _LEAST_OF_OBJECT: Final = 5
 """The fewest bytes that one more level of nested objects takes (`{"":` and `}`). Most lines are too short to be nested
 deep, so that their braces need not be counted."""
 _LONGEST_NUMBER: Final = 4_300
-"""Digits from which on Python's decoder refuses a number. msgspec does not look at numbers in fields it ignores."""
+"""Digits. Python's decoder refuses longer numbers, but msgspec does not look at numbers in fields that it ignores."""
 _TOO_LONG: Final = re.compile(rb"\d{%d}" % _LONGEST_NUMBER)
 
 _NoList = Annotated[list[Any], msgspec.Meta(max_length=0)] | None
@@ -91,11 +91,12 @@ _NO_EXTRAS: Final[JsonObject] = {}
 
 
 def plain_message(raw: bytes) -> Message | None:
-    """The message on this line of UTF-8; None if it is no plain message, or not certain to be one."""
+    """The message on this line of UTF-8; None if it is, or may be, another line: `decode` reads that."""
     try:
         line = _decode_plain(raw)
     except (msgspec.MsgspecError, RecursionError):
         return None
+    # The most levels of nesting that a line of this length can have.
     may_be_deep = len(raw) // _LEAST_OF_OBJECT + raw.count(b"[") > _DEEPEST
     if may_be_deep and raw.count(b"{") + raw.count(b"[") > _DEEPEST:
         return None
