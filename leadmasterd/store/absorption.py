@@ -34,7 +34,8 @@ _KEEP_LATER_REACTIONS: Final = (
     "DELETE FROM reactions WHERE conversation_id = :keep AND EXISTS (SELECT 1 FROM reactions other "
     f"WHERE other.conversation_id = :drop AND {_SAME_REACTION} AND other.reacted_at > reactions.reacted_at)"
 )
-"""Each of the two people in a chat has one reaction to a message, whichever id it came under: the latest."""
+"""The two people in a chat each have one reaction to a message: the latest, whichever of their ids it came under. This
+deletes those in `keep` of which `drop` has a later one; what is left in `keep` then stands against `drop`."""
 _DROP_EARLIER_REACTIONS: Final = (
     "DELETE FROM reactions WHERE conversation_id = :drop AND EXISTS (SELECT 1 FROM reactions other "
     f"WHERE other.conversation_id = :keep AND {_SAME_REACTION})"
@@ -60,15 +61,15 @@ _MOVE_WITHOUT_DUPLICATES: Final = (
 
 
 def absorb(connection: sqlite3.Connection, one: int, other: int, *, at: str, gone: set[int] | None = None) -> int:
-    """Make one contact of two. Returns the id that stays: the lower one, unless that was merged into the other.
+    """Make one contact of two. Returns the id that stays: the lower one, unless that is merged into the other.
 
-    Identities, conversations and leads move to the contact that stays, and merges that named the other name it. Where
-    both have a conversation with the same account, the two become one, and so do messages that both hold. The ids of
-    the messages that are deleted by this are added to `gone`. `at`: the time of the change (ISO).
+    Identities, conversations and leads move to the contact that stays. Merges that name the other contact name this one
+    then. If both have a conversation with the same account, the two become one, and so do messages that both hold. The
+    ids of the messages that are deleted by this are added to `gone`. `at`: the time of the change (ISO).
     """
     keep, drop = sorted((one, other))
     forest = load_forest(connection, (keep, drop))
-    if drop in forest.path(keep):
+    if drop in forest.path(keep):  # the lower one was merged into the other
         keep, drop = drop, keep
     pointers_before = list(forest)
     roots_before = {forest.root(keep), forest.root(drop)}
@@ -96,9 +97,9 @@ def absorb(connection: sqlite3.Connection, one: int, other: int, *, at: str, gon
 
 
 def _rename_in_undone_merges(connection: sqlite3.Connection, keep: int, drop: int) -> None:
-    """Let undone merges name the contact that stays: the forest holds only those in force.
+    """Let undone merges name `keep` in place of `drop`. For merges in force the forest has done it.
 
-    One between the two contacts themselves says nothing any more, and is deleted.
+    An undone merge of these two contacts says nothing any more, and is deleted.
     """
     for column in ("kept_id", "merged_id"):
         connection.execute(f"UPDATE contact_merges SET {column} = ? WHERE {column} = ?", (keep, drop))
@@ -132,7 +133,8 @@ def _absorb_conversation(connection: sqlite3.Connection, keep: int, drop: int) -
     for statement in _MOVE_WITHOUT_DUPLICATES:
         connection.execute(statement, {"keep": keep, "drop": drop})
     for table in MOVED:
-        # OR IGNORE: of two labels of one burst that of `keep` stays; the other is deleted with its conversation.
+        # Moves what the statements above have not. OR IGNORE: if both conversations have a label for one burst, that of
+        # `keep` stays, and the other is deleted with its conversation.
         connection.execute(f"UPDATE OR IGNORE {table} SET conversation_id = ? WHERE conversation_id = ?", (keep, drop))
     connection.execute(
         "UPDATE conversations SET "

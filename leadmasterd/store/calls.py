@@ -28,7 +28,7 @@ SELECT call_row_id, started_at FROM calls c
 WHERE conversation_id = :conversation AND outgoing = :outgoing AND call_id <> :line
 AND (julianday(:at) - julianday(started_at)) * 86400
     BETWEEN {-LINE_BEFORE.total_seconds()} AND {LINE_AFTER.total_seconds()}
--- no line of the same id, nor another line that is dated like its own
+-- no line has the call's id, and no other line, unless it is another call's, is near it in time
 AND NOT EXISTS (SELECT 1 FROM messages m WHERE m.conversation_id = c.conversation_id AND m.stanza_id = c.call_id)
 AND NOT EXISTS (
     SELECT 1 FROM messages m WHERE m.conversation_id = c.conversation_id AND m.type = '{CALL_LOG}'
@@ -39,7 +39,7 @@ AND NOT EXISTS (
 )
 ORDER BY abs(julianday(started_at) - julianday(:at)) LIMIT 1
 """
-"""The stored call that a line with another id is about: the nearest in time that no other line is about."""
+"""Finds the stored call to which a line with another id belongs: the nearest in time that has no other line."""
 
 
 class Calls:
@@ -75,7 +75,7 @@ class Calls:
                 "at": line.sent_at,
             },
         ).fetchone()
-        if stored is None:
+        if stored is None:  # the call is new, or is stored with the line's own id
             values = (account, conversation, line.key.stanza_id, line.sent_at, outgoing, answered, video)
             return self._write(values, line.sent_at)
         row_id, started_at = int(stored[0]), str(stored[1])
@@ -83,7 +83,7 @@ class Calls:
         return min(started_at, line.sent_at)
 
     def _write(self, values: tuple[object, ...], started_at: str) -> str:
-        """Insert a call, by the columns of `_INSERT`. One that is stored already can only become answered.
+        """Insert a call, by the columns of `_INSERT`. If it is stored already, only `answered` can change, to true.
 
         Returns the earlier of `started_at` and the start that is stored.
         """

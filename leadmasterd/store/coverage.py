@@ -71,15 +71,15 @@ class Coverage:
             self.tally = replace(tally, new=tally.new + 1, young=tally.young | {message_id})
 
     def chat_swept(self, account: int | None, swept: SweepChat, at: str) -> None:
-        """Move the chat's watermark to its newest message, which is stored: its line came before this one.
+        """Move the chat's watermark to its newest message, which is stored already: its line came before this one.
 
-        The page may have several chats of one person. The watermark is that of the chat that was read last: one of
-        another chat is replaced, and so is one later than `at` (now), which was set while our clock was ahead. Nothing
-        happens when reading the chat failed, or while watermarks are held.
+        The page may have several chats of one person, but there is one watermark: of the chat that was read last. If
+        the stored one is of another chat, it is replaced. So is one later than `at` (now): it was set while our clock
+        was ahead. Does nothing if the chat could not be read, or while watermarks are held.
         """
         if swept.error is not None or self._why_watermark_held(swept.sweep) is not None:
             return
-        # None: no believable time. Then the chat's watermark stays, for our clock says nothing about its messages.
+        # None if there is no believable time. Our clock can't stand in for it: the watermark of this chat then stays.
         through = believable(swept.through, datetime.fromisoformat(at))
         if through is not None:
             through = min(through, at)
@@ -101,7 +101,8 @@ class Coverage:
     def sweep_done(self, account: int | None, done: SweepDone, at: str) -> SweepOutcome:
         """Record that a sweep ended, return what it found, and begin a new tally.
 
-        One that succeeded whole closes the outages that it covers, and then moves the account's watermark.
+        A sweep in which no chat failed closes the outages that it covers, and then moves the account's watermark,
+        unless watermarks are held.
         """
         why_held = self._why_watermark_held(done.sweep)
         if done.error is None:
@@ -124,7 +125,8 @@ class Coverage:
     def _close_gaps(self, account: int | None, started: str, at: str) -> None:
         """Close the outages that were over when the sweep began: during an outage a sweep can't see everything.
 
-        One that ended later than now was written while our clock was ahead, and is closed too.
+        An outage that ends in the future was written while our clock was ahead, and is closed too. `started`: when the
+        sweep began; `at`: now (ISO).
         """
         self._db.execute(
             "UPDATE gaps SET closed_at = ? WHERE account_id = ? AND closed_at IS NULL AND (to_at <= ? OR to_at > ?)",
@@ -134,16 +136,16 @@ class Coverage:
     def _move_watermark(self, account: int | None, started: str, at: str) -> None:
         """Move the account's watermark to WhatsApp's time of the newest message that the sweep read.
 
-        It stays where no message with a believable time was read. `last_ready_at` becomes the start of the sweep. While
-        an outage is open neither changes: the sweep may have read one chat before the outage was over, and a newer
-        message of another chat after it.
+        The watermark stays if no message with a believable time was read. `last_ready_at` becomes the start of the
+        sweep. While an outage is open neither changes: the sweep may have read one chat before the outage was over, and
+        a newer message of another chat after it. `started`: when the sweep began; `at`: now (ISO).
         """
         if self._db.execute("SELECT 1 FROM gaps WHERE account_id = ? AND closed_at IS NULL", (account,)).fetchone():
             return
         through = self.tally.newest
         if through is None and self.tally.ahead:
-            # Everything that was read lies ahead of our clock, so our clock is behind: its time of the start is early
-            # enough to be safe.
+            # Everything that was read lies ahead of our clock, so our clock is behind. The start of the sweep by our
+            # clock is then before all that was read, which is safe.
             through = started
         if through is not None:
             through = min(started, through)
@@ -157,7 +159,7 @@ class Coverage:
     def gap_opened(self, account: int | None, cause: str, since_at: str) -> None:
         """Begin an outage: no live path since `since_at` (ISO), for the reason `cause` (a code).
 
-        Does nothing while one lasts, or before any account is known.
+        Does nothing while an outage lasts, or before any account is known.
         """
         if account is None:
             return

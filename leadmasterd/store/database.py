@@ -28,7 +28,7 @@ _NO_TABLE: Final = "no such table: "
 _MAY_BE_OURS: Final = ("SQLITE_ERROR", "SQLITE_MISUSE", "SQLITE_RANGE", "SQLITE_CONSTRAINT", "SQLITE_MISMATCH")
 """Errors in a statement or its values: most likely a defect in this program, and not in the file."""
 _NEEDS_ROOM: Final = ("SQLITE_IOERR", "SQLITE_CANTOPEN", "SQLITE_READONLY")
-"""Errors that SQLite gives besides SQLITE_FULL when there is no room for those files."""
+"""Errors that SQLite gives besides SQLITE_FULL when there is no room for the WAL or its index."""
 
 
 class Update(NamedTuple):
@@ -82,7 +82,7 @@ def open_for_writing(
         raise cannot_use(path, error) from error
     try:
         if _prepare(connection, path, on_update) < SCHEMA_VERSION:
-            from leadmasterd.apart import apart  # commands never come here
+            from leadmasterd.apart import apart  # late: commands never need it
 
             apart(_migrate, path, timeout, package="sqlite_utils")
     except BaseException as error:
@@ -101,7 +101,7 @@ def _prepare(connection: sqlite3.Connection, path: Path, on_update: Callable[[Up
     Calls `on_update` when the schema has to be updated, or raises DatabaseBusy where that would fill the disk.
     """
     version = _checked_version(connection, path)
-    if not path.stat().st_size:  # later only a VACUUM changes that
+    if not path.stat().st_size:  # it can be set only for an empty file, or by a VACUUM
         connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
     _set_up(connection)
     # Prove now that writing is possible, and not at the first message.
@@ -262,9 +262,9 @@ def error_name(error: Exception) -> str:
 
 
 def words_of(error: Exception) -> str:
-    """An error's message in one line: SQLite may quote its schema, which has several.
+    """An error's message in one line. (If SQLite quotes its schema, the message has several.)
 
-    The text that it quotes because it can't be decoded is left out: that is what people wrote, and may be anything.
+    Text that the message quotes because it can't be decoded is left out: people wrote it, so it may be anything.
     """
     return " ".join(str(error).partition(" with text ")[0].split())
 
@@ -272,7 +272,7 @@ def words_of(error: Exception) -> str:
 def is_damage(error: Exception) -> bool:
     """Whether the content of the file is the cause.
 
-    SQLite reports part of that itself. But it has no checksums, so a damaged text reaches Python, which can't decode
+    SQLite reports some damage itself. But it has no checksums, so a damaged text may reach Python, which can't decode
     it. And a file that was put together from parts (`.recover`, half a restore) may lack a table, which SQLite takes
     for an error in the statement.
     """

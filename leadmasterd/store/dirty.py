@@ -12,7 +12,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
 _KEEP_EARLIER: Final = "ON CONFLICT (conversation_id) DO UPDATE SET since = excluded.since WHERE since IS NOT NULL AND "
-"""For a conversation that is marked already: NULL, its beginning, is the earliest time."""
+"""For a conversation that is marked already: its `since` is replaced only by an earlier one. NULL, which stands for the
+beginning, is the earliest of all."""
 _MARK: Final = (
     "INSERT INTO unjudged (conversation_id, since) SELECT conversation_id, ?2 FROM conversations "
     "WHERE conversation_id = ?1 AND contact_id IS NOT NULL "
@@ -90,15 +91,15 @@ _MESSAGE_COUNTS: Final = (
 def dirty_together(connection: sqlite3.Connection, conversations: Sequence[int], most: int) -> list[int]:
     """The conversations at the front of the list whose leads can be derived in one go.
 
-    Always the first one. The next ones follow as long as all are dirty from their beginning, and have at most `most`
-    messages together.
+    Always the first one. The next ones are added while all, with the first, are dirty from their beginning and have
+    together at most `most` messages.
     """
     counts = dict(connection.execute(_MESSAGE_COUNTS, (json.dumps(conversations), most)))
     together: list[int] = []
     room = most
     for conversation in conversations:
         count = counts.get(conversation)
-        if count is None:  # dirty from a known time on, or not at all: derived alone
+        if count is None:  # dirty from a known time on, or not at all: its leads are derived alone
             room = -1
         else:
             room -= count

@@ -2,8 +2,8 @@
 
 Wire lines over a day old leave `raw_events` for blocks (`raw_blocks`), lines that were kept long enough are deleted,
 and space that is then unused is given back to the disk. Before a line leaves, the author of its message is decided by
-it once more (`mending`), so that columns hold all that leads are derived from. Lines that tell of a problem stay where
-they are: nothing else may hold what somebody wrote.
+it once more (`mending`), so that columns hold all that leads are derived from. Lines with a problem stay where they
+are: they may be all that there is of what somebody wrote.
 """
 
 import logging
@@ -44,7 +44,7 @@ UNUSED_SHARE: Final = 0.05
 _UNUSED_PAGES: Final = 256
 """So many pages may stay unused in any file."""
 _CHECK_SECONDS: Final = 60
-"""When there is nothing to do, how long until it is checked again."""
+"""How long to rest when there is nothing to do."""
 _REST_SECONDS: Final = 3600
 """Pause after a failure."""
 
@@ -78,12 +78,12 @@ class DiskUpkeep:
         self._clock = clock
         self._elapsed = elapsed
         self._known_time: datetime | None = None
-        """The true time is not earlier than this was at `_known_time_at`; None: nothing is known yet."""
+        """A time that had certainly come when `elapsed` was `_known_time_at`; None: none is known yet."""
         self._known_time_at = elapsed()
         self._packed_through_id = 0
         """All lines with ids up to this one are packed, by steps that were committed."""
         self._packing_through_id = 0
-        """The same with the current step."""
+        """The same, with what the current step packs."""
         self._rests_until = 0.0
 
     def step(self) -> bool:
@@ -115,7 +115,7 @@ class DiskUpkeep:
     def _clock_is_behind(self, now: datetime) -> bool:
         """Whether most of the newest messages were sent later than a day from now.
 
-        Lines would then be packed with times of capture that are too early, and deleted as soon as our clock is right.
+        Lines that are packed then would get too early times of capture, and be deleted as soon as our clock is right.
         """
         tomorrow = (now + UNPACKED_AT_LEAST).timestamp()
         are_later = [bool(t and t > tomorrow) for (t,) in self._db.execute(_LATEST_SENT)]
@@ -134,7 +134,8 @@ class DiskUpkeep:
         mark_wholly_dirty(self._db, decide_again_by(self._db, message_ids))
         expired_before = self._expired_before(now)
         latest = iso(now)
-        # Blocks follow each other in time, whatever our clock did: no line gets a time before that of an earlier line.
+        # Blocks follow each other in time, whatever our clock did: a line gets no time in the future, and none before
+        # that of an earlier line.
         earliest = self._last_packed_at(latest)
         times = accumulate((max(earliest, min(at, latest)) for _line, at in found), max)
         kept = [(line, at) for line, at in zip(lines, times, strict=True) if at >= expired_before]
@@ -145,17 +146,18 @@ class DiskUpkeep:
         return True
 
     def _last_packed_at(self, now: str) -> str:
-        """When the last packed line was captured; "" if there is none, or if that is later than `now`."""
+        """When the last packed line was captured; "" if there is none, or if it is after `now` (a wrong clock)."""
         row = self._db.execute("SELECT newest_at FROM raw_blocks ORDER BY block_id DESC LIMIT 1").fetchone()
         return row[0] if row and row[0] <= now else ""
 
     def _lines_to_pack(self, now: datetime) -> list[tuple[RawLine, str]]:
-        """The oldest lines that are not packed, as many as a block holds, each with its time of capture (ISO).
+        """The oldest lines that are not packed, each with its time of capture (ISO).
 
-        Fewer when one of them has waited for `_UNPACKED_AT_MOST`, and none when no block is due. The time is by our
-        clock, or by WhatsApp's if that is later, because ours was behind then.
+        As many as a block holds; or fewer, if one of them has waited for `_UNPACKED_AT_MOST`; or else none. The time of
+        capture is by our clock, or WhatsApp's time if that is later: our clock was behind then.
         """
         young_from = iso(now - UNPACKED_AT_LEAST)
+        # Lines that were kept long enough do not wait for a full block either: they are to be deleted.
         overdue_before = max(iso(now - _UNPACKED_AT_MOST), self._expired_before(now))
         wrong_after = iso(now + UNPACKED_AT_LEAST)  # either our clock was ahead at the capture, or it is behind now
         found: list[tuple[RawLine, str]] = []
@@ -173,7 +175,7 @@ class DiskUpkeep:
                 break
         if found:
             last_line, last_captured_at = found[-1]
-            # Lines at the end with a wrong time wait until a later line is old enough.
+            # Lines at the end with a wrong time wait until a later line shows that our clock is right now.
             if last_captured_at > wrong_after and not self._is_followed(last_line, young_from):
                 is_full = False
                 while found and found[-1][1] > wrong_after:
@@ -192,7 +194,7 @@ class DiskUpkeep:
     def _delete_expired(self, now: datetime) -> bool:
         """Delete some blocks that were kept long enough, and all blocks before them. False when there are none.
 
-        Those before them are older, even if their times say otherwise: then our clock was ahead when they were packed.
+        Blocks before them are older, even if their times are later: our clock was ahead when they were packed.
         """
         if not self._days:
             return False
@@ -219,15 +221,16 @@ class DiskUpkeep:
     def _update_known_time(self, now: datetime) -> datetime | None:
         """Set and return a time that is certainly not later than the true one; None if no message was captured yet.
 
-        It moves on with the seconds that this process has run, and to the times that WhatsApp gave the newest messages.
+        It advances by the seconds that have passed since the last call, and at least to the median of the times that
+        WhatsApp gave the newest messages.
         """
-        known_time_before = self._known_time_at
+        elapsed_before = self._known_time_at
         self._known_time_at = self._elapsed()
         if self._known_time is not None:
-            self._known_time += timedelta(seconds=self._known_time_at - known_time_before)
+            self._known_time += timedelta(seconds=self._known_time_at - elapsed_before)
         times = [believable(t, now) for (t,) in self._db.execute(_LATEST_SENT)]
         if sent := sorted(at for at in times if at):
-            median = datetime.fromisoformat(sent[(len(sent) - 1) // 2])  # the latest one may be a wrong date
+            median = datetime.fromisoformat(sent[(len(sent) - 1) // 2])  # the latest may be a wrong date
             self._known_time = max(self._known_time or median, median)
         return self._known_time
 
@@ -248,7 +251,8 @@ def give_back(connection: sqlite3.Connection) -> bool:
     until = time.monotonic() + _LONGEST_SECONDS
     gave_some = False
     while _has_too_much_unused(connection) and time.monotonic() < until:
-        for _ in range(_PAGES_AT_ONCE):  # one page each, whatever the number: Python takes one step of the statement
+        for _ in range(_PAGES_AT_ONCE):
+            # One page at a time: for a larger number the statement has several steps, of which Python runs the first.
             connection.execute("PRAGMA incremental_vacuum(1)")
         gave_some = True
     return gave_some

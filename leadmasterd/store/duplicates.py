@@ -13,7 +13,7 @@ from typing import Final, Literal
 from leadmasterd.store.merges import members_of, root_of, was_undone
 
 _SILENT_DAYS: Final = 180
-"""A phone company gives a number to somebody else after it was out of use for so long."""
+"""After so many days out of use, a phone company may give a number to somebody else."""
 
 _MOST_NAMESAKES: Final = 8
 """A name that more contacts share than this (Ana, Cliente) says nothing."""
@@ -66,12 +66,12 @@ def _namesakes(connection: sqlite3.Connection, names: Sequence[str] | None = Non
             if not was_undone(connection, one, other):
                 paired_before.add((one, other))
                 yield Duplicate("same_name", one, other, name)
-    for name, contacts in _sharing(connection, "push_name", "count(phone) < count(*)", names):
+    for name, contacts in _sharing(connection, "push_name", "count(phone) < count(*)", names):  # one lacks a phone
         people = _roots(connection, contacts)
         if len(people) != 2:
-            continue  # one is merged already; of three or more it is not clear which two are the same
+            continue  # one: they are merged already; three or more: it is not clear which two are the same
         if all(_has_phone(connection, each) for each in people):
-            continue  # two numbers
+            continue  # each has a number of their own
         one, other = people
         if (one, other) not in paired_before and not was_undone(connection, one, other):
             yield Duplicate("same_push_name", one, other, name)
@@ -96,7 +96,7 @@ def _sharing(
 
 
 def _roots(connection: sqlite3.Connection, contacts: list[int]) -> list[int]:
-    """The contacts that stand for the persons of these, lowest id first; merged contacts give one."""
+    """The contacts that stand for the persons behind these contacts, lowest id first; each once."""
     return sorted({root_of(connection, contact) for contact in contacts})
 
 
@@ -110,8 +110,9 @@ def _has_phone(connection: sqlite3.Connection, root: int) -> bool:
 def _changed_hands(connection: sqlite3.Connection) -> Iterator[Duplicate]:
     """Contacts from whose number another LID with another name wrote after a long silence.
 
-    In the query `several` are contacts that had more than one LID, and `said` is what they wrote, each message with the
-    name before it, and how long nothing came before it.
+    In the query, `several` are contacts that had more than one LID, and `said` are their messages, each compared with
+    the one before. The newest LID came after the silence if it was first seen (`last_lid_at`) after the message before
+    the silence was captured (`captured_before`).
     """
     for contact, name in connection.execute(
         "WITH several AS (SELECT contact_id, max(first_seen_at) AS last_lid_at FROM contact_identities "

@@ -50,9 +50,9 @@ class Forest:
     def contract(self, keep: int, drop: int) -> None:
         """Make one contact of two: all pointers from and to `drop` lead from and to `keep` instead.
 
-        Within one tree the pointer that leads up from `drop` is deleted. Raises ValueError if `drop` is above `keep`.
-        Of two trees the root of `keep` stays the root, except when `keep` is a root and `drop` is not: then the pointer
-        of `drop` leads up from `keep`.
+        If they are in one tree, the pointer that leads up from `drop` is deleted. Raises ValueError if `drop` is above
+        `keep`. If they are in two trees, the root of `keep` stays the root, with one exception: if `keep` is a root and
+        `drop` is not, the pointer that led up from `drop` leads up from `keep`.
         """
         if self.root(keep) == self.root(drop):
             if drop in self.path(keep):

@@ -9,7 +9,7 @@ from leadmasterd.times import iso
 _NOTED_EVERY = timedelta(days=1)
 """A size is noted at most this often, and growth is measured over at least as long."""
 _MEASURED_OVER = timedelta(days=14)
-"""Growth is measured over this time, or less while no older size is noted."""
+"""Growth is measured over at most this time."""
 
 
 class DatabaseSize(NamedTuple):
@@ -36,7 +36,7 @@ def note_size(connection: sqlite3.Connection, now: datetime) -> None:
 
 
 def size_of(connection: sqlite3.Connection, now: datetime) -> DatabaseSize:
-    """The size now, and its growth since the oldest size that was noted within the last 14 days."""
+    """The size now, and its growth since the oldest size that was noted 1 to 14 days ago."""
     pages, unused_pages, page_size = (
         int(connection.execute(f"PRAGMA {name}").fetchone()[0])
         for name in ("page_count", "freelist_count", "page_size")

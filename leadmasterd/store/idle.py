@@ -1,4 +1,4 @@
-"""Lets several kinds of idle work take turns on the writer's thread, which knows only one."""
+"""Lets several kinds of idle work take turns on the writer's thread, which takes only one."""
 
 import time
 from collections import deque

@@ -1,8 +1,8 @@
 """Decides again who wrote stored messages, and with which marks, by the wire lines that are still kept.
 
-For what an earlier version did not know or decided otherwise. A line of a listener that gave no marks holds the page's
-record in `data`; the marks are read from there by the rules of node_listener/src/message/marks.js. Messages in chats
-that are not captured any more (bots, WhatsApp's own accounts, notes to oneself) stay, with the author `system`.
+This corrects what an earlier version did not know, or decided otherwise. A line of a listener that gave no marks holds
+the page's record in `data`; marks are read from there by the rules of node_listener/src/message/marks.js. Messages in
+chats that are not captured any more (bots, WhatsApp's own accounts, notes to oneself) stay, with the author `system`.
 """
 
 import json
@@ -29,7 +29,7 @@ _LINES: Final = """
 """
 _OF_CONVERSATION: Final = _LINES.format("m.conversation_id = ?", "m.sent_at,")
 _OF_MESSAGES: Final = _LINES.format("message_id IN (SELECT value FROM json_each(?))", "")
-"""Both in an order that SQLite's indexes give: it need not hold all lines in memory to sort them."""
+"""SQLite's indexes give the lines in these orders, so it need not hold all in memory to sort them."""
 _STORED: Final = """
     SELECT message_id, conversation_id, account_id, author, marks
     FROM messages WHERE message_id IN (SELECT value FROM json_each(?))
@@ -37,7 +37,7 @@ _STORED: Final = """
 _EVERYTHING: Final = CaptureRules(groups=True)
 """What is stored was let in by the settings of its time, so today's settings refuse nothing here."""
 _HOSTED: Final = re.compile(r"@hosted(\.lid)?$|:99@")
-"""Finds, in an id, that it is of a business whose messages a provider hosts."""
+"""Matches ids of businesses whose messages a provider hosts."""
 
 
 Decided = tuple[str, str | None]
@@ -49,8 +49,8 @@ DecidedBy = Mapping[int, Mapping[int, Decided]]
 def decide_again(connection: sqlite3.Connection, conversations: Sequence[int], packed: DecidedBy) -> set[int]:
     """Correct authors and marks in these conversations. Returns the conversations in which anything changed.
 
-    `packed`: what lines say that have left `raw_events` (`decided_by_packed`). They are older, so they are applied
-    before the lines in `raw_events`.
+    `packed`: what `decided_by_packed` gives, from lines that have left `raw_events`. Those are older than the lines
+    that are still there, so they are applied first.
     """
     changed: set[int] = set()
     filters = _filters(connection)
@@ -72,7 +72,7 @@ def decide_again_by(connection: sqlite3.Connection, messages: Sequence[int]) -> 
 
 
 def decided_by_packed(connection: sqlite3.Connection) -> DecidedBy:
-    """What the lines in `raw_blocks` say, where that is not what is stored. Damaged blocks are left out."""
+    """What the lines in `raw_blocks` say of messages, where something else is stored. Damaged blocks are left out."""
     filters = _filters(connection)
     merged_into = dict(connection.execute("SELECT merged_id, kept_id FROM message_merges").fetchall())
     found: dict[int, dict[int, Decided]] = {}
@@ -99,10 +99,10 @@ def decided_by_packed(connection: sqlite3.Connection) -> DecidedBy:
 def _decide_by_lines(
     connection: sqlite3.Connection, filters: Mapping[int, CaptureFilter], query: str, which: int | str
 ) -> set[int]:
-    """Correct the messages that a query names by its lines. Returns the changed conversations.
+    """Correct messages by the lines that a query gives. Returns the changed conversations.
 
-    `query`: `_OF_CONVERSATION` or `_OF_MESSAGES`, with `which` as its parameter. It gives the lines of one message
-    after those of another, so that they are never all in memory. `filters`: by account.
+    `query`: `_OF_CONVERSATION` or `_OF_MESSAGES`, with `which` as its parameter. Its lines are in the order of their
+    messages, so that only those of one message are in memory. `filters`: by account.
     """
     changed: set[int] = set()
     of_message = itemgetter(slice(5))  # all columns but the line
@@ -119,7 +119,7 @@ def _decide_by_lines(
 
 
 def _decided_by_line(line: str, before: Decided, rules: CaptureFilter) -> Decided:
-    """The author and marks of a message by one of its lines. `before`: by what was known until then.
+    """The author and marks of a message, as decided by one of its lines. `before`: as decided so far.
 
     A line that is no message changes nothing, and marks that are known are never lost.
     """
@@ -144,7 +144,7 @@ def _decided_by_line(line: str, before: Decided, rules: CaptureFilter) -> Decide
 
 
 def _filters(connection: sqlite3.Connection) -> dict[int, CaptureFilter]:
-    """By account, what decides about its messages."""
+    """What decides about the messages of each account, by its id."""
     return {
         account: _filter_of(wid, lid)
         for account, wid, lid in connection.execute("SELECT account_id, wid, lid FROM accounts").fetchall()
@@ -160,7 +160,7 @@ def _filter_of(wid: str, lid: str | None) -> CaptureFilter:
 def _message_in(line: str) -> Message | Ciphertext | None:
     """The message that a wire line brings; None if it brings something else or can't be read.
 
-    Marks that the line does not tell are read from the page's record, where the line has it.
+    If the line has no marks, they are read from the page's record, where the line has that.
     """
     event, _ = decode_line(line.encode("utf-8", "replace"))
     if not isinstance(event, Message | Ciphertext):

@@ -23,7 +23,7 @@ from leadmasterd.text import _
 def root_of(connection: sqlite3.Connection, contact_id: int) -> int:
     """The contact that stands for this one's person: itself, unless it was merged.
 
-    Ends at a contact that is there no more, and does not run for ever where a damaged file has a cycle.
+    Also ends where a damaged file has a cycle, or a pointer to a contact that does not exist.
     """
     path = [contact_id]
     while row := connection.execute("SELECT merged_into_id FROM contacts WHERE contact_id = ?", (path[-1],)).fetchone():
@@ -107,7 +107,7 @@ def merge_same_phone(connection: sqlite3.Connection, contact_id: int, match_key:
         (keep_root, keep), (drop_root, drop) = rooted
         if keep_root == drop_root or was_undone(connection, keep_root, drop_root):
             continue
-        if drop != drop_root:  # only a root can be given a pointer
+        if drop != drop_root:  # only a root can be given a pointer, so it is made the root of its tree
             forest = load_forest(connection, [drop])
             pointers_before = list(forest)
             forest.reroot(drop)
@@ -117,9 +117,9 @@ def merge_same_phone(connection: sqlite3.Connection, contact_id: int, match_key:
 
 
 def _point(connection: sqlite3.Connection, merged: int, kept: int, *, actor: str, code: str, at: str) -> int:
-    """Let the root `merged` point to `kept`, a contact of another tree, whose root is given the leads.
+    """Let the root `merged` point to `kept`, a contact of another tree. Returns the id of the merge.
 
-    Returns the id of the merge.
+    The leads of `merged` are given to the root of that tree.
     """
     root = root_of(connection, kept)
     connection.execute(
@@ -230,5 +230,5 @@ def give_leads(connection: sqlite3.Connection, giver: int, root: int, *, actor: 
 
 
 def mark_members_dirty(connection: sqlite3.Connection, root: int) -> None:
-    """Mark all conversations of this person dirty from their beginning, because it has other contacts now."""
+    """Mark all conversations of a person dirty from their beginning. Called when the person's contacts have changed."""
     mark_contacts_dirty(connection, members_of(connection, root))

@@ -110,7 +110,7 @@ _INSERT_LINE: Final = INSERT_RAW.replace(", problem", "").replace("?, CAST(? AS 
 """For lines that could be used, so without `problem`: nearly all of them."""
 _INSERT_VERSION: Final = insert("message_versions", VersionRow._fields)
 DIFFERS: Final = "another message has the chat, id and time of this one"
-"""The problem of a line in `raw_events` whose message is not the stored one. In brackets follows a `digest` of it."""
+"""The problem of a line whose message is not the stored one. The `digest` of the line's message follows in brackets."""
 _COLUMNS: Final = ", ".join(f"m.{column}" for column in CONTENT.split(", "))
 _OF_KEYS: Final = f"""
 SELECT m.conversation_id, m.direction, m.stanza_id, {_COLUMNS} FROM json_each(:keys)
@@ -120,12 +120,12 @@ UNION ALL SELECT m.conversation_id, m.direction, m.stanza_id, {_COLUMNS} FROM js
 CROSS JOIN messages m ON m.conversation_id = json_each.value AND m.stanza_id = json_each.key AND m.participant = ''
 AND m.wire_t IS NULL
 """
-"""Stored messages of direct chats and of ours. `:keys`: a JSON object of message ids and their conversations."""
+"""Stored messages of direct chats and of ours. `:keys`: a JSON object, message id -> conversation."""
 _STORED_KEYS: Final = """
 SELECT json_each.key, json_each.value FROM json_each(?) WHERE EXISTS (SELECT 1 FROM messages m
 WHERE m.conversation_id = json_each.value AND m.stanza_id = json_each.key AND m.participant = '')
 """
-"""Which keys of such an object are stored at all. Of live messages hardly any are, so that `_OF_KEYS` is not needed."""
+"""Which keys of such an object are stored at all. For live messages hardly any is, and then `_OF_KEYS` is not run."""
 _OF_MEMBER: Final = f"""
 SELECT m.conversation_id, m.direction, m.stanza_id, {_COLUMNS} FROM messages m
 WHERE m.conversation_id = :conversation AND m.stanza_id = :id
@@ -133,6 +133,7 @@ AND m.participant IN (SELECT value FROM json_each(:members)) AND (m.wire_t IS NU
 """
 """Stored messages with one id that a member of a group wrote, under any of the member's ids."""
 _ANY_TIME: Final = (-(1 << 62), 1 << 62)
+"""The least and the most that a time can be, where any will do."""
 _make: Final = tuple.__new__
 """Makes a named tuple of the values for all its fields, faster than by its class."""
 _content_of: Final = attrgetter("t", "type", "body", "media", "sender", "readable", "truncated", "marks")
@@ -168,8 +169,8 @@ _Identity = tuple[int, str, str, tuple[str, ...]]
 class Messages:
     """Writes the table `messages` and those of its details, within the writer's transaction.
 
-    Methods that change messages return the conversations that this makes dirty, because their leads have to be derived
-    again: each with the earliest time (ISO) that changed.
+    Methods that change messages return the conversations that this makes dirty (their leads have to be derived again),
+    each with the earliest time (ISO) that changed.
     """
 
     def __init__(self, connection: sqlite3.Connection, *, people: People, coverage: Coverage, calls: Calls) -> None:
@@ -236,8 +237,8 @@ class Messages:
 
         New messages are given the next ids.
         """
-        # By identity the messages that have it. One that came in this run is kept as it is, and made a list only when a
-        # second one comes, which is rare.
+        # By identity, the messages that have it. A single message of this run is put into a list only when a second one
+        # comes, which is rare.
         known: dict[_Identity, list[Stored] | _Arrival] = {**self._find_stored([each for each, _ in messages], places)}
         arrivals = []
         for (message, line), (conversation, thread, member) in zip(messages, places, strict=True):
@@ -261,7 +262,7 @@ class Messages:
     def _find_stored(
         self, messages: Sequence[CapturedMessage], places: Sequence[_Place]
     ) -> dict[_Identity, list[Stored]]:
-        """Stored messages of which these may be copies: by identity, those in the range of their times."""
+        """Stored messages of which the given ones may be copies, by identity: all within the range of their times."""
         times = [message.t for message in messages if message.t is not None]
         has_undated = len(times) < len(messages)  # a message without a time may be a copy of one at any time
         least, most = _ANY_TIME if has_undated else (min(times), max(times))
@@ -282,7 +283,7 @@ class Messages:
         if stored_keys:
             self._add_stored(found, _OF_KEYS, {"keys": json.dumps(stored_keys), **span}, _NO_MEMBER)
         for stanza_id, conversation in other_keys:
-            if keys[stanza_id] != conversation:
+            if keys[stanza_id] != conversation:  # else it was looked up with the others
                 self._add_stored(found, _OF_KEYS, {"keys": json.dumps({stanza_id: conversation}), **span}, _NO_MEMBER)
         for stanza_id, conversation, member in of_members:
             values = {"id": stanza_id, "conversation": conversation, "members": json.dumps(member), **span}
@@ -374,9 +375,9 @@ class Messages:
     # ------------------------------------------------------------------ copies that tell more
 
     def _update_from_copies(self, account: int, arrivals: Sequence[_Arrival], result: BatchResult) -> Mapping[int, str]:
-        """Add to stored messages what their copies tell more. Returns the dirty conversations.
+        """Add to stored messages what copies know in addition. Returns the dirty conversations.
 
-        A copy that says something else is kept as its wire line, with the problem `DIFFERS`.
+        Of a copy that says something else, the wire line is kept, with the problem `DIFFERS`.
         """
         changed: set[int] = set()
         for message, line, _, _, stored in arrivals:
@@ -481,7 +482,7 @@ class Messages:
         conversation = self._people.conversation_of(account, chat)
         if conversation is None:
             return None
-        members = None  # the ids of whose message it must be, in a group; None: anybody's
+        members = None  # in a group, the ids of the participant who must have written it; None: anybody
         if chat_kind(chat) == "group" and not key.from_me and key.participant:
             members = json.dumps(self._people.ids_of(canonical_id(key.participant)))
         least, most = _ANY_TIME if t is None else (t - SAME_MESSAGE_SECONDS, t + SAME_MESSAGE_SECONDS)
@@ -593,9 +594,9 @@ def keep_line(
 def _row(account: int, conversation: int, message_id: int, message: CapturedMessage) -> tuple[object, ...]:
     """The values of a new message's `MessageRow`, in its order.
 
-    For speed, the message is unpacked in one step, which takes half as long as reading field by field. None is bound as
-    `NULL` and flags as whole numbers (`+`): of these types only text and numbers are bound without looking for an
-    adapter.
+    For speed, the message is unpacked in one step, which takes half as long as reading field by field. sqlite3 binds
+    text and numbers at once, but looks for an adapter for None and for flags. So None becomes `NULL`, and a flag a
+    whole number (`+flag`).
     """
     (
         key, _chat, group, _aliases, members, direction, author, type_, readable, t, sent, captured, via, sender,

@@ -96,8 +96,8 @@ class People:
     def participant_ids(self, ids: tuple[str, ...], at: str) -> tuple[str, ...]:
         """All ids of the participant who wrote a message in a group: `ids`, and what WhatsApp maps to them.
 
-        Without `ids`, as of our own messages, the empty id. A participant becomes a contact only if WhatsApp names two
-        ids, so that they can be looked up later.
+        If `ids` is empty, as for our own messages: `("",)`. A participant is made a contact only if WhatsApp names two
+        ids, because then each must be found by the other later.
         """
         found = self._participants.get(ids)
         if found is None:
@@ -130,7 +130,7 @@ class People:
             self._keep_phone(contact, ids, at)
 
     def _find_or_create(self, account_id: int | None, aliases: tuple[str, ...], chat: str, at: str) -> int:
-        """The conversation of a chat by the tables, created if there is none. Parameters as in `conversation_for`."""
+        """The conversation of a chat in the tables, created if there is none. Parameters as in `conversation_for`."""
         query = "SELECT conversation_id FROM conversations WHERE account_id = ? AND "
         if aliases:
             contact = self._contact_of(aliases, at)
@@ -181,7 +181,7 @@ class People:
             ],
         )
         self._keep_phone(contact, aliases, at)
-        if len(aliases) > 1:  # messages in groups may have come under two of them
+        if len(aliases) > 1:  # a message in a group may have come under two of them
             if self._participants:
                 self._participants.clear()
                 self.changes += 1

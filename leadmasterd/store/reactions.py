@@ -38,7 +38,7 @@ class Reactions:
         self._messages = messages
 
     def write(self, account: int | None, reaction: Reaction, item: Item) -> Mapping[int, str]:
-        """Store a reaction in place of what the same person reacted before, unless that is later.
+        """Store a reaction in place of the same person's earlier one, unless that one is dated later.
 
         Sweeps bring stored reactions again, which changes nothing. Returns the conversation that this makes dirty, and
         since when: only a reaction of ours to a stored message does, because it is an answer.
@@ -69,6 +69,7 @@ class Reactions:
         target = (conversation, key.stanza_id, direction, participant)
         earlier = self._reactions_of(sender, target, is_group=is_group, from_me=reaction.from_me)
         for _, emoji_before, at_before, linked_message in earlier:
+            # A sweep brings it again: that is news only if the message has been stored since.
             is_repeated = (emoji_before, at_before) == (emoji, at)
             adds_link = stored is not None and linked_message is None
             if at_before > at or (is_repeated and not adds_link):
@@ -84,10 +85,9 @@ class Reactions:
     def _reactions_of(
         self, sender: str, target: _Target, *, is_group: bool, from_me: bool
     ) -> list[tuple[str, str, str, int | None]]:
-        """What a person has reacted to a message so far: sender, emoji, time and message id of each.
+        """The stored reactions of a person to a message: sender, emoji, time and message id of each.
 
-        In a direct chat there are only two people, so `from_me` tells whose a reaction is, under whichever of their
-        ids.
+        In a direct chat there are only two people, so `from_me` tells who reacted, whichever of their ids was used.
         """
         rows = self._db.execute(
             f"SELECT sender, emoji, reacted_at, message_id FROM reactions WHERE {_OF_MESSAGE} AND from_me = ?",

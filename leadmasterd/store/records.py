@@ -72,7 +72,7 @@ class Item(NamedTuple):
 
 
 WhyHeld = Literal["history_incomplete", "lines_missing"]
-"""Why a sweep moves no watermark: after a new link older messages may still come, or a line of it may be lost."""
+"""Why a sweep moves no watermark: older messages may still come after a new link, or some of its lines may be lost."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,8 +80,8 @@ class SweepOutcome:
     """A sweep whose last line is committed, and what it found that the live path had not delivered.
 
     `undelivered`: how many messages were so old that the live path should have delivered them. `young`: the ids of
-    those that may still arrive live. `watermark_held`: why it was not allowed to move a watermark or close an outage;
-    None when it was.
+    those that may still arrive live. `watermark_held`: why it could not move a watermark or close an outage; None
+    when it could.
     """
 
     done: SweepDone

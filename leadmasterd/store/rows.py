@@ -79,7 +79,7 @@ class Rows:
         dirty: list[tuple[int, str]] = []
         for run in _runs(items):
             dirty += self._apply(run, result).items()
-        # What a sweep found counts as delivered if it turned out to be a copy of a message that had come live.
+        # Messages that were deleted as copies are no finds of a sweep: they count as delivered.
         result.delivered |= self._people.gone
         self._people.gone.clear()
         mark_dirty(self._db, earliest(dirty))
@@ -116,7 +116,7 @@ class Rows:
                 self._join_ids(call, item.at)
                 return self._store_call(call, item)
             case NumberChange() as change:
-                # A change that a sweep reads may be older than what is known, so its new phone is not shown.
+                # A change that a sweep reads may be older than what is known: its new phone may not be in use now.
                 self._people.join(ids_of_change(change), item.at, shown=change.via == "live")
             case SweepChat() as chat:
                 self._coverage.chat_swept(self.account_id, chat, item.at)
@@ -163,7 +163,7 @@ class Rows:
         keep_line(self._db, account=self.account_id, message_id=None, at=at, problem=problem, line=line)
 
     def _join_ids(self, event: MessageEdit | MessageRevoke | Reaction | Call, at: str) -> None:
-        """If an event names two ids of a person, make them one contact's: its message may be stored under the other."""
+        """If an event names two ids of a person, make them one contact's: the message may be stored under either."""
         ids = ids_of(event).of_person
         if len(ids) > 1:
             self._people.join(ids, at, shown=False)
@@ -178,7 +178,7 @@ class Rows:
     def _use_account(self, account: Account, at: str, result: BatchResult) -> None:
         """Let everything from here on belong to this account, which is stored if it is new.
 
-        `result` notes if it is not the first one.
+        If it is new and not the first one, `result.new_account_beside` says so.
         """
         wid = canonical_id(account.wid)
         known = [each for (each,) in self._db.execute("SELECT wid FROM accounts ORDER BY last_ready_at DESC")]
@@ -198,7 +198,7 @@ class Rows:
 
 
 def _runs(items: Sequence[Item]) -> Iterator[Sequence[Item]]:
-    """Part a batch into runs: messages that follow each other together, any other record alone.
+    """Split a batch into runs: messages that follow each other, or one record of another kind.
 
     Messages are written much faster together.
     """

@@ -72,10 +72,10 @@ def add_in_order(known: list[Stored], stored: Stored) -> None:
 
 
 def find_same(known: Sequence[Stored], t: int | None, content: Content) -> Stored | None:
-    """The message of which one with the time `t` and this content is a copy; None if there is none.
+    """The stored message of which a message with the time `t` and this content is a copy; None if there is none.
 
-    `known`: the messages with the same id, in order of time (`add_in_order`). If several have that time, the first with
-    the same content is meant, or else the first.
+    `known`: the messages with the same id, in order of time (`add_in_order`). If several are near enough in time, the
+    first of them with the same content is meant, or else the first.
     """
     if len(known) == 1:
         return known[0] if known[0].is_same(t) else None
@@ -87,7 +87,7 @@ def find_same(known: Sequence[Stored], t: int | None, content: Content) -> Store
 
 
 def _near(known: Sequence[Stored], t: int | None) -> Sequence[Stored]:
-    """Those of these messages, in order of time, for which `is_same(t)` holds. Found without looking at all."""
+    """Those of these messages, which are in order of time, for which `is_same(t)` holds. By binary search."""
     if t is None:
         return known
     undated = bisect_left(known, _UNDATED + 1, key=_sort_time)
@@ -102,7 +102,7 @@ def has_content(one: Content, other: Content) -> bool:
 
 
 def _same_file(one: str | None, other: str | None) -> bool:
-    """Whether two `media` are the same file. True where that is not known, as one of them has no hash.
+    """Whether two `media` are the same file. True also if one of them has no hash, so that it is not known.
 
     Only the hash is compared: what else the page knows of a file changes while it loads.
     """

@@ -633,9 +633,8 @@ def is_table(name: str) -> bool:
 def migrate(db: "Database", *, stop_before: str | None = None) -> None:
     """Bring a database to `SCHEMA_VERSION` from any earlier version, 0 (empty) included.
 
-    `stop_before`: the name of the migration that is not run any more, for tests. Foreign keys are not enforced
-    meanwhile: a table is changed by making a new one and dropping the old one, which would delete all rows that refer
-    to it.
+    `stop_before`, for tests: the name of the first migration that is not run. Foreign keys are not enforced meanwhile:
+    a table is changed by making a new one and dropping the old one, which would delete all rows that refer to it.
     """
     from sqlite_utils.migrations import Migrations
 
@@ -696,8 +695,8 @@ def migrate(db: "Database", *, stop_before: str | None = None) -> None:
 
     @migrations()
     def m009_swept_chat(db: "Database") -> None:
-        # Which of a person's chats a stored watermark is of is not known, so swept_chat stays null, and it does not
-        # count. Nothing is lost by that: sweeps then start at the account's watermark, which is not later.
+        # It is not known to which of a person's chats a stored watermark belongs. So swept_chat stays null, and the
+        # watermark does not count. Nothing is lost: sweeps then start at the account's watermark, which is not later.
         db.execute("ALTER TABLE conversations ADD COLUMN swept_chat TEXT")  # the page's chat of swept_through_at
         db.execute("PRAGMA user_version = 9")
 

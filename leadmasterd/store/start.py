@@ -35,7 +35,7 @@ def resume(connection: sqlite3.Connection, rows: Rows, now: datetime) -> StartSt
     """Let `rows` continue with the account that was ready last, and return what the database holds.
 
     Writes an outage that began when the daemon was last known to run: at the latest phase change, or when the account
-    was last ready. Without any account there is none. Within the caller's transaction.
+    was last ready. Writes none without an account. Within the caller's transaction.
     """
     account: LastAccount | None = None
     last = connection.execute("SELECT account_id, wid, push_name FROM accounts ORDER BY last_ready_at DESC").fetchone()

@@ -13,8 +13,8 @@ watermark stays at the newest message. There the slack of a periodic sweep is co
 only that newest message is read again. After an outage the slack is always counted from the watermark.
 
 A watermark in the future was set while our clock was ahead, and would hide every message until that day. It is ignored,
-and the next sweep that may move it replaces it. The time of linking comes from our clock alone, so it counts for
-nothing where captured messages contradict it: they came after the linking.
+and the next sweep that may move it replaces it. The time of linking comes from our clock alone. It is ignored where
+captured messages contradict it: they came after the linking.
 """
 
 import sqlite3
@@ -81,7 +81,7 @@ def plan(
     if account.swept_through_at and _moment(account.swept_through_at) > now:  # our clock was ahead when it was set
         account = account._replace(swept_through_at=None)
     linked = _moment(account.first_linked_at)
-    if linked > now:  # the same
+    if linked > now:  # our clock was ahead at the linking
         linked = now - CATCH_UP_SLACK
     floor = linked - timedelta(days=first_link_days)
     if account.swept_through_at:
@@ -102,8 +102,9 @@ def plan(
 def _start_from_watermark(account: _Account, watermark: datetime, *, slack: timedelta, floor: datetime) -> datetime:
     """The watermark less the slack. `floor`: what is older is not wanted, as it was sent long before the linking."""
     start = watermark - slack
-    if slack < CATCH_UP_SLACK:  # periodic: of a quiet account only the newest message is read again
+    if slack < CATCH_UP_SLACK:  # periodic: the slack counts from the last whole sweep, but at most to the watermark
         start = min(watermark, max(start, _moment(account.last_ready_at) - slack))
+    # A message that was read is older than the floor only if our clock was wrong at the linking.
     floor_is_plausible = watermark > floor - CLOCKS_AGREE
     if floor_is_plausible:
         start = max(min(watermark, floor), start)
@@ -113,7 +114,7 @@ def _start_from_watermark(account: _Account, watermark: datetime, *, slack: time
 def _first_start(connection: sqlite3.Connection, account_id: int, *, floor: datetime) -> datetime:
     """Where to start while no whole sweep has succeeded yet: at `floor`, before which no messages are wanted.
 
-    If all stored messages are older than that, our clock was wrong when the account was linked: then before them.
+    If all stored messages are older than that, our clock was wrong at the linking: then it starts before them.
     """
     oldest, newest = connection.execute(
         "SELECT min(m.sent_at), max(m.sent_at) FROM conversations v JOIN messages m USING (conversation_id) "

@@ -88,7 +88,7 @@ def _unify(
     although they are in different conversations.
     """
     known: dict[tuple[object, ...], list[Stored]] = {}
-    gone: dict[int, int] = {}  # the id that stays by the id that goes
+    gone: dict[int, int] = {}  # id of a deleted row -> id of the row that stays
     for stanza_id, direction, conversation, *columns in connection.execute(
         f"SELECT {_COLUMNS} FROM messages WHERE {condition} ORDER BY message_id", {"values": json.dumps(values)}
     ).fetchall():
@@ -112,9 +112,9 @@ def _conversations_of(connection: sqlite3.Connection, message_ids: Sequence[int]
 
 
 def _take_over(connection: sqlite3.Connection, older: Stored, younger: _Row) -> bool:
-    """Add to the older row, and to `older`, what the younger row knows. False if it is another message.
+    """Add to the older row, and to `older`, what the younger row knows. False if the two are different messages.
 
-    Then nothing is changed: both are readable, and neither text is an earlier or later text of the other.
+    They are if both are readable, and neither text is an earlier or later text of the other. Then nothing is changed.
     """
     ids = {"older": older.message_id, "younger": younger.message_id}
     if not has_content(older, younger) and _both_readable(older, younger):
@@ -156,7 +156,7 @@ def _take_over(connection: sqlite3.Connection, older: Stored, younger: _Row) -> 
 
 
 def _keep_version(connection: sqlite3.Connection, change: Literal["edit", "revoke"], ids: Mapping[str, int]) -> None:
-    """Keep what the older row says before the younger one's change: at its revocation, or when it was captured."""
+    """Keep what the older row says before it takes over a change. An edit is dated by the younger row's capture."""
     changed_at = "y.captured_at" if change == "edit" else "y.revoked_at"
     connection.execute(
         "INSERT INTO message_versions (message_id, changed_at, change, type_before, body_before) "

@@ -49,7 +49,7 @@ _DOCUMENT: Final = (
 )
 """The columns that `_document` takes."""
 _INDEXED_BEGINNING: Final = 2
-"""Letters of the longest word beginning that FTS5 keeps an index of (`prefix` in `_CREATE`)."""
+"""FTS5 keeps an index of the beginnings of words, up to so many letters (`prefix` in `_CREATE`)."""
 _MOST_WORDS: Final = 1500
 """In place of a longer beginning, at most so many whole words are looked for."""
 _NEXT: Final = _DOCUMENT + "messages m WHERE m.message_id > ? ORDER BY m.message_id LIMIT ?"
@@ -59,9 +59,11 @@ _REWORDED: Final = (
 )
 _BY_IDS: Final = _DOCUMENT + "json_each(?) JOIN messages m ON m.message_id = value"
 _ID_BITS: Final = 32
+"""The low bits of a place: the id of the message. The others are the second in which it was sent."""
 _NO_ID: Final = 1 << _ID_BITS
 """Above all ids of messages."""
 _LATEST_SECOND: Final = 2**31 - 1
+"""So that a place has at most 63 bits."""
 _TEMPORARY: Final = ("SQLITE_FULL", "SQLITE_BUSY", "SQLITE_LOCKED", "SQLITE_IOERR", "SQLITE_READONLY", "SQLITE_NOMEM")
 """Errors that are not due to the index, and pass by themselves."""
 

@@ -68,7 +68,7 @@ class _Call:
 class IdleWork(Protocol):
     """Work for the writer's thread while nothing is queued. After each step either `done` or `failed` is called.
 
-    Neither is, when the step was rolled back because the database as a whole can't be written.
+    Neither is called if the step was rolled back because the database as a whole can't be written.
     """
 
     def step(self) -> bool:
@@ -256,7 +256,7 @@ class Writer:
         rejecting = False  # SQLite refuses the only record of the batch: its raw line is written instead
 
         def apply() -> BatchResult:
-            result = rows.apply(batch, together=not failing)  # what needs a temporary file may be what has failed
+            result = rows.apply(batch, together=not failing)  # when writing fails, try without temporary files
             self._written = self._durable + len(batch)
             if len(batch) >= LONG_BATCH:
                 self._on_written()
@@ -299,7 +299,10 @@ class Writer:
         return True
 
     def _tell(self, error: StoreError | None) -> None:
-        """Report why writing fails, or with None that it works again. Damage, which does not end, is reported then."""
+        """Report why writing fails, or with None that it works again.
+
+        Damage does not end: once the file is damaged, that is reported in place of None.
+        """
         if error and error.code == "database_damaged":
             self._damage = error
         self._on_error(error or self._damage)
@@ -334,7 +337,7 @@ class Writer:
     def _answer(self, connection: sqlite3.Connection, rows: Rows, call: _Call) -> None:
         """Run a call in a transaction, and set the result or the error of its future.
 
-        While the disk fails or another program has the lock, it is tried again until the program ends.
+        While the disk fails or another program has the lock, it is tried again, until `stop` gives up.
         """
         if not call.future.set_running_or_notify_cancel():
             return  # the caller has cancelled it
