@@ -17,7 +17,7 @@ import pytest
 from leadmasterd.classify import train as training
 from leadmasterd.classify.intents import Signals
 from leadmasterd.classify.loading import EXAMPLES, FRAMES, PACKAGED, load_model
-from leadmasterd.classify.model import LENGTH_STEP, ZERO, Model, features, parse
+from leadmasterd.classify.model import RARITY_STEPS, ZERO, Model, features, parse
 from leadmasterd.classify.text import LONG_WORD, normalise
 from leadmasterd.classify.train import (
     CORRECTION_WEIGHT,
@@ -104,7 +104,7 @@ def test_no_text_makes_the_sum_of_an_intent_run_into_another(document: dict[str,
     assert len(seen) > 2_000, "more than any text that is read has"
     rows = dict.fromkeys(seen, f"ff00{weights}01{255 - int(weights, 16):02x}02{weights}")
     model = Model({**document, "features": rows, "bias": [0.0, 0.0, 0.0], "step": 1.0})
-    scale = LENGTH_STEP / math.sqrt(len(seen) * 255 * 255)
+    scale = RARITY_STEPS / math.sqrt(len(seen) * 255 * 255)
     sums = [int(weights, 16) - ZERO, 255 - int(weights, 16) - ZERO, int(weights, 16) - ZERO]
     assert model.logits(seen) == pytest.approx([scale * each * len(seen) for each in sums])
 

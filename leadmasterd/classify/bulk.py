@@ -29,7 +29,7 @@ class Bulk:
     """A classifier that is asked about many bursts at a time."""
 
     def __init__(self, classifier: Classifier, *, remember: int = WORDS_REMEMBERED) -> None:
-        """`remember`: how many words to cache. The caches for text are those of the whole process."""
+        """`remember`: how many words to cache. The cache of `text` is made that large too, for the whole process."""
         text.remember_words(remember)
         classifier.rules.remember_words(remember)
         self._classifier = classifier
@@ -41,7 +41,7 @@ class Bulk:
         return self._classifier.version
 
     def labels(self, asked: Sequence[tuple[Sequence[str], Signals]]) -> list[Label]:
-        """The label of each burst, as `Classifier.classify` gives it. `asked`: for each its bodies, and its signals."""
+        """The label of each burst, as `Classifier.classify` gives it. `asked`: for each burst its texts and signals."""
         rules = self._classifier.rules
         bursts = [normalise(texts) for texts, _signals in asked]
         all_signals = [signals for _texts, signals in asked]
@@ -81,13 +81,14 @@ class _Parts(NamedTuple):
 class Sums:
     """Adds up a model's rows for many bursts at once.
 
-    A table has a row for each feature, with its weights and its part in the squared norm as columns, and after these a
-    row for each word that was looked up: the sum of the word's features. A burst is the sum of the rows of its pairs
-    and words, less the features that several of its words have in common, since these count once.
+    A table has a row for each feature: its weight for each intent, and then its part in the squared norm. Below are
+    rows for the words that were looked up: each is the sum of the rows of the word's features. So a burst is the sum of
+    the rows of its pairs and words. Its words may have features in common, which count once: the repeats are
+    subtracted.
     """
 
     def __init__(self, model: Model, remember: int) -> None:
-        """`remember`: how many words to keep. They may become more within one call of `read`."""
+        """`remember`: once more words than this were looked up, the next `read` forgets them all."""
         self._model = model
         self._remember = remember
         rows = model.rows
@@ -137,7 +138,7 @@ class Sums:
         return _Parts(rows, b"".join(features), nameable, known / letters if letters else 1.0)
 
     def _looked_up(self, word: str) -> _Word:
-        """A new word. Its row follows those of all words so far; `_add_new` puts it there."""
+        """Look up a new word. Its row comes after those of all words so far; `_add_new` writes it there."""
         found = self._model.look_up(word)
         self._new.append(self._model.unpacked(found.summed))
         row = self._features + len(self._words)
@@ -164,7 +165,7 @@ class Sums:
         counts = np.array(list(map(len, rows)), int)
         not_empty = counts > 0  # where there is nothing to add, `reduceat` gives the next row
         if not_empty.any():
-            begins = (np.cumsum(counts) - counts)[not_empty]
+            begins = (np.cumsum(counts) - counts)[not_empty]  # where in `all_rows` each sequence begins
             all_rows = self._table[list(chain.from_iterable(rows))]
             sums[not_empty] = np.add.reduceat(all_rows, begins, axis=0, dtype=_NUMBER)
         return sums
@@ -172,12 +173,12 @@ class Sums:
     def _in_common(self, features: Sequence[bytes]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """The features that words of a burst repeat: the index of the burst, and the number of the feature.
 
-        One that a burst has n times is given n - 1 times. `features`: for each burst as in `_Parts`.
+        A feature that a burst has n times is given n - 1 times. `features`: for each burst as in `_Parts`.
         """
         numbers = np.frombuffer(b"".join(features), np.uintc)  # the type of an array of "I"
         counts = np.array(list(map(len, features)), int) // numbers.itemsize
         burst_indices = np.repeat(np.arange(len(features)), counts)
-        keys = np.sort(burst_indices * self._features + numbers)  # one number for burst and feature
+        keys = np.sort(burst_indices * self._features + numbers)  # burst and feature as one number: equal ones meet
         is_repeated = keys[1:] == keys[:-1]
         repeated = keys[1:][is_repeated]
         return repeated // self._features, repeated % self._features

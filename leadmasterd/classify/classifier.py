@@ -13,8 +13,9 @@ from leadmasterd.classify.rules import Hit, RuleSet
 from leadmasterd.classify.text import LINK, Normalised, normalise
 
 OVERRULES: Final = 0.8
-"""Probability from which the model decides against a rule that yields. By cross-validation on the examples, where it
-contradicts a commercial rule so surely, it is right 34 times and the rule 3 times; on two measuring sets, 9 and 0."""
+"""Probability from which the model decides against a rule that yields. Where it contradicted a commercial rule so
+surely, it was right 34 times and the rule 3 times (cross-validation on the examples); on two measuring sets, 9 times
+and 0."""
 _MATCHED_SHOWN: Final = 80
 """Characters of the matched words that a reason keeps."""
 _ONLY_A_LINK: Final = frozenset({LINK, "link", "enlace", "url"})
@@ -25,8 +26,8 @@ _ONLY_A_LINK: Final = frozenset({LINK, "link", "enlace", "url"})
 class Classifier:
     """Loaded rules and perhaps a model. Immutable: any thread may use it.
 
-    A rule decides even against the model, except for one that says `yields`: it looks for words of trade, which people
-    who sell, return something or decline use too. The model sets a rule's confidence.
+    A rule decides even if the model disagrees, unless the rule says `yields`: such a rule looks for words of trade,
+    which people who sell, return something or decline use too. The model sets the confidence of a rule's label.
     """
 
     rules: RuleSet
@@ -57,7 +58,7 @@ class Classifier:
         """The label by the first that decides: a rule, the model where it is sure, a rule of last resort.
 
         A burst of no words or of nothing but a link is `unknown` unless a rule decides it: the model takes any link for
-        spam, and it may be of a product, a place or an ad.
+        spam, but a link may lead to a product, a place or an ad.
         """
         if hits and not hits[0].rule.last_resort:
             return self._by_rule_or_model(hits, signals, evidence)
@@ -76,7 +77,8 @@ class Classifier:
     def _by_rule_or_model(self, hits: Sequence[Hit], signals: Signals, evidence: Evidence | None) -> Label:
         """The label by the first hit, unless its rule yields and the model is sure enough of another group.
 
-        The rule's confidence is between 0.5 and 1, by the model's probability of its intent; 1 without a model.
+        The confidence of a rule's label is 0.5 to 1: the likelier the model finds the rule's intent, the higher. It is
+        1 without a model.
         """
         if self.model is None or evidence is None:
             return _by_rule(hits, 1.0)

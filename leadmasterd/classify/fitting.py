@@ -4,9 +4,9 @@ Only `train` imports it, since numpy and scipy are large. `model` says how the w
 
 Each burst is learned three times: as it is, and as two copies with some words replaced by one that nobody uses, because
 every shop has words that no example has (word dropout). The regressions stop early: the best weights for the examples
-are not the best for others' words. They are fitted once with all features; then the heaviest weights are fitted again
-alone, so that they make up for those that are left out. Intents are fitted one after the other, because L-BFGS holds
-some thirty vectors of all weights.
+are not the best for others' words. First all weights are fitted; then the heaviest alone are fitted again, so that they
+make up for those that are left out. Intents are fitted one after the other to save memory: L-BFGS holds some thirty
+vectors, each as long as all weights of a fit.
 """
 
 import random
@@ -20,22 +20,22 @@ from scipy.optimize import minimize
 from scipy.sparse import csr_matrix
 from threadpoolctl import threadpool_limits
 
-from leadmasterd.classify.model import LENGTH_STEP, ZERO, features
+from leadmasterd.classify.model import RARITY_STEPS, ZERO, features
 from leadmasterd.classify.text import Normalised
 
 _STRENGTH: Final = 20.0
-"""The loss of the examples, relative to that of large weights: scikit-learn calls it C."""
+"""How much errors on the examples cost, compared with what large weights cost: scikit-learn calls it C."""
 _STEPS: Final = 24
-"""Of L-BFGS, in each fit of an intent."""
+"""The most steps of L-BFGS in each fit of an intent."""
 _LEAST_BURSTS: Final = 2
 """Bursts that must have a feature for it to be learned."""
 _MOST_FEATURES: Final = 25_000
 _MOST_WEIGHTS: Final = 100_000
-"""Four for each feature. They decide the size of the file."""
+"""On average four for each feature. These two limits decide the size of the file."""
 _DROPPED: Final = 0.15
 """The share of a burst's words that are replaced in a copy."""
 _COPIES: Final = 2
-"""Of each burst."""
+"""How many copies are made of each burst."""
 _COPY_WEIGHT: Final = 0.25
 """What a copy counts, when its burst counts 1."""
 _NOBODYS_WORD: Final = "\0"
@@ -57,12 +57,14 @@ def fitted(bursts: Sequence[Normalised], intents: Sequence[str], importance: Seq
     is_burst = np.arange(len(burst_of_row)) < len(bursts)
     row_weight = np.array(importance)[burst_of_row] * np.where(is_burst, 1.0, _COPY_WEIGHT) * _STRENGTH
 
+    # How rare a feature is depends on the bursts alone, whose rows come before those of the copies.
     columns_of_bursts = matrix.indices[: matrix.indptr[len(bursts)]]
     rarity = _rarity(np.bincount(columns_of_bursts, minlength=len(known)), len(bursts))
     matrix.data *= rarity[matrix.indices]
     _scale_rows_to_length_one(matrix)
     weights = np.column_stack([_regressed(matrix, intent_of_row == each, row_weight) for each in range(len(names))])
 
+    # A feature's value in a burst is its rarity, so rarity times weight is what it adds to a score.
     columns, kept = _heaviest(np.abs(weights[:-1]) * rarity[:, None])
     matrix = matrix[:, columns]
     _scale_rows_to_length_one(matrix)
@@ -125,12 +127,12 @@ def _copies(bursts: Sequence[Normalised]) -> Iterator[tuple[int, Normalised]]:
 def _rarity(counts: Any, bursts: int) -> Any:
     """How much each feature counts in a burst: the more, the fewer bursts have it (inverse document frequency).
 
-    `counts`: how many of all `bursts` have each feature. Rounded to what a byte of the file holds, in steps of
-    1 / `LENGTH_STEP`.
+    `counts`: how many of all `bursts` have each feature. The result is rounded to steps of 1 / `RARITY_STEPS`, at most
+    255 of them, because the file has one byte for it.
     """
     inverse_frequency = np.log((1 + bursts) / (1 + counts)) + 1
-    in_steps = np.clip(np.round(inverse_frequency * LENGTH_STEP), 1, 255)
-    return (in_steps / LENGTH_STEP).astype(np.float32)
+    in_steps = np.clip(np.round(inverse_frequency * RARITY_STEPS), 1, 255)
+    return (in_steps / RARITY_STEPS).astype(np.float32)
 
 
 def _heaviest(heavy: Any) -> tuple[Any, Any]:
@@ -183,18 +185,22 @@ def _regressed(matrix: Any, is_intent: Any, row_weight: Any, start: Any = None) 
 
 
 def _rows(names: Sequence[str], weights: Any, rarity: Any) -> tuple[float, dict[str, str]]:
-    """The `step` and `features` of the file: what a step of a weight's byte is worth, and each feature's row in hex.
+    """The `step` and `features` of the file: the size of one step of a weight, and each feature's row of bytes in hex.
 
-    `weights`: by feature and intent. A feature whose weights all round to 0 is left out.
+    A row has the feature's rarity, in steps of 1 / `RARITY_STEPS`. Then it has two bytes for each intent for which the
+    weight is not 0: the index of the intent, and the weight in steps, plus `ZERO`. A feature without any such weight is
+    left out.
+
+    `weights`: by feature and intent, already multiplied by the feature's rarity.
     """
     step = float(np.abs(weights).max() / 127)
-    in_steps = np.round(weights / step).astype(int)
-    norms = np.round(rarity * LENGTH_STEP).astype(int)
+    weights_in_steps = np.round(weights / step).astype(int)
+    rarity_in_steps = np.round(rarity * RARITY_STEPS).astype(int)
     rows = {}
-    for name, norm, its_steps in zip(names, norms, in_steps, strict=True):
+    for name, its_rarity, its_weights in zip(names, rarity_in_steps, weights_in_steps, strict=True):
         pairs: list[int] = []
-        for intent in np.flatnonzero(its_steps):
-            pairs += [int(intent), int(its_steps[intent]) + ZERO]
+        for intent in np.flatnonzero(its_weights):
+            pairs += [int(intent), int(its_weights[intent]) + ZERO]
         if pairs:
-            rows[name] = bytes([int(norm), *pairs]).hex()
+            rows[name] = bytes([int(its_rarity), *pairs]).hex()
     return step, rows

@@ -60,8 +60,8 @@ FLAGS: Final = tuple(signal for signal, default in Signals._field_defaults.items
 class Label(NamedTuple):
     """An intent, how it was found, and why: a stable `code` and its values, which `reasons` puts into words.
 
-    `confidence` is 0 to 1. A rule's is 0.5 and more, by how far the model agrees; that of a rule of last resort is the
-    model's probability of its intent. `source` is what decided: a rule's id, the model's version, or empty.
+    `confidence` is 0 to 1. By a rule it is 0.5 or more, the higher the more the model agrees; by a rule of last resort
+    it is the model's probability of the intent. `source` is what decided: a rule's id, the model's version, or empty.
     """
 
     intent: str

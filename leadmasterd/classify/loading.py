@@ -1,7 +1,7 @@
 """Loads rules and model from disk, or the packaged ones.
 
-Files are read each time and parsed only if their bytes are new: so a change is noticed whatever a file's name and time
-say, and who loads the same bytes again gets the same objects, which are immutable.
+Files are read each time, and parsed only if their bytes are new. So a change is noticed even if a file keeps its name
+and time, and the same bytes give the same objects, which are immutable.
 """
 
 import hashlib
@@ -59,9 +59,9 @@ def load_model(file: Path | None) -> Model:
 
 
 def existing(file: Path | None) -> Path | None:
-    """What to load of a file that need not exist: its path, or None, the packaged file, if it does not exist.
+    """The file to load: this one, or None (the packaged one) if it does not exist.
 
-    A file that cannot be checked is given back: reading it then says why.
+    If that cannot be checked, it is this one: reading it will say why.
     """
     try:
         return file if file is not None and file.exists() else None
@@ -89,7 +89,7 @@ def _own_rules(content: bytes, where: str, packaged: bytes) -> RuleSet:
 
 @lru_cache(maxsize=1)
 def _model(content: bytes, where: str) -> Model:
-    """The parsed model. Only the last one is cached: of an older one, 5 MB would stay in the daemon's memory."""
+    """The parsed model. Only the last one is cached: an older one would take 5 MB of the daemon's memory."""
     return parse_model(content, where)
 
 

@@ -2,17 +2,19 @@
 
 `train` makes its file, `loading` finds it, `parse` here reads it.
 
-The score (logit) of an intent is its bias plus the sum of its weights for the burst's features, divided by the norm of
-the burst; a signal may add to it. The probabilities of all intents are the softmax of their scores.
+The score (logit) of an intent is its bias plus a quotient: the sum of its weights for the burst's features, divided by
+the norm of the burst. The norm is the square root of the sum of the features' squared rarities; the fewer examples have
+a feature, the higher its rarity. A signal may add to the score. The probabilities of all intents are the softmax of
+their scores.
 
 Inference is plain Python: importing numpy would cost the idle daemon 12 MB and 0.2 s. A feature's weights for all
 intents are packed into one integer, its row, with a lane of `_LANE` bits for each intent, so that one addition adds
-them all. Above the lanes a row has the feature's part in the squared norm. `bulk` does the same for many bursts at
-once with numpy; its scores are equal to the last bit.
+them all. Above the lanes a row has the square of the feature's rarity, to be added up to the squared norm. `bulk` does
+the same for many bursts at once with numpy; its scores are equal to the last bit.
 
 The file is gzipped JSON: {"format", "v", "version", "made", "learned", "intents", "bias", "step", "features":
-{name: row in hex}, "odds": {signal: {intent: what it adds to the score}}}. A row is bytes there: the feature's part in
-the norm, then (intent, weight) pairs. Nothing in the file is executed. Without `odds` no signal counts.
+{name: row in hex}, "odds": {signal: {intent: what it adds to the score}}}. A row is bytes there: the feature's rarity,
+then (intent, weight) pairs. Nothing in the file is executed. Without `odds` no signal counts.
 """
 
 import json
@@ -36,8 +38,8 @@ FORMAT_VERSION: Final = 1
 READ: Final = 400
 """Characters of a burst that the model reads: it learned from short texts, and long ones would take milliseconds."""
 
-LENGTH_STEP: Final = 32
-"""A row's first byte, divided by this, is the feature's part in the text's norm."""
+RARITY_STEPS: Final = 32
+"""How many steps a rarity of 1 has. A row's first byte is the feature's rarity in such steps."""
 LEAST_GROUP: Final = 0.4
 LEAST_INTENT: Final = 0.15
 """Probabilities from which a guess is a label. Chosen for most right groups on texts that the model did not learn."""
@@ -48,23 +50,24 @@ ZERO: Final = 128
 """The byte of a weight of 0."""
 
 _LANE: Final = 20
-"""Bits of one intent's sum: `READ` characters have below 2,000 features, of at most 128 each."""
+"""Bits of one intent's sum: `READ` characters have fewer than 2,000 features, with weights of at most 128 each."""
 _LANE_MASK: Final = (1 << _LANE) - 1
 _NORM: Final = 16
-"""Bits of one feature's part in the squared norm."""
+"""Bits of one feature's squared rarity."""
 _MIDDLE: Final = 1 << (_LANE - 1)
-"""0, in a lane: sums may be negative, and must not borrow from the lane above."""
+"""Stands for 0 in a lane: sums may be negative, and must not borrow from the lane above."""
 
 INTENTS_BY_SIGNAL: Final[Mapping[str, tuple[str, ...]]] = {"saved_contact": ("personal",)}
-"""What the model reads of a burst besides its words, and which intents are likelier then. It says nothing of what
-customers want, since friends buy, too. Business accounts were tried for offers, and hid companies that buy.
+"""The signals that the model reads besides the words of a burst, each with the intents that it makes likelier. They say
+nothing of what customers want, since friends buy, too. A business account was tried as a sign of an offer, but that hid
+companies that buy.
 """
 _NO_SIGNALS: Final = Signals()
 _TURNED_AWAY: Final[tuple[Group, ...]] = ("noise", "closing")
 _SURER: Final = 1.5
-"""The groups `_TURNED_AWAY` are guessed only if they are so much likelier than all groups of customers together: in
-doubt it is a customer. By cross-validation on the examples, a third fewer customers are taken for them, at the cost of
-89 right groups of 12,143."""
+"""A group of `_TURNED_AWAY` is guessed only if it is this many times as likely as all groups of customers together: in
+doubt it is a customer. This turns away a third fewer customers, at the cost of 89 right groups of 12,143
+(cross-validation on the examples)."""
 
 _NGRAM_SIZES: Final = (3, 4, 5)
 _LARGEST: Final = 64 << 20
@@ -98,7 +101,7 @@ class Guess(NamedTuple):
     known: float
     """The share of the letters that are in words or n-grams of the model, 0 to 1. Without letters 1."""
     sure: bool
-    """Sure enough for a label. The group counts most, since it decides what happens."""
+    """Whether it is sure enough for a label. The group counts most, since it decides what happens."""
     group: float
     """The probability of the intent's group."""
     because: tuple[str, ...]
@@ -138,7 +141,7 @@ def pairs(words: Sequence[str]) -> list[str]:
 
 
 def shown_pair(pair: str) -> str:
-    """The words in the name of such a feature, for people: `=^ hola` is `hola`."""
+    """The words in the name of a pair's feature, for people: `=^ hola` is `hola`."""
     return pair[1:].strip("^$ ")
 
 
@@ -154,7 +157,7 @@ class Word(NamedTuple):
     letters: int
     """Its length; 0 for what is no word (`?`, a number, an emoji)."""
     known: float
-    """How many of its letters count as known: all if the model has the word, else by the share of n-grams it has."""
+    """How many of its letters are known: all if the model has the word, else in proportion to its known n-grams."""
 
 
 class Model:
@@ -189,8 +192,8 @@ class Model:
             for signal, by_intent in document.get("odds", {}).items()
         }
         """By signal, the indices of the intents that it makes likelier, and what it adds to their scores."""
-        self.scale: Final = float(document["step"]) * LENGTH_STEP
-        """A sum of weights, times this, divided by the norm as rows have it, is the score without the bias."""
+        self.scale: Final = float(document["step"]) * RARITY_STEPS
+        """A score is bias + scale * (sum of weights) / norm, where weights and norm are in the steps that rows have."""
         self._zero = sum(_MIDDLE << _LANE * index for index in range(len(self.intents)))
         """A row of zeros: `_MIDDLE` in every lane."""
         self._norm_at = _LANE * len(self.intents)
@@ -218,7 +221,7 @@ class Model:
             together = sum(customers.values())
             if _SURER * together > likely:
                 group = max(customers, key=customers.__getitem__)
-                likely = together
+                likely = together  # whatever customers want, they are not turned away
         best = max(self._members[group], key=shares.__getitem__)
         sure = evidence.known >= LEAST_KNOWN and likely >= LEAST_GROUP and shares[best] >= LEAST_INTENT
         return Guess(
@@ -262,9 +265,10 @@ class Model:
         return Evidence(self._logits(summed), nameable, known / letters if letters else 1.0)
 
     def _counted_again(self, numbers: Iterable[int]) -> int:
-        """The sum of the rows whose numbers occur again, as often as they do: what a sum of all has too much.
+        """The sum of the rows of repeated numbers: a number that occurs n times adds its row n - 1 times.
 
-        Words of a burst have features in common, which are to count once.
+        Words of a burst may have features in common, which are to count once. This is what a sum over the words has too
+        much.
         """
         met = set[int]()
         again = []
@@ -292,20 +296,20 @@ class Model:
         )
 
     def _shares(self, logits: Sequence[float], signals: Signals) -> list[float]:
-        """The probability of each of `intents`: the softmax of their scores, to which the signals have added theirs."""
+        """The probability of each of `intents`: the softmax of their scores, once each signal has added to them."""
         for signal, odds in self._odds.items():
             if getattr(signals, signal):
                 scores = [*logits]
                 for intent, added in odds:
                     scores[intent] += added
                 logits = scores
-        top = max(logits)
+        top = max(logits)  # subtracted so that `exp` cannot overflow
         weights = [math.exp(each - top) for each in logits]
         total = sum(weights)
         return [weight / total for weight in weights]
 
     def logits(self, names: Iterable[str]) -> list[float]:
-        """The score of each of `intents` for these features, by name. Unknown ones are ignored, repeated count once."""
+        """The score of each of `intents` for these features. Unknown names are ignored; repeated ones count once."""
         rows = self.rows.rows(self.rows.numbers(names).values())
         return self._logits(self.nonnegative(sum(rows)))
 
@@ -320,16 +324,16 @@ class Model:
         return self._zero + row
 
     def unpacked(self, row: int) -> list[int]:
-        """The weight of a row, or of a sum of rows, for each of `intents`, and then its part in the squared norm."""
+        """The weight of a row, or of a sum of rows, for each of `intents`, and then the squared norm."""
         row = self.nonnegative(row)
         weights = [(row >> lane & _LANE_MASK) - _MIDDLE for lane, _bias in self._lanes]
         return [*weights, row >> self._norm_at]
 
     def _packed(self, row: bytes) -> int:
         """A row of the file as one integer. Its lanes may be negative."""
-        norm, intents, weights = row[0], row[1::2], row[2::2]
+        rarity, intents, weights = row[0], row[1::2], row[2::2]
         lanes = sum([(weight - ZERO) << _LANE * intent for intent, weight in zip(intents, weights, strict=True)])
-        return lanes + (norm * norm << self._norm_at)
+        return lanes + (rarity * rarity << self._norm_at)
 
 
 def _picking(indices: Sequence[int]) -> Callable[[Sequence[float]], Iterable[float]]:
@@ -393,8 +397,8 @@ def _problem(document: Any) -> str | None:
     biases = bias if isinstance(bias, list) else []
     if len(biases) != len(intents) or not all(_finite(number) for number in [document.get("step"), *biases]):
         return _("its numbers are not numbers, or too few")
-    has_names = all(isinstance(document.get(key), str) for key in ("version", "made"))
-    if not has_names or not isinstance(rows, dict):
+    has_texts = all(isinstance(document.get(key), str) for key in ("version", "made"))
+    if not has_texts or not isinstance(rows, dict):
         return _("it is incomplete")
     if not isinstance(document.get("learned"), list):
         return _("it does not say what it learned from")
@@ -410,7 +414,7 @@ def _finite(number: object) -> bool:
 
 
 def _odds_are_good(odds: object, intents: Sequence[str]) -> bool:
-    """Whether the odds are finite numbers for signals and intents of this program; others may mean something else."""
+    """Whether the odds are finite numbers, by signals and intents that this program has."""
     if not isinstance(odds, dict):
         return False
     for signal, by_intent in odds.items():
@@ -422,7 +426,7 @@ def _odds_are_good(odds: object, intents: Sequence[str]) -> bool:
 
 
 def _row_is_good(row: object, intents: int) -> bool:
-    """Whether a row of the file is, in hex, a norm above 0 and (intent, weight) pairs, each intent at most once.
+    """Whether a row of the file is, in hex, a rarity above 0 and (intent, weight) pairs, each intent at most once.
 
     `intents`: how many there are.
     """

@@ -137,7 +137,7 @@ class Phrases(Generic[Mark]):
         self._ready = False
 
     def remember_words(self, many: int) -> None:
-        """Start a cache of so many words' kinds: a process that searches very much and ends soon can afford it."""
+        """Begin a cache for `many` words' kinds: a large one suits a process that searches much and ends soon."""
         self._kind = lru_cache(maxsize=many)(self._kind_of)
 
     def found(self, words: Sequence[str]) -> list[tuple[Mark, int, int]]:
@@ -208,7 +208,7 @@ class Phrases(Generic[Mark]):
     def _forget(self) -> None:
         """Begin with an empty DFA. A search in another thread goes on with the states it has."""
         self._first = self._dfa_state((self._start,))
-        self._first.otherwise = None
+        self._first.otherwise = None  # words of any other kind begin no phrase
         self._dfa_states: dict[tuple[_State[Mark], ...], _DfaState[Mark]] = {}
 
     def _complete(self) -> None:
@@ -349,7 +349,7 @@ def _with_first_choice_made(word: str) -> list[str]:
 
 
 def _words(token: str) -> list[str]:
-    """A word of a phrase, normalised as bursts are: several if chat spelling stands for several. Raises ValueError.
+    """A word of a phrase, normalised as bursts are; chat spelling may make several words of it. Raises ValueError.
 
     `#` and the star of `reserv*` are kept.
     """

@@ -1,6 +1,6 @@
 """Labels in words for people: why a burst has its label, and the names of intents and groups.
 
-The database stores ids, codes and values; they may be of a later version, or damaged, so nothing here relies on them.
+The database stores ids, codes and values; they may be of a later version, or damaged, so nothing here fails on them.
 """
 
 from collections.abc import Callable, Mapping
@@ -119,9 +119,9 @@ def _unseen_words(values: Values) -> str:
 
 
 def plain_why(code: str, values: Values) -> str:
-    """A label's reason for people who answer customers: as `why`, but rules go unnamed and the model's words unsaid.
+    """A label's reason for people who answer customers: as `why`, but without a rule's name or the model's words.
 
-    Of a long burst it does not say that only its beginning was read, where a rule or the model decided.
+    If a rule or the model decided, it also leaves out that only the beginning of a long burst was read.
     """
     if code == "rule":
         matched = values.get("matched")
@@ -146,7 +146,7 @@ REASONS: Final[Mapping[str, Callable[[Values], str]]] = {
 
 
 def why(code: str, values: Values) -> str:
-    """A label's reason in words. A code that is not known here, as of a later version, stands for itself."""
+    """A label's reason in words. An unknown code, as a later version may have stored, is shown as it is."""
     sentence = REASONS[code](values) if code in REASONS else code
     if values.get("cut"):
         from leadmasterd.classify.text import JUDGED  # takes longer to load than the rest of `status`

@@ -49,7 +49,7 @@ class Reloading:
         `on_problem` gets the problems as sentences for people, or None; `on_change` each new classifier.
         """
         files = [file.absolute() for file in (rules_file, model_file) if file]
-        # Of a symlink its target too: that is what is edited.
+        # The target of a symlink too, which is what people edit.
         self._files = {*files, *(file.resolve() for file in files if file.is_symlink() and file.exists())}
         self._rules_file, self._model_file = rules_file, model_file
         self._on_problem, self._on_change = on_problem, on_change
@@ -62,7 +62,7 @@ class Reloading:
         self._stopping = threading.Event()
         self._thread: threading.Thread | None = None
         self._observer = Observer()
-        # The packaged ones are in use where a file is broken from the start.
+        # To be used in place of a file that is broken from the start.
         rules, version = load_rules(None)
         self._rules, self._rules_version = rules, version
         self._model = load_model(None)

@@ -25,7 +25,7 @@ _REGEX_MEMORY: Final = 1 << 18
 
 @dataclass(frozen=True, slots=True)
 class When:
-    """Conditions on a burst's signals. A flag that is None and empty `types` are no condition."""
+    """Conditions on a burst's signals. A flag that is None and empty types are no condition."""
 
     saved_contact: bool | None = None
     business_account: bool | None = None
@@ -84,7 +84,7 @@ class Rule:
     yes: tuple[tuple[str, ...], ...] = ()
     no: tuple[tuple[str, ...], ...] = ()
     line: int = field(default=0, compare=False)
-    """Where it begins in the rules file, from 1. 0 where that is not known, and for packaged rules below a file."""
+    """Where it begins in the rules file, from 1. 0 if that is not known, and for packaged rules that a file extends."""
 
 
 class Hit(NamedTuple):
@@ -109,7 +109,7 @@ _Spans = Mapping[_Purpose, Mapping[int, Sequence[_Span]]]
 
 
 class _BySignals(NamedTuple):
-    """What the signals of a burst decide, whatever its words. Rules go by their number in the rule set, from 0."""
+    """What the signals of a burst decide, whatever its words. A rule's number is its index in `RuleSet.rules`."""
 
     met: bytes
     """One byte for each rule: 1 if its `when` holds."""
@@ -139,7 +139,7 @@ class RuleSet:
                     self._phrases.add(phrase, (number, purpose))
 
     def remember_words(self, many: int) -> None:
-        """Start a cache of so many words: a process that classifies very much and ends soon can afford it."""
+        """Begin a cache for `many` words: a large one suits a process that classifies much and ends soon."""
         self._phrases.remember_words(many)
 
     def hits(self, burst: Normalised, signals: Signals) -> list[Hit]:
@@ -191,7 +191,7 @@ class RuleSet:
         return matches
 
     def _by_regex(self, burst: Normalised, regexes: Iterable[tuple[int, Any]]) -> dict[int, _Match]:
-        """The rules that match by regex. Rules that do not suit the burst are not tried: a search takes much longer."""
+        """The rules that match by regex. Rules that do not suit the burst are skipped, because a search is slow."""
         matches = {}
         text = burst.text.encode()  # for RE2; normalised text is ASCII, so a byte is a character
         for number, regex in regexes:
@@ -210,9 +210,9 @@ class RuleSet:
 
 
 def _suits(rule: Rule, burst: Normalised) -> bool:
-    """Whether the burst meets the rule's `question`, and `whole` as far as phrases have no part in it.
+    """Whether the burst meets the rule's `question`, and its `whole` if the rule looks at no words.
 
-    A `whole` rule that looks at no words stands for a burst without words.
+    Such a `whole` rule matches only a burst without words. (Of a rule with phrases, `_by_phrases` checks `whole`.)
     """
     if rule.question is not None and rule.question != burst.question:
         return False
@@ -252,7 +252,7 @@ _PIECE: Final = re.compile(
     re.VERBOSE | re.DOTALL,
 )
 """The next piece of a regex: a literal character, the characters of a [choice], or anything else (groups, repetitions,
-classes), which has neither group."""
+classes), of which both named groups are None."""
 _OPTIONAL: Final = re.compile(r"[?*]|\{0")
 """What makes the piece before it optional."""
 _STANDS_FOR_MORE: Final = frozenset("^-\\[")
@@ -264,7 +264,7 @@ _NORMALISED: Final = frozenset("abcdefghijklmnopqrstuvwxyz0123456789 \n?:.,")
 def characters_never_read(pattern: str) -> list[str]:
     """The characters that a regex requires and normalised text never has, so that it cannot match; each once.
 
-    Of a [choice] one character that text may have is enough.
+    A [choice] can match if normalised text may have one of its characters.
     """
     found: dict[str, None] = {}
     for piece in _PIECE.finditer(pattern):

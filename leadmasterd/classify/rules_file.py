@@ -47,7 +47,7 @@ def parse(text: str, where: str, packaged: RuleSet | None = None) -> RuleSet:
 
 
 def _check_extend(file: "_Table", given: Mapping[str, Any], packaged: RuleSet | None, *, has_rules: bool) -> None:
-    """Complain where `extend`, `off` and the rules do not fit together. Says nothing of a file with other problems.
+    """Complain where `extend`, `off` and the rules do not fit together. Once the file has a problem, it checks no more.
 
     `given`: the values of the file's own keys; `has_rules`: whether the file has any rule, be it a faulty one.
     """
@@ -69,7 +69,7 @@ def _check_extend(file: "_Table", given: Mapping[str, Any], packaged: RuleSet | 
 
 
 def _rule_set(own: Sequence[Rule], given: Mapping[str, Any], extended: RuleSet | None) -> RuleSet:
-    """The file's own rules, then those of the set it extends that it neither replaces (by their id) nor drops (`off`).
+    """The file's own rules, and then the extended set's, without those that it drops (`off`) or replaces (same id).
 
     The order of intents is the file's `answer_first`, else that of the extended set; intents not in it come last.
     """
@@ -133,7 +133,7 @@ class _Problems:
         """Where each [[rule]] begins, as an index of `_lines`."""
 
     def of_the_file(self, key: str, what: str) -> None:
-        """Add a problem with a key at the top of the file."""
+        """Add a problem with a key that belongs to no rule."""
         line = self._line_of(key, 0, len(self._lines))
         self.sentences.append(
             _("cannot use {where}, line {line}: {what}").format(where=self._where, line=line, what=what)
@@ -157,9 +157,9 @@ class _Problems:
         return self._rule_starts[number - 1] + 1 if number <= len(self._rule_starts) else 0
 
     def _line_of(self, key: str, begin: int, end: int) -> int:
-        """The line, from 1, that sets the key; the first one of the stretch if none does (the key is missing, say).
+        """The number, from 1, of the line that sets the key, among the lines with index `begin` to `end` - 1.
 
-        Looks at the stretch of lines with index `begin` to before `end`.
+        If none of them sets it, as when the key is missing, it is the first of them.
         """
         pattern = re.compile(rf"\s*[\"']?{re.escape(key)}[\"']?\s*=|.*[{{,]\s*{re.escape(key)}\s*=")
         for index in range(begin, end):
@@ -372,7 +372,7 @@ def _rules(tables: Sequence[Mapping[str, Any]], problems: _Problems) -> list[Rul
 def _rule(table: _Table, line: int) -> Rule | None:
     """A rule, or None if there is a problem with it.
 
-    Whether its keys fit together is only checked where a faulty or unknown key cannot be what is missing.
+    A key that seems to be missing is not complained of if a faulty or an unknown key may be meant for it.
     """
     given = table.read(_RULE_KEYS)
     if "id" not in table.faulty and not given.get("id"):

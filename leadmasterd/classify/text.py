@@ -151,7 +151,7 @@ _DIGIT: Final = re.compile(r"\d")
 _LINK: Final = re.compile(
     r"(?:https?://|www\.)\S{1,500}|\b(?:[a-z0-9-]{1,63}\.){1,4}(?:com|net|org|ar|uy|gl|me|be|ly|co|app|shop)/\S{0,500}"
 )
-"""With a scheme or `www.`; else only with a path, because people leave out the space after a full stop."""
+"""With a scheme or `www.`; without them a path is needed, because people leave out the space after a full stop."""
 _MONEY: Final = re.compile(
     r"(?:\$|u\$s|usd|ars)\s{0,3}\d[\d.,]{0,15}k?|\b\d[\d.,]{0,15}\s?(?:pesos|lucas|mil pesos|usd|dolares)\b"
 )
@@ -276,9 +276,9 @@ def _phone_or_number(found: re.Match[str]) -> str:
 
 
 def remember_words(many: int) -> None:
-    """Start a new cache of spellings, for so many words: a process that reads very much and ends soon can afford it.
+    """Begin a cache for the spellings of `many` words: a large one suits a process that reads much and ends soon.
 
-    It is one cache for the whole process.
+    The whole process has one such cache.
     """
     global _spelled
     _spelled = lru_cache(maxsize=many)(_as_spelled)

@@ -41,17 +41,17 @@ LEAST_CORRECTIONS: Final = 10
 NEEDED_BYTES: Final = 250_000_000
 """The memory that a training takes, and some to spare."""
 _CUSTOMERS: Final = 0.4
-"""Added to the scores of what customers want: shops get more of it than the examples, which have some of everything."""
+"""Added to the scores of customers' intents: more of a shop's messages than of the examples are from customers."""
 _FOLDS: Final = 5
-"""Of each cross-validation."""
+"""Parts of the lessons in a cross-validation: each in turn is left out of a training, and then guessed."""
 _MOST_ODDS: Final = 1.75
-"""Six to one, as a logarithm."""
+"""The most that a signal adds to a score: the logarithm of almost six to one."""
 _TEMPERATURES: Final = tuple(0.3 + 0.05 * n for n in range(60))
-"""Those that are tried."""
+"""The temperatures that are tried."""
 
 
 class CannotTrain(Exception):
-    """A sentence for people: what is wrong, of a line with its file and number."""
+    """A sentence for people: what is wrong, and with which line of which file."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,8 +97,8 @@ def document_of(
     """The document of a model, as `write` takes it.
 
     `made`: in words, what it is made of. `filled`: lessons from filled frames. The model is calibrated on `lessons`
-    alone: to a filled frame, others made of the same frame would give away its intent. `heat`: the temperature if it is
-    known; else it takes a cross-validation.
+    alone: a filled frame would be too easy to guess, since the model learns others made of the same frame. `heat`: the
+    temperature; None to find it by a cross-validation, which takes long.
     """
     temperature = heat or _temperature(lessons, filled)
     document = _calibrated([*filled, *_in_order(lessons)], temperature)
@@ -151,8 +151,9 @@ def _fitted(lessons: Sequence[Lesson]) -> dict[str, Any]:
 def _odds(lessons: Sequence[Lesson]) -> dict[str, dict[str, float]]:
     """By signal and intent, what the signal adds to the intent's score: a logarithm of odds, at most `_MOST_ODDS`.
 
-    It is how much more often bursts of that intent have the signal than bursts of the others. The limit is because few
-    examples of what customers want say who is saved. Bursts without the signal are classified by their words alone.
+    It is how much more often bursts of that intent have the signal than bursts of other intents. It is limited because
+    few of the customers' examples say whether the contact is saved. Bursts without the signal are classified by their
+    words alone.
     """
     known = [(lesson.intent, lesson.signals) for lesson in lessons if lesson.signals]
     present = {intent for intent, _signals in known}
@@ -209,6 +210,7 @@ def _best_temperature(held_out: Sequence[tuple[Lesson, Model]]) -> float:
         total = 0.0
         for logits, right in scored:
             top = max(logits)
+            # minus the logarithm of the right intent's probability
             total -= (logits[right] - top) / heat - math.log(sum(math.exp((each - top) / heat) for each in logits))
         return total
 
@@ -286,8 +288,8 @@ def _made(examples: Sequence[Lesson], filled: Sequence[Lesson]) -> str:
 def write(document: Mapping[str, Any], file: Path, mode: int = 0o600) -> None:
     """Write a model's file atomically. Raises OSError.
 
-    It holds customers' words, so by default only its owner may read it. If root writes it, its owner becomes that of
-    the folder.
+    It holds customers' words, so by default only its owner may read it. If root writes it, it is given to the
+    owner of the folder.
     """
     content = gzip.compress(json.dumps(document, sort_keys=True, separators=(",", ":")).encode(), 9, mtime=0)
     temporary = file.with_name(f".{file.name}.{os.getpid()}")

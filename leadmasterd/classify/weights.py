@@ -9,14 +9,14 @@ from collections.abc import Iterable, Sequence
 from typing import Final
 
 _SLOTS_PER_NAME: Final = 2
-"""At least. With so many empty slots, the first one looked at mostly tells that a name is not in the table."""
+"""At least. So half of the slots are empty, and one look mostly tells that a name is not in the table."""
 
 
 class Rows:
     """A hash table with open addressing: a name's hash leads to a slot, which has the number of its row. Immutable.
 
-    Rows are numbered from 1 on. Names are compared by the 64 bits of their hash only. Another name has the same hash
-    once in 10^14, and would then be taken for that one.
+    Rows are numbered from 1 on. Names are compared by the 64 bits of their hash only. One name in 10^14 that is not in
+    the table has the hash of a name that is, and is taken for that one.
     """
 
     def __init__(self, rows: Iterable[tuple[str, int]], *, most: int, bits: int) -> None:

@@ -68,6 +68,7 @@ CREATE TABLE dead_letters (
     PRIMARY KEY (feed, event_id)
 ) STRICT, WITHOUT ROWID;
 """
+"""`FeedRecord` says what `cursors`, `tries` and `gaps` hold."""
 
 _SCHEMA_2: Final = """
 CREATE TABLE given_up (
@@ -134,7 +135,7 @@ class FeedRecord:
     """How many dead letters it has."""
     given_up: GivenUp | None = None
     cursors: dict[int, int] = field(default_factory=dict)
-    """By stream: its events up to this one are final. Only streams beyond the floor."""
+    """By stream: its events up to this one are final. Left out unless it is beyond the floor."""
     tries: dict[int, PutOff] = field(default_factory=dict)
     """By stream: its event that has failed and is tried again."""
     gaps: set[int] = field(default_factory=set)
@@ -176,7 +177,7 @@ class Books:
     def __init__(self, path: Path) -> None:
         """Open it, or make it. Raises OSError, sqlite3.Error and CannotUseState."""
         path.touch(mode=0o600)
-        # One transaction at a time, in whichever thread: SQLite itself is built for that.
+        # `commit` runs in another thread than the rest; SQLite allows that.
         self._connection = sqlite3.connect(path, isolation_level=None, timeout=5, check_same_thread=False)
         try:
             self._prepare(path)
@@ -209,7 +210,7 @@ class Books:
 
     def changed(self) -> bool:
         """Whether another process has changed anything since the last call. True at the first."""
-        (version,) = self._connection.execute("PRAGMA data_version").fetchone()  # of others' commits, not of our own
+        (version,) = self._connection.execute("PRAGMA data_version").fetchone()  # changed by others' commits only
         changed = version != self._seen_version
         self._seen_version = version
         return bool(changed)
@@ -236,15 +237,17 @@ class Books:
     def _begin_again_if_replaced(self, feed: str, last_id: int) -> None:
         """Set a feed back to the first event if its record knows events after the last one of the outbox.
 
-        Then they are of another outbox: the database was replaced.
+        Such events are of another outbox: the database was replaced.
         """
         execute = self._connection.execute
         (highest,) = execute(
-            "SELECT max(floor, (SELECT ifnull(max(event_id), 0) FROM cursors WHERE feed = ?1),"
-            " (SELECT ifnull(max(event_id), 0) FROM tries WHERE feed = ?1)) FROM feeds WHERE feed = ?1",
+            "SELECT max(event_id) FROM (SELECT floor AS event_id FROM feeds WHERE feed = ?1"
+            " UNION ALL SELECT event_id FROM cursors WHERE feed = ?1"
+            " UNION ALL SELECT event_id FROM tries WHERE feed = ?1)",
             (feed,),
         ).fetchone()
         if highest > last_id:
+            # `gaps` has no events, but the streams of that outbox whose next event was to say `after_gap`.
             for table in ("cursors", "tries", "gaps"):
                 execute(f"DELETE FROM {table} WHERE feed = ?", (feed,))
             execute("UPDATE feeds SET floor = 0 WHERE feed = ?", (feed,))

@@ -40,7 +40,7 @@ READ: Final = 200
 GIVEN_UP_AT_ONCE: Final = 2_000
 """Events examined at once when they take too much disk; that takes some milliseconds."""
 UNCOMMITTED: Final = 256
-"""With this many uncommitted changes nothing is tried until the books are written: a crash would repeat those tries."""
+"""With this many uncommitted changes nothing is tried until the books are written: a crash would repeat them."""
 
 
 @dataclass(slots=True, eq=False)
@@ -72,7 +72,7 @@ class Progress:
     reason: str
     """Why it is in this state; may be empty."""
     undelivered: int
-    """How many of the events up to `read_to` are not delivered."""
+    """How many events up to `read_to` are for this feed and not final."""
     read_to: int
     """The id of the last event that the feed has read from the outbox."""
     floor: int
@@ -109,7 +109,7 @@ class Feed:
         """Take up where the books' `record` says that the feed stopped.
 
         `wants`: whether it delivers events of a kind. `shape`: makes an event what the receiver may get. `divisor`:
-        divides all waits, for tests. `on_settled`: called with the size of what can be collected (`collect`).
+        divides all waits, for tests. `on_settled`: called with the number of changes to collect.
         """
         self.name = name
         self.receiver = receiver
@@ -146,11 +146,13 @@ class Feed:
         self._waiting: list[tuple[float, int, _Stream]] = []
         """A heap: when, a number that orders equal times, and which stream. Stale if the stream's `due` differs."""
         self._turn = itertools.count()
+        """Gives the numbers for `_waiting`."""
         self._failing: set[_Stream] = set()
         """Streams with a failed try since the last success."""
         self._held = 0
         """Events in memory, in the queues of all streams."""
         self._undelivered = 0
+        """How many events up to `_read_to` are for this feed and not final."""
         self._under_way = 0
         """Tries that have begun and not ended."""
         self._changes = Changes()
@@ -162,7 +164,7 @@ class Feed:
         self._resume_waiting(record.tries)
 
     def _resume_waiting(self, tries: dict[int, PutOff]) -> None:
-        """Have streams whose tries failed before the start wait on.
+        """Let streams whose tries failed before the start go on waiting for their next try.
 
         The clock may have been set meanwhile, so no wait is longer than the longest of the schedule.
         """
@@ -193,7 +195,7 @@ class Feed:
             if self._read_to >= self._last_cursor:
                 self._cursors = {}
             if not self._streams:
-                self._on_settled(0)  # none of these events is for this feed, and still the floor moves
+                self._on_settled(0)  # nothing is left to deliver, so the floor moves
         self._wake.set()
 
     def set_standing(self, standing: Standing) -> None:
@@ -260,7 +262,7 @@ class Feed:
             stream.queue.extend(self._shape(event) for event in read if self._is_for_us(event))
             stream.more = len(read) == OF_A_STREAM
             self._held += len(stream.queue)
-            if read and not stream.queue:
+            if read and not stream.queue:  # none of these is for this feed
                 stream.next_id = read[-1].event_id + 1
         if not stream.queue:
             self._remove(stream)
@@ -367,7 +369,7 @@ class Feed:
                 self._state = State.DISABLED
                 self._reason = self._last_why = outcome.why
                 self._changes.disabled = outcome.why
-                self._ready.appendleft(stream)
+                self._ready.appendleft(stream)  # the event is tried again if a person resumes the feed
                 log.error(
                     "feed %s is disabled: its receiver says that it wants nothing more (%s)",
                     self.name,
@@ -416,7 +418,7 @@ class Feed:
         self._wait(stream, wait)
 
     def _wait(self, stream: _Stream, seconds: float) -> None:
-        """Let the stream wait so long for its next try."""
+        """Let the stream wait this many seconds for its next try."""
         stream.due = asyncio.get_running_loop().time() + seconds
         heapq.heappush(self._waiting, (stream.due, next(self._turn), stream))
 
@@ -452,7 +454,10 @@ class Feed:
             self._gaps.discard(stream.number)
 
     def _retry_failing_now(self) -> None:
-        """The receiver is back: retry what failed meanwhile at once, except what has only its last try left."""
+        """The receiver is back: retry at once what failed meanwhile.
+
+        The last try of an event is not made sooner than planned: if it fails, the event is given up.
+        """
         for stream in self._failing:
             if stream.due is not None and stream.tries < TRIES - 1:
                 stream.due = None
@@ -472,7 +477,7 @@ class Feed:
         if there_may_be_more:
             end = min(events[-1].event_id, end)
         gone = [event for event in events if event.event_id <= end and self._is_undelivered(event)]
-        self._undelivered -= sum(event.event_id <= self._read_to for event in gone)
+        self._undelivered -= sum(event.event_id <= self._read_to for event in gone)  # the others were not counted
         for number in {event.stream for event in gone}:
             self._gaps.add(number)
             self._changes.gaps[number] = True
@@ -483,8 +488,8 @@ class Feed:
         if gone:
             happened = [happened_at(event) for event in gone]
             newly = GivenUp(len(gone), min(happened), max(happened))
-            self._given_up = self._given_up + newly if self._given_up else newly
-            self._changes.given_up = self._changes.given_up + newly if self._changes.given_up else newly
+            self._given_up = _together(self._given_up, newly)
+            self._changes.given_up = _together(self._changes.given_up, newly)
             log.error(
                 "feed %s: %d events were given up, because undelivered events take too much disk",
                 self.name,
@@ -494,7 +499,7 @@ class Feed:
         self._on_settled(self._changes.size)
 
     def _is_undelivered(self, event: Event) -> bool:
-        """Whether this event of the outbox is for this feed and not final, read or not."""
+        """Whether this event of the outbox is for this feed and not final. The feed need not have read it."""
         if not self._is_for_us(event):
             return False
         if event.event_id > self._read_to:
@@ -520,7 +525,10 @@ class Feed:
     # ------------------------------------------------------------------ what others ask
 
     def collect(self) -> Changes:
-        """Hand over what has changed since the last call, to be committed, and the new floor if it has moved."""
+        """Hand over the changes since the last call, which the caller commits.
+
+        They include the new floor if it has moved: the event before the first one that is not final in any stream.
+        """
         changes = self._changes
         self._changes = Changes()
         first_undelivered = min((stream.next_id for stream in self._streams.values()), default=self._read_to + 1)
@@ -528,7 +536,7 @@ class Feed:
         if floor > self._floor:
             self._floor = floor
             changes.floor = floor
-        self._wake.set()  # tries may go on if there were too many changes
+        self._wake.set()  # `run` may have stopped trying at UNCOMMITTED changes
         return changes
 
     def committed(self, changes: Changes) -> None:
@@ -558,6 +566,11 @@ class Feed:
         )
 
 
+def _together(before: GivenUp | None, newly: GivenUp) -> GivenUp:
+    """What was given up before, if anything was, and what is given up now."""
+    return before + newly if before else newly
+
+
 class Bookkeeper:
     """Commits what has changed in the feeds to the books, many outcomes in one transaction."""
 
@@ -569,7 +582,7 @@ class Bookkeeper:
         self._something = asyncio.Event()
         """A feed has changes to collect."""
         self._much = asyncio.Event()
-        """So many that they are not gathered any longer."""
+        """A feed has so many of them that they are committed at once."""
         self._stopping = False
         self.trouble: str | None = None
         """Why the books can't be written; None while they can."""
@@ -579,7 +592,7 @@ class Bookkeeper:
         self._feeds = list(feeds)
 
     def settled(self, size: int) -> None:
-        """Called by a feed when it has changes to collect. `size`: how many (`Changes.size`)."""
+        """Called by a feed when it may have changes to collect. `size`: how many (`Changes.size`)."""
         self._something.set()
         if size >= UNCOMMITTED // 4:
             self._much.set()
@@ -605,7 +618,8 @@ class Bookkeeper:
     async def _commit(self) -> None:
         """Collect and commit all changes there are now.
 
-        It is retried every second until it succeeds, or until `stop`; meanwhile the feeds come to a halt by themselves.
+        It is retried every second until it succeeds, or until `stop`; meanwhile each feed stops by itself at
+        UNCOMMITTED changes.
         """
         collected = {feed.name: feed.collect() for feed in self._feeds}
         changes = {name: each for name, each in collected.items() if each.size}

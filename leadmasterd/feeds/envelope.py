@@ -69,12 +69,12 @@ def by_template(template: Mapping[str, Any], event: Event, *, after_gap: bool) -
 
 
 def _is_replayed(event: Event) -> bool:
-    """Whether it is sent again for one feed, rather than for all when it was committed."""
+    """Whether a person had it sent again: such an event is for one feed, the first time it was for all."""
     return event.feed is not None
 
 
 def _true_marks(marks: Mapping[str, bool]) -> dict[str, bool]:
-    """Those that are true: a mark that is false is left out of the JSON."""
+    """The marks that are true: one that is false is left out of the JSON."""
     return {name: True for name, holds in marks.items() if holds}
 
 
@@ -84,7 +84,7 @@ def json_bytes(value: Mapping[str, Any]) -> bytes:
 
 
 def signature(keys: Iterable[bytes], *, webhook_id: str, timestamp: int, body: bytes) -> str:
-    """The `webhook-signature` header of Standard Webhooks: one signature for each key, one space between two.
+    """The `webhook-signature` header of Standard Webhooks: one signature for each key, separated by spaces.
 
     `timestamp`: seconds since 1970, as in the `webhook-timestamp` header.
     """

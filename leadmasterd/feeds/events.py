@@ -33,9 +33,10 @@ _WORDS: Final[Mapping[str, frozenset[str]]] = {
 
 
 def fields_of(kind: str, *, full: bool) -> frozenset[str]:
-    """The fields that the `data` of every event of this kind has. `full`: as in the settings of the feed.
+    """The fields of `data` that every event of this kind has. The template of a feed may name only these.
 
-    Several tables can be the source of one kind, with different fields.
+    Events of one kind can come from several tables, so these are the fields that all of the tables give. `full`: as in
+    the settings of the feed.
     """
     by_source = [
         frozenset(name for name, field in source.fields.items() if full or not field.full)
@@ -63,9 +64,9 @@ _FIELD_OF_TIME: Final[Mapping[str, str]] = {
 
 
 def happened_at(event: Event) -> str:
-    """When it happened (ISO, UTC): for a wait when it began, which may be long before its event was written.
+    """When it happened (ISO, UTC). A wait happened when it began, which may be long before its event was written.
 
-    A replay finds it by this time. Where `data` has no such time, it is when the event was written.
+    A replay finds the event by this time. If `data` has no such time, it is when the event was written.
     """
     field = _FIELD_OF_TIME.get(event.kind)
     happened = event.data.get(field) if field else None
@@ -96,7 +97,7 @@ class Outbox:
         return reading.newest(self._connection)
 
     def after(self, event_id: int, limit: int) -> News:
-        """The next events, at most `limit`."""
+        """The next events after this id, at most `limit`."""
         return News(event_id, reading.after(self._connection, event_id, limit))
 
     def of_stream(self, stream: int, between: tuple[int, int], limit: int) -> list[Event]:
@@ -104,7 +105,7 @@ class Outbox:
         return reading.of_stream(self._connection, stream, between, limit)
 
     def count_after(self, event_id: int) -> int:
-        """How many events there are after this id. Ids have no holes, so the lowest and the highest one tell."""
+        """How many events there are after this id. Ids have no holes: the lowest and the highest tell."""
         first = "SELECT min(event_id) FROM outbox WHERE event_id > ?"
         query = f"SELECT ifnull(max(event_id) - ({first}) + 1, 0) FROM outbox"
         (number,) = self._connection.execute(query, (event_id,)).fetchone()

@@ -44,7 +44,7 @@ def make_receiver(settings: FeedSettings, place: Place) -> Receiver:
 def _check_template(settings: WebhookFeed, feed: str) -> None:
     """Raise CannotUseSettings if the template names a field that some event of the feed would not have.
 
-    Its place would stay empty without anybody noticing.
+    The place of that field would stay empty, and nobody would notice.
     """
     named = set(names_in(settings.template)) - set(MARKS)
     if not named:

@@ -63,7 +63,7 @@ async def run(settings: Settings, paths: Paths) -> None:
 
 
 class Process:
-    """Runs what the settings ask for: feeds, alerts and a still-alive ping. One does not end with another."""
+    """Runs what the settings ask for: feeds, alerts and a still-alive ping. If the feeds fail, the others go on."""
 
     def __init__(self, settings: Settings, paths: Paths) -> None:
         self._settings = settings
@@ -166,7 +166,7 @@ class Process:
             await asyncio.sleep(_REPORT_EVERY)
 
     def report(self) -> FeedReport:
-        """How feeds and alerts are doing; without any feeds at work, why."""
+        """How feeds and alerts are doing. While no feeds are at work, `trouble` says why."""
         alerts = self._alerts.trouble() if self._alerts else ""
         if self._feeds:
             return self._feeds.report(alerts)
@@ -174,9 +174,9 @@ class Process:
 
 
 def _alerts_of(settings: Settings, paths: Paths) -> "Alerts | None":
-    """The alerts of the settings; None if nobody is to be told.
+    """The alerts of the settings; None if they are sent to nobody.
 
-    Imported only here, because the client of all those services is large.
+    They are imported only here, because the client of all the services that send them is large.
     """
     if not settings.alerts.tells:
         return None
@@ -222,7 +222,7 @@ class Feeds:
 
     def _add(self, name: str, record: FeedRecord, paths: Paths) -> None:
         """Make one feed and its receiver. A feed whose settings can't be used delivers nothing, and says why."""
-        from leadmasterd.feeds.making import make_receiver  # a client of 10 MB, which alerts alone do without
+        from leadmasterd.feeds.making import make_receiver  # with a client of 10 MB, not needed for alerts
 
         settings = self._settings.feeds[name]
         place = Place(name, paths.state_dir, base_folder(paths.file))
@@ -295,7 +295,7 @@ class Feeds:
             await asyncio.sleep(_LOOK_FOR_ROOM_EVERY)
 
     def report(self, alerts: str = "") -> FeedReport:
-        """How all feeds are doing. `alerts`: why somebody can't be told of an alert, else empty; it is passed on."""
+        """How all feeds are doing. `alerts`: why alerts can't be sent, else empty; it is passed on."""
         progress = {name: self._feeds[name].progress() for name in self._settings.feeds}
         return FeedReport(
             low_water=min((each.floor for each in progress.values()), default=0),
@@ -317,7 +317,7 @@ class Feeds:
         elif progress.state is State.ACTIVE and (progress.paused_for or outage_hours):
             state = "down"
         behind = progress.undelivered
-        if progress.read_to < self._position:
+        if progress.read_to < self._position:  # `undelivered` counts only what the feed has read
             behind += self._outbox.count_after(progress.read_to)
         return FeedStatus(
             name=name,
@@ -360,7 +360,7 @@ def _lock(path: Path) -> Iterator[None]:
 
 
 async def _stop_at_end_of_stdin(stop: asyncio.Event) -> None:
-    """Have `stop` set once stdin ends; what it says is ignored. Its file is read through a copy of the descriptor."""
+    """Have `stop` set once stdin ends; what comes from it is ignored. A copy of it is read, and closed at its end."""
 
     class Stdin(asyncio.Protocol):
         def connection_lost(self, exc: Exception | None) -> None:

@@ -27,7 +27,7 @@ class Result(StrEnum):
     AGAIN = "again"
     """It failed, and may succeed later."""
     THROTTLED = "throttled"
-    """The receiver asks for a pause, or what stands before it can't reach it (429, 502, 504)."""
+    """The receiver asks for a pause, or a proxy before it can't reach it (429, 502, 504)."""
     DISABLE = "disable"
     """The receiver wants nothing of this feed any more (410)."""
     IMPOSSIBLE = "impossible"
@@ -93,6 +93,7 @@ FAILURES_TO_OPEN: Final = 10
 FIRST_PAUSE: Final = 30.0
 """Seconds; each further pause is twice as long, up to the longest."""
 LONGEST_PAUSE: Final = 600.0
+"""Seconds."""
 LONGEST_ASKED_PAUSE: Final = 3600.0
 """Seconds that a receiver may ask for. It is tried once an hour even when it asks for a year."""
 
@@ -157,7 +158,7 @@ class Circuit:
 class Outage:
     """For how long a feed could deliver nothing, although it tried. Times as in `Circuit`.
 
-    It begins with the first failure: ten, as the circuit breaker waits for, can take days in a quiet shop.
+    It begins with the first failure. The circuit breaker waits for ten, which can take days in a quiet shop.
     """
 
     divisor: float = 1

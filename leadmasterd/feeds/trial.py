@@ -83,7 +83,7 @@ async def _to_a_file(settings: JsonLinesFeed, place: Place) -> Answer:
     Only the feeds process may write to the feed's own file. Raises CannotUseState and CannotUseSettings.
     """
     path = place.state_dir / (settings.path or f"feeds/{place.feed}.jsonl")
-    folder = path.parent if path.parent.is_dir() else place.state_dir
+    folder = path.parent if path.parent.is_dir() else place.state_dir  # the feed itself would make its folder
     if not folder.is_dir():
         raise CannotUseState(
             _("cannot write in {folder}: there is no such folder; start the daemon once, it makes it").format(
@@ -109,7 +109,7 @@ async def _deliver(receiver: Receiver, data: Mapping[str, Any] = MappingProxyTyp
     now = times.iso(datetime.now(UTC))
     began = time.monotonic()
     event = Event(event_id=0, kind=TEST, stream=NO_STREAM, at=now, data={**data, "sent_at": now}, feed=None)
-    with speaking("en"):  # whoever prints it translates it
+    with speaking("en"):  # the command that prints it translates it
         outcome = await receiver.deliver(event, after_gap=False)
     return {"result": outcome.result, "why": outcome.why, "seconds": round(time.monotonic() - began, 3)}
 

@@ -51,7 +51,7 @@ def open_session(*, private_hosts: Collection[str], timeout: float, most_connect
 async def drain(response: aiohttp.ClientResponse) -> None:
     """Read the rest of the answer's body, so that the connection can be used again; close it if that is too much.
 
-    Only the status counts, so an error here is none.
+    Only the status counts, so errors are ignored here.
     """
     left = _DRAINED_BYTES
     with contextlib.suppress(*FAILURES):

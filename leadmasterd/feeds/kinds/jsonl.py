@@ -64,7 +64,7 @@ class JsonLines:
         return DELIVERED
 
     def _append(self, line: bytes) -> None:
-        """Write the whole line or, raising OSError, none of it; first rotate a file that it would make too large."""
+        """Write the line; first rotate a file that it would make too large. Raises OSError: nothing is written then."""
         if self._size and self._size + len(line) > self._rotate_bytes:
             self._rotate()
         try:
@@ -91,7 +91,7 @@ class JsonLines:
                 with contextlib.suppress(FileNotFoundError):  # a person has removed it
                     self._path.rename(self._path.with_name(name))
                 new.rename(self._path)
-                self._file, file = file, self._file
+                self._file, file = file, self._file  # the old one is closed below
                 self._size = 0
         finally:
             os.close(file)
