@@ -34,8 +34,8 @@ _READS_DATABASE = frozenset({"status", "messages", "leads", "history", "report",
 def main(argv: list[str] | None = None) -> int:
     """Run one command and return its exit code.
 
-    `argv`: the words after the program's name; None: those of this process. An error becomes a sentence on stderr and
-    an exit code, and a defect a traceback and 70. Raises SystemExit after `--help`, `--version` and usage errors.
+    `argv`: the words after the program's name; None: as in `sys.argv`. For an error one sentence goes to stderr; for a
+    defect a traceback does, and the exit code is 70. Raises SystemExit after `--help`, `--version` and usage errors.
     """
     arguments = None
     # Python sets them to None where the shell has closed them (`>&-`).
@@ -50,8 +50,8 @@ def main(argv: list[str] | None = None) -> int:
             speak("en")  # what programs read is English
         code = int(arguments.run(arguments))
         sys.stdout.flush()
-        has_named_them = code == SETTINGS or arguments.command == "doctor"  # among its own findings
-        if not has_named_them:
+        # Wrong settings and `doctor` have named unknown variables already.
+        if code != SETTINGS and arguments.command != "doctor":
             _note_unknown_variables()
     except KeyboardInterrupt:
         return 130  # 128 + SIGINT, as shells have it
@@ -69,7 +69,7 @@ def main(argv: list[str] | None = None) -> int:
         if problem := _device_problem(error):
             _discard_stdout()
             print(problem, file=sys.stderr)
-            # systemd starts the daemon again, but not after STATE.
+            # systemd starts the daemon again after INTERNAL, but not after STATE.
             return INTERNAL if getattr(arguments, "command", None) == "run" else STATE
         import traceback
 
@@ -86,8 +86,8 @@ def _discard_stdout() -> None:
 def _report(error: LeadmasterdError, arguments: argparse.Namespace | None) -> int:
     """Print an error with what we know about its cause, and return its exit code.
 
-    If the database is locked, say whether our own daemon holds the lock. If it belongs to another user, add the command
-    to run as that user. `arguments` is None if the error came before the command line was parsed.
+    If the database is locked, say whether our own daemon holds the lock. If a file belongs to another user, add the
+    command to run as that user. `arguments` is None if the error came before the command line was parsed.
     """
     sentence = str(error)
     if isinstance(error, DatabaseBusy) and error.code == "database_locked":
@@ -103,8 +103,8 @@ def _report(error: LeadmasterdError, arguments: argparse.Namespace | None) -> in
 def _note_unknown_variables() -> None:
     """Name on stderr each LEADMASTERD_ variable that is not a setting.
 
-    For commands that read only a few settings and ignore such a variable. `settings.model.load` refuses it, so after
-    that there is nothing to name.
+    Commands that read only a few settings ignore such a variable. Commands that read them all (`settings.model.load`)
+    refuse it, so that nothing is left to name here.
     """
     if any(name.upper().startswith(ENV_PREFIX) for name in os.environ):
         from leadmasterd.settings.variables import ignored_variables
@@ -116,7 +116,7 @@ def _note_unknown_variables() -> None:
 def _cause_in_database(error: Exception, arguments: argparse.Namespace) -> CannotUseDatabase | None:
     """The error of a database that is damaged or can't be read, if that is why the command failed; else None.
 
-    None, too, if the command does not read the database, or the settings or the file can't be found.
+    Also None if the command does not read the database, or if the settings or the file can't be found.
     """
     from leadmasterd.settings.paths import find_paths
 

@@ -14,7 +14,7 @@ from leadmasterd.settings.paths import find_paths
 from leadmasterd.text import _, ngettext
 
 _STYLES = {"due": "yellow", "given_up": "bold red"}
-"""Of the state, for those that stand out."""
+"""Rich styles of the states that stand out."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -15,11 +15,11 @@ from leadmasterd.state.files import is_running
 from leadmasterd.text import _, printable
 
 _LABEL = 12
-"""Columns of a label with the spaces after it."""
+"""Screen columns of a label and the spaces after it."""
 
 
 class AddressObject(TypedDict):
-    """One address. `problem`: why it can't be used, and then `to` is empty; `warning`: what is unsafe about it."""
+    """One address. `problem`: why it can't be used; `to` is empty then. `warning`: what is unsafe about it."""
 
     to: str
     problem: str

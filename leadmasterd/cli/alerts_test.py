@@ -43,7 +43,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Send the test alert. Returns 0 if every address got it, else 1.
 
-    Raises Refused if no address is configured, and CannotUseSettings, after the usable ones, if one can't be used.
+    Raises Refused if no address is configured. If some can't be used, tests the others and then raises
+    CannotUseSettings.
     """
     from leadmasterd.alerts.addresses import Address, addresses_of
     from leadmasterd.alerts.kinds import Text

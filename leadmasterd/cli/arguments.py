@@ -1,6 +1,7 @@
 """Building blocks for the commands' flags: the parser class, shared flags, argument types.
 
-Light imports, because `leadmasterd --help` imports it; a command's own file is imported when it is typed.
+Light imports, because `leadmasterd --help` imports this module; a command's own module is imported when that command
+is typed.
 """
 
 import argparse
@@ -36,7 +37,8 @@ class Command(NamedTuple):
 class CommandParser(argparse.ArgumentParser):
     """Parses one command, whose module it imports when it is first used. Usage errors exit with 64.
 
-    `command`: None for the program itself, which has no module but only commands. `subparsers`: by name.
+    `command`: None for the program itself, which has no module but only commands. `subparsers`: those of its
+    subcommands, by name.
     """
 
     def __init__(self, *, command: Command | None = None, **options: Any) -> None:
@@ -57,7 +59,7 @@ class CommandParser(argparse.ArgumentParser):
         self.set_defaults(run=getattr(module, f"run{part}", None))  # None: it only has subcommands
 
     def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
-        """Parse, and refuse unknown arguments here: argparse leaves that to the top-level parser, with its usage."""
+        """Parse, and refuse unknown arguments with this command's usage: argparse would print that of the program."""
         self.load()
         found, left_over = super().parse_known_args(args, namespace)
         if left_over:
@@ -65,7 +67,7 @@ class CommandParser(argparse.ArgumentParser):
         return found, left_over
 
     def format_help(self) -> str:
-        """The help with all flags, loaded first: tools/draw_cli.py asks for commands that nobody has typed."""
+        """The help. Loads the flags first, because tools/draw_cli.py asks for the help of commands nobody has typed."""
         self.load()
         return super().format_help()
 
@@ -83,9 +85,10 @@ def _formatter(prog: str) -> argparse.RawDescriptionHelpFormatter:
 def add_commands(
     parser: argparse.ArgumentParser, commands: Mapping[str, Command], *, dest: str, required: bool = True
 ) -> None:
-    """Add these subcommands to a CommandParser. `dest`: the attribute of the arguments that gets the typed name.
+    """Add these subcommands to a CommandParser.
 
-    `required`: one must be typed.
+    `dest`: the attribute of the parsed arguments that gets the name of the typed subcommand. `required`: whether one
+    must be typed.
     """
     group = parser.add_subparsers(
         title=_("commands"),
@@ -103,7 +106,7 @@ def add_commands(
 class _LazyParser:
     """Stands in for a command's parser and makes it on first use: making all of them takes as long as a short command.
 
-    argparse makes one for each command, with the options of `add_parser`.
+    argparse makes an object of this class for each command, with the options that `add_parser` got.
     """
 
     def __init__(self, *, command: Command, prog: str) -> None:
@@ -145,7 +148,8 @@ def add_epilog(parser: argparse.ArgumentParser, *examples: str, notes: str = "")
 def add_json(parser: Any, *, after_command: bool = False) -> None:
     """Add `--json`, for a command with an object in docs/json.md. `parser` may be a group of flags.
 
-    `after_command`: the parent command has the flag too (`add_json_before_command`), so this one must not reset it.
+    `after_command`: the parent command takes the flag too (`add_json_before_command`); so this flag has no default,
+    which would overwrite the parent's.
     """
     parser.add_argument(
         "--json",
@@ -187,7 +191,7 @@ def typed(text: str) -> str:
 
 
 def positive(text: str) -> int:
-    """A whole number of at least 1; above SQLite's largest integer, that one."""
+    """A whole number of at least 1. A number above SQLite's largest integer becomes that integer."""
     try:
         number = int(text)
     except ValueError:

@@ -39,7 +39,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 class ImportRecord(TypedDict):
-    """`auth import --json`. `bytes`: once unpacked; `former`: where the session that was here is kept.
+    """`auth import --json`. `bytes`: of the unpacked files; `former`: the folder that keeps this machine's old session.
 
     `account`, `made_at` and `browser` are None if the file does not say.
     """
@@ -56,7 +56,7 @@ class ImportRecord(TypedDict):
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Verify the file and, without `--dry-run`, make its session the one here; the old one is kept aside.
+    """Verify the file. Without `--dry-run` also make its session this machine's, and set the old session aside.
 
     Nothing is replaced unless the whole file is good. Raises Refused and CannotUseState.
     """
@@ -105,11 +105,11 @@ def _require_stopped(paths: Paths) -> None:
 
 
 def _stop_command(paths: Paths) -> str:
-    """The command that stops the running daemon: systemctl if it runs as a unit (or nobody knows), else `kill`."""
+    """The command that stops the running daemon: systemctl if it runs as a unit or its pid is unknown, else `kill`."""
     pid = holder_of_lock(paths)
     if pid is None:
         return "sudo systemctl stop leadmasterd"
-    with contextlib.suppress(OSError, UnicodeDecodeError):  # it has just ended, or a group has an odd name
+    with contextlib.suppress(OSError, UnicodeDecodeError):  # it has just ended, or a name is not UTF-8
         group = Path(f"/proc/{pid}/cgroup").read_text()
         if unit := re.search(r"/(leadmasterd[^/\n]*\.service)$", group, re.MULTILINE):
             return f"sudo systemctl stop {unit[1]}"
@@ -117,14 +117,14 @@ def _stop_command(paths: Paths) -> str:
 
 
 def _configured_browser(config: str | None) -> str:
-    """The browser in the settings; empty: whichever is found here."""
+    """The browser that the settings name; empty: any that is found here."""
     from leadmasterd.settings.model import load
 
     return load(config)[0].listener.browser
 
 
 def _require_same_number(file: SessionFile, paths: Paths) -> None:
-    """Raises Refused if the file is of another number than the one linked here, as far as both are known."""
+    """Raises Refused if the file is of another number than the one linked here, unless one of the two is unknown."""
     last_account = (read_status(paths) or {}).get("account") or {}
     linked = Auth(paths).linked_account() or last_account.get("wid")
     if linked and file.account and file.account != linked:

@@ -13,7 +13,7 @@ from leadmasterd.text import _
 
 @contextmanager
 def locked(paths: Paths) -> Iterator[Auth]:
-    """The session, with the state directory locked meanwhile, so that no daemon runs on it.
+    """Give the session during a `with`, and lock the state directory meanwhile, so that no daemon starts on it.
 
     Raises CannotUseState if a daemon runs, and PermissionError if root asks and the state belongs to another user: the
     daemon could not read what root writes there. Raises OSError if an import or restore that was cut off can't be

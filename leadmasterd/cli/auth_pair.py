@@ -55,7 +55,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 class PairRecord(TypedDict):
-    """`auth pair --json`. `file`: what was written; `files` and `bytes`: what is in it and how large it is."""
+    """`auth pair --json`. `files`: how many are in the file that was written; `bytes`: the size of that file."""
 
     file: str
     account: str
@@ -128,8 +128,8 @@ class _LinkedInVain(Refused):
 def _work_folder(place: str | None) -> Iterator[Path]:
     """A new folder within `place` (None: where temporary files are), for the browser's profile.
 
-    It is deleted afterwards, but not after _LinkedInVain, and every process that still uses the profile is killed.
-    Raises Refused without room.
+    It is deleted afterwards, except after _LinkedInVain, and every process that still uses the profile is killed. Raises
+    Refused if it can't be made, or if the disk has too little room.
     """
     try:
         folder = Path(tempfile.mkdtemp(prefix="leadmasterd-pair-", dir=place))
@@ -161,7 +161,7 @@ def _work_folder(place: str | None) -> Iterator[Path]:
 def _run_until_signal(start: Callable[[], Coroutine[Any, Any, Answer]]) -> Answer:
     """Run a coroutine to its end and return its result.
 
-    A signal such as Ctrl-C cancels it instead of ending the process, so that it can close the browser properly.
+    A signal such as Ctrl-C cancels the coroutine instead of ending the process, so that it can close the browser.
     """
 
     async def cancellable() -> Answer:

@@ -64,7 +64,7 @@ def add_reset_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 class SnapshotObject(TypedDict):
-    """An object of `snapshots` in `auth list --json`. `code`: `good`, or as CannotUseSnapshot has it."""
+    """An object of `snapshots` in `auth list --json`. `code`: `good`, or the code of CannotUseSnapshot."""
 
     name: str
     made_at: str
@@ -175,7 +175,7 @@ def run_restore(arguments: argparse.Namespace) -> int:
                 raise Refused(_("cannot restore: there is no good snapshot; see `leadmasterd auth list`"))
             raise Refused(
                 _("cannot restore {name}: there is no such snapshot; see `leadmasterd auth list`").format(
-                    name=name or '""'
+                    name=name or '""'  # an empty name was typed
                 )
             )
         auth.restore(snapshot, now=datetime.now(UTC), why="a person restored a snapshot")

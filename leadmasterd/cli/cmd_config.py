@@ -61,7 +61,7 @@ def add_show_arguments(parser: argparse.ArgumentParser) -> None:
 def run_check(arguments: argparse.Namespace) -> int:
     """Check the settings, with the programs and addresses that they name, and print every problem.
 
-    Returns 0, or 78 with `--json`. Raises CannotUseSettings without it.
+    Returns 0 if there is none. If there are any, returns 78 with `--json`, and raises CannotUseSettings without.
     """
     try:
         settings, paths = load(arguments.config)
@@ -93,7 +93,7 @@ def _warnings(leads: LeadsSettings) -> list[str]:
 def _check_programs(listener: ListenerSettings) -> None:
     """Check node and the browser if the settings name them. Raises CannotUseSettings.
 
-    `leadmasterd doctor` checks those that are found by themselves.
+    If the settings name none, `leadmasterd doctor` checks those that are found.
     """
     problems = []
     for program, find in ((listener.node, find_node), (listener.browser, find_browser)):
@@ -107,7 +107,7 @@ def _check_programs(listener: ListenerSettings) -> None:
 
 
 def _check_alert_addresses(settings: Settings, paths: Paths) -> None:
-    """Raises CannotUseSettings, one line for each address of an alert that can't be used."""
+    """Raises CannotUseSettings with a line for each alert address that can't be used."""
     if not settings.alerts.tells:
         return
     from leadmasterd.alerts.addresses import addresses_of
@@ -118,7 +118,7 @@ def _check_alert_addresses(settings: Settings, paths: Paths) -> None:
 
 
 def run_show(arguments: argparse.Namespace) -> int:
-    """Print the settings in force, without `--json` as TOML that could be a settings file."""
+    """Print the settings in force as TOML that could be a settings file, or as JSON with `--json`."""
     try:
         settings, paths = load(arguments.config)
     except CannotUseSettings as error:
@@ -159,7 +159,7 @@ def _toml(values: dict[str, object]) -> str:
 
 
 def _literal(value: object) -> str:
-    """A value in TOML. What settings hold is written as in JSON, but for tables and the DEL character."""
+    """A value in TOML. JSON is the same for all that settings hold, except tables and the DEL character."""
     if isinstance(value, dict):
         return "{" + ", ".join(f"{_literal(key)} = {_literal(inner)}" for key, inner in value.items()) + "}"
     return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")

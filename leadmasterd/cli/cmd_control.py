@@ -27,7 +27,7 @@ def add_restart_listener_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run_pause(arguments: argparse.Namespace) -> int:
-    """Ask the daemon to stop listening. It keeps that in the state directory, so that a restart does not end it."""
+    """Ask the daemon to stop listening. It stores that in the state directory, so that a restart does not end it."""
     return _request(arguments, _("Paused, across restarts too, until `leadmasterd resume`."))
 
 
@@ -50,7 +50,10 @@ def run_restart_listener(arguments: argparse.Namespace) -> int:
 
 
 def _request(arguments: argparse.Namespace, sentence: str) -> int:
-    """Send the typed command to the daemon, and print the sentence once it has agreed. Raises as `ask` does."""
+    """Send the typed command to the daemon, and print the sentence once it has agreed.
+
+    Raises CannotReachDaemon, and Refused if the daemon does not agree.
+    """
     ask(find_paths(arguments.config).socket, arguments.command)
     print(sentence)
     return 0

@@ -26,7 +26,7 @@ _OTHER_LINES: Final = 12
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add how to scan, what to keep, and which shape of WhatsApp's keys the stand-in uses."""
+    """Add how to scan, what to keep, whether to take a picture, and how the stand-in shapes message keys."""
     parser.add_argument("--auto", action="store_true", help=_("scan without asking (the default without a terminal)"))
     parser.add_argument("--keep", metavar=_("FOLDER"), help=_("keep the demo's state in FOLDER, to look around in"))
     parser.add_argument(
@@ -85,10 +85,10 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _show(demo: Demo, outcome: Outcome, *, by_hand: bool, keep: str | None, picture: Path | None) -> None:
-    """Print what was captured and two tables, and serve the page (`by_hand`) or take a picture of it.
+    """Print what was captured and two tables. If `by_hand`, serve the page; if there is a `picture`, save one of the page.
 
-    `keep`: the folder in which the demo's state stays, for which commands are printed; None if it is deleted. Raises
-    DemoFailed.
+    `keep`: the folder that keeps the demo's state; commands to look around in it are printed. None: the state is
+    deleted. Raises DemoFailed.
     """
     _report(outcome)
     heading = _("What each customer wants (`leadmasterd leads list`):")
@@ -99,7 +99,7 @@ def _show(demo: Demo, outcome: Outcome, *, by_hand: bool, keep: str | None, pict
     demo.show("leads", "waiting", *_limit_that_fits())
     print()
     if by_hand:
-        with demo.page() as link, suppress(KeyboardInterrupt, EOFError):
+        with demo.page() as link, suppress(KeyboardInterrupt, EOFError):  # Ctrl-C and Ctrl-D close it too
             print(_("The page for whoever answers them, in a browser on this machine:") + f"\n  {link}\n")
             input(_("It is open until you press Enter. "))
             print()
@@ -150,7 +150,7 @@ def _prepare(folder: Path) -> None:
 
 
 def _limit_that_fits() -> list[str]:
-    """`--limit N` for a table of two lines a row that fits on the terminal, three rows at least; on a pipe nothing."""
+    """`--limit N` for as many rows (of two lines) as fit on the terminal, but at least three. Empty on a pipe."""
     if not sys.stdout.isatty():
         return []
     room = shutil.get_terminal_size().lines - _OTHER_LINES

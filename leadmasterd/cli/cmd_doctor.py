@@ -68,7 +68,7 @@ def _summary(wrong: int, warnings: int) -> str:
 
 
 def _check_page(arguments: argparse.Namespace) -> int:
-    """Have the daemon compare the running page with what capture relies on. Returns 0 if nothing is missing, else 1.
+    """Have the daemon compare WhatsApp Web as it runs with what capture relies on. Returns 1 if a name is missing.
 
     Raises CannotReachDaemon and Refused.
     """
@@ -113,7 +113,7 @@ def _print_page(page: PageObject) -> None:
 
 
 def _print(level: Level, check: str, found: str, mend: str = "") -> None:
-    """Print a finding: a sign for its level, which check it is of, what was found, and below it how to mend that."""
+    """Print a finding: a sign for its level, the check, and what was found; below them how to mend it."""
     sign = f"{_sign(level):<6}"
     text = folded(f"{sign} {check_in_words(check):<14} {found}", _FINDINGS_BEGIN)
     if sys.stdout.isatty():

@@ -70,7 +70,8 @@ def run(arguments: argparse.Namespace) -> int:
 def _gap(gap: Gap, share: int | None, clock: Clock) -> str:
     """A gap in one line: from when, how long, what became of it, and its cause.
 
-    `share`: how many messages were recovered of this gap alone; None if they are counted with the next gap.
+    `share`: how many messages of this gap were recovered. None: one sweep recovered this gap and the next together, and
+    what it found is counted for the next.
     """
     lasted = length(gap.seconds(clock.now))
     if share is None:

@@ -136,7 +136,7 @@ def _reindex(arguments: argparse.Namespace) -> int:
     if arguments.json:
         raise CannotUseArgument(_("--reindex has no answer in JSON; leave --json out"))
     _refuse_filters(arguments, "--reindex")
-    from leadmasterd.actions.reindex import reindex  # it writes, and showing messages must answer at once
+    from leadmasterd.actions.reindex import reindex  # slow to import, and showing messages must answer at once
     from leadmasterd.cli.editing import lead_editor
     from leadmasterd.cli.leads_rebuild import show_progress
 
@@ -166,7 +166,7 @@ def _compact(arguments: argparse.Namespace) -> int:
     if arguments.json:
         raise CannotUseArgument(_("--compact has no answer in JSON; leave --json out"))
     _refuse_filters(arguments, "--compact")
-    from leadmasterd.actions.compact import compact  # it writes, and showing messages must answer at once
+    from leadmasterd.actions.compact import compact  # slow to import, and showing messages must answer at once
     from leadmasterd.cli.editing import lead_editor
     from leadmasterd.state.files import Lock
 

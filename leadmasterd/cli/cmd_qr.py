@@ -81,6 +81,7 @@ def _save_picture(paths: Paths, target: str) -> int:
 
 
 def _show(paths: Paths, arguments: argparse.Namespace) -> int:
+    """Show codes on stdout, as the flags ask. Returns the exit code."""
     clock = clock_of(paths)
     presenter = TerminalPresenter(clock) if sys.stdout.isatty() else JournalPresenter(clock)
     if arguments.light and not sys.stdout.isatty():
@@ -94,7 +95,7 @@ def _show(paths: Paths, arguments: argparse.Namespace) -> int:
 def _show_once(paths: Paths, presenter: TerminalPresenter, *, only_pairing_code: bool) -> int:
     """Print the current code, or why there is none. Returns the exit code.
 
-    `only_pairing_code`: one was requested just now, so wait until it is there.
+    `only_pairing_code`: a pairing code was requested just now; wait for it, and show no QR code.
     """
     while True:
         status = read_status(paths) or {}
@@ -116,10 +117,10 @@ def _show_once(paths: Paths, presenter: TerminalPresenter, *, only_pairing_code:
 def _show_until_scanned(paths: Paths, presenter: TerminalPresenter, *, only_pairing_code: bool) -> int:
     """Print each new code until one is scanned, or until none will follow. Returns the exit code.
 
-    Why there is no code, or why the window can't show it, is said on stderr, once until that changes.
+    Says on stderr why there is no code, or that the window is too small for it; again only when that changes.
     """
     shown: str | None = None  # the code on the screen
-    last_note = ""  # what was last said on stderr: the daemon's code for it, or the sentence about the window
+    last_note = ""  # the last reason given on stderr: `code` of status.json, or the sentence about the window
     while True:
         status = read_status(paths) or {}
         scan = status.get("scan") or {}
@@ -133,11 +134,11 @@ def _show_until_scanned(paths: Paths, presenter: TerminalPresenter, *, only_pair
                 last_note = too_small
                 print(too_small, file=sys.stderr, flush=True)
         elif not code:
-            # By the daemon's code: while it waits to start again, the sentence counts its tries.
+            # Compare codes and not sentences: while the daemon waits to start again, its sentence counts the tries.
             reason = str(status.get("code"))
             if reason != last_note:
                 last_note = reason
-                if status.get("phase") not in _SCANNED | _NO_CODE_FOLLOWS:  # of those `_end` says it
+                if status.get("phase") not in _SCANNED | _NO_CODE_FOLLOWS:  # for these phases `_end` prints it
                     print(_no_code(status), file=sys.stderr, flush=True)
         if (exit_code := _end(status, paths, was_shown=shown is not None)) is not None:
             return exit_code
@@ -159,9 +160,10 @@ def _present(presenter: TerminalPresenter, code: str, scan: Mapping[str, Any]) -
 
 
 def _end(status: dict[str, Any], paths: Paths, *, was_shown: bool) -> int | None:
-    """The exit code if no further code will follow, and say why; None while one may. Raises CannotReachDaemon.
+    """Print why no further code will follow, and return the exit code; None if one may follow.
 
-    `was_shown`: whether a code was, which must then have been scanned.
+    `was_shown`: whether a code was shown here; if the phone is linked now, that code was scanned. Raises
+    CannotReachDaemon if the daemon has stopped.
     """
     phase = status.get("phase")
     if phase in _SCANNED:
@@ -176,7 +178,7 @@ def _end(status: dict[str, Any], paths: Paths, *, was_shown: bool) -> int | None
 
 
 def _window_too_small(scan: Mapping[str, Any], paths: Paths) -> str:
-    """A sentence about how large the terminal must be for this QR code, and where else it is shown as a picture.
+    """A sentence about how large the terminal must be for this QR code, and which file has it as a picture.
 
     Empty if the code fits, if it is a pairing code, if stdout is no terminal, or if the terminal's size is unknown.
     """

@@ -1,4 +1,4 @@
-"""`leadmasterd replay`: which leads recorded wire lines would make, in memory, by the rules and settings in force."""
+"""`leadmasterd replay`: which leads recorded wire lines would make with today's rules and settings. Stores nothing."""
 
 import argparse
 import json
@@ -15,7 +15,7 @@ from leadmasterd.text import _
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the file of lines, as of when leads are shown, and `--json`."""
+    """Add the file of lines, the time as of which leads are shown, and `--json`."""
     parser.add_argument(
         "file", metavar=_("FILE"), help=_("wire lines (docs/protocol.md) and decisions; - for standard input")
     )

@@ -24,7 +24,7 @@ from leadmasterd.state.files import is_running, write_private
 from leadmasterd.text import _, figure, ngettext
 
 _MOST_ROWS = 10
-"""Of a table whose number of rows depends on the data."""
+"""Rows that are shown of a table whose length depends on the data."""
 _NOW = "now"
 """The value of `--week` and `--month` without a day."""
 
@@ -182,7 +182,7 @@ def _first_answers(now: Figures, before: Figures) -> None:
 
 
 def _hours(now: Figures, before: Figures) -> None:
-    """Print how many asked in each hour of each weekday, from the earliest to the latest hour with anybody."""
+    """Print how many asked in each hour of each weekday, from the earliest to the latest hour in which anybody did."""
     asked = now["asked"]
     _section(_("When they ask"), words.asked(asked, before["asked"]))
     if not asked["hours"]:
@@ -207,7 +207,7 @@ def _hour_cell(hour: Hour | None) -> Cell:
 
 
 def _wants(now: Figures, before: Figures) -> None:
-    """Print how many leads had which intent, and how many people waited without becoming a lead."""
+    """Print how many leads had each intent, and how many conversations without a lead waited, by what they wanted."""
     earlier = {row["intent"]: row["leads"] for row in before["wants"]}
     _section(_("What they ask"))
     _table(
@@ -264,7 +264,7 @@ def _closings(now: Figures, before: Figures) -> None:
 
 
 def _silences(now: Figures, before: Figures) -> None:
-    """Print how many of those who fell silent after our answer wrote again, by the days of silence."""
+    """Print how many of the customers who fell silent after our answer wrote again, by days of silence."""
     _section(_("Who fell silent"), words.about_silences())
     _table(
         [_("silent for"), _("wrote again"), _("before")],

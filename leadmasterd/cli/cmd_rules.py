@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from leadmasterd.settings.paths import Paths
 
 _OTHER_COLUMNS: Final = 58
-"""Screen columns of all but the last column of the figures."""
+"""Screen columns that the table of figures takes without its last column."""
 _MIN_LAST_COLUMN: Final = 20
 
 
@@ -112,7 +112,7 @@ def run_check(arguments: argparse.Namespace) -> int:
 
 
 def _own_rules(arguments: argparse.Namespace) -> Path | None:
-    """The rules file of the settings; None while it does not exist, and the packaged rules are in force."""
+    """The rules file of the settings; None if it does not exist: then the packaged rules are in force."""
     from leadmasterd.classify.loading import existing
     from leadmasterd.projection.policy import rules_file
     from leadmasterd.settings.model import load
@@ -199,9 +199,10 @@ def _classify(arguments: argparse.Namespace) -> int:
 
 
 def _measure(arguments: argparse.Namespace) -> int:
-    """Classify the bursts of a file and print how often that was right. Returns the exit code.
+    """Classify the bursts of a file that has their right labels too, and print how often the two agree.
 
-    Raises CannotUseLine, which names every bad line, and Refused for a file without lines.
+    Returns the exit code. Raises CannotUseLine, which names every bad line, and Refused if the file can't be read or is
+    empty.
     """
     from leadmasterd.classify.measure import cases_from, score
 
@@ -217,7 +218,7 @@ def _measure(arguments: argparse.Namespace) -> int:
 
 
 def _read(file: str) -> str:
-    """The text of a file of JSON lines; `-` is standard input. Raises Refused."""
+    """The text of a file of JSON lines; `-` is standard input. Raises Refused if it can't be read or is not UTF-8."""
     try:
         data = sys.stdin.buffer.read() if file == "-" else Path(file).read_bytes()
         return data.decode("utf-8-sig")  # perhaps with a byte order mark
@@ -251,7 +252,7 @@ def _print_figures(figures: "Figures") -> None:
     room = max(_MIN_LAST_COLUMN, shutil.get_terminal_size().columns - _OTHER_COLUMNS)
     rows = []
     for intent, own in figures["by_intent"].items():
-        labelled_as = figures["confusion"].get(intent, {})
+        labelled_as = figures["confusion"].get(intent, {})  # how often each label was given to its bursts
         mistakes = sorted(((n, label) for label, n in labelled_as.items() if label != intent), reverse=True)
         rows.append(
             [
@@ -361,7 +362,7 @@ def summary(record: "TrainingRecord") -> str:
 
 
 def _corrections(paths: "Paths") -> str:
-    """People's labels in the database as JSON lines, of each burst the last one; empty if there are none."""
+    """People's labels in the database as JSON lines, the last label of each burst. Empty if there are none."""
     from leadmasterd.queries.corrections import labelled_bursts
     from leadmasterd.queries.database import open_for_reading
 

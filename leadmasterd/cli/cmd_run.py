@@ -1,4 +1,4 @@
-"""`leadmasterd run`: the daemon in the foreground. Also how it shows QR and pairing codes, which `qr` shares."""
+"""`leadmasterd run`: the daemon in the foreground. Its presenters, which show QR and pairing codes, also serve `qr`."""
 
 import argparse
 import asyncio
@@ -58,7 +58,7 @@ def run(arguments: argparse.Namespace) -> int:
     os.umask(0o077)
     clock = Clock(datetime.now(UTC), ZoneInfo(settings.leads.timezone))
     presenter = TerminalPresenter(clock) if sys.stdout.isatty() else JournalPresenter(clock)
-    speak("en")  # in the log and status.json; the presenter has made its words already
+    speak("en")  # the log and status.json are in English; the presenter keeps its language
     try:
         asyncio.run(Daemon(settings, paths, presenter).run())
     except ExceptionGroup as group:
@@ -67,9 +67,10 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _only_error(group: ExceptionGroup[Exception]) -> Exception:
-    """The error in a group, and in groups within it, if it is a single one; else the group.
+    """The only error in a group, also if it is within further groups; if there are several, the group that holds them.
 
-    The daemon's tasks run in groups. An error of one of them has a sentence for people, but a group only a traceback.
+    The daemon's tasks run in groups, which wrap what a task raises. `main` prints a single error as a sentence for
+    people, but a group as a traceback.
     """
     error: Exception = group
     while isinstance(error, ExceptionGroup) and len(error.exceptions) == 1:
@@ -97,7 +98,7 @@ def _run_with_page(config: str | None) -> int:
 
 
 async def _print_link(paths: Paths, token: str) -> None:
-    """Print the login link once the page is served: only then its port is known, if the settings allow any free one."""
+    """Print the login link once the page is served. Its port is not known before: it may be any that is free."""
     from leadmasterd.web import address
 
     while (url := address.kept(paths)) is None:  # noqa: ASYNC110 - another process writes it
@@ -110,7 +111,7 @@ async def _print_link(paths: Paths, token: str) -> None:
 
 
 class TerminalPresenter:
-    """Shows codes on a terminal, in colour. Its instructions stay in the language in which they were made."""
+    """Shows codes on a terminal, in colour. Its instructions keep the language that is spoken when it is made."""
 
     ink = qr.Ink.COLOURS
 

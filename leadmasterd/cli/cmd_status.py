@@ -30,7 +30,7 @@ NOT_RUNNING: Final = 3
 NEEDS_A_PERSON: Final = 4
 
 _COLOURS: Final = {READY: "green", NOT_READY: "yellow", NOT_RUNNING: "red", NEEDS_A_PERSON: "magenta"}
-"""Of the heading, by exit code; red for any other, such as that of a damaged database."""
+"""Colours of the heading by exit code. Any other code, as for a damaged database, is red."""
 
 _KEYS: Final = (
     "phase", "since", "because", "code", "pid", "account", "capture", "waiting", "resources", "next_jobs", "versions",
@@ -61,7 +61,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Print the state of the daemon, who waits, and how reliable capture was. Returns `exit_code`, or 73 for damage."""
+    """Print the daemon's state, who waits, and how reliable capture was. Returns 73 for damage, else `exit_code`'s."""
     paths = find_paths(arguments.config)
     running, status = is_running(paths), read_status(paths)
     settings = read_leads_settings(paths)
@@ -105,7 +105,7 @@ def run(arguments: argparse.Namespace) -> int:
 def _reading(paths: Paths, settings: LightLeadsSettings) -> Iterator[Connection | None]:
     """The database, with `due_at` by the opening hours in these settings; None if there is none yet.
 
-    Raises CannotUseDatabase, also if the block fails because the file turns out to be damaged.
+    Raises CannotUseDatabase, also if the body of the `with` fails because the file is damaged.
     """
     try:
         connection = open_for_reading(paths)
@@ -122,12 +122,12 @@ def _reading(paths: Paths, settings: LightLeadsSettings) -> Iterator[Connection 
 
 
 def _code_after(error: Exception, code: int) -> int:
-    """The exit code after an error of the database: that of damage if it is damaged, else `code`."""
+    """The exit code after an error of the database: the error's own if the file is damaged, else `code`."""
     return error.exit_code if isinstance(error, DatabaseDamaged) else code
 
 
 def _reliability(connection: Connection, now: datetime) -> list[tuple[str, str]]:
-    """A labelled line about the last seven days: uptime, gaps, and how long they took. None before the first link."""
+    """A labelled line about the last seven days: uptime, gaps, median recovery time. Empty before the first link."""
     from leadmasterd.queries.history import reliability
 
     found = reliability(connection, since=now - timedelta(days=7), now=now)
@@ -144,7 +144,7 @@ def _reliability(connection: Connection, now: datetime) -> list[tuple[str, str]]
 def _who_waits(
     connection: Connection, settings: LightLeadsSettings, clock: Clock
 ) -> tuple[list[tuple[str, str]], list[tuple[str, bool]]]:
-    """Labelled lines about how many wait for an answer; and a line for each of the longest waits, True if overdue."""
+    """Labelled lines about how many wait for an answer; a line for each of the longest waits, and True if overdue."""
     count = count_waiting(connection, clock.now)
     label = _("waiting")
     pending = []  # somebody may wait in conversations whose leads are not up to date
@@ -160,7 +160,7 @@ def _who_waits(
     from leadmasterd.queries import words
 
     target = settings.target_seconds
-    # Without the calendar, whose holidays take longer to load than everything else.
+    # None: waits in opening hours are estimated. The calendar's holidays take longer to load than everything else.
     rows = waiting(connection, clock.now, limit=_SHOWN, target_seconds=target, business_seconds=None)
     wanted = [words.wanted(row) for row in rows]
     room = columns_of_screen() - _OTHER_COLUMNS - max(map(len, wanted))
@@ -195,7 +195,7 @@ def describe(
 ) -> tuple[str, list[tuple[str, str]]]:
     """The heading and the labelled lines below it.
 
-    `status`: status.json, None if there is none; it is of the last run if the daemon is not `running`.
+    `status`: status.json, None if there is none; if the daemon is not `running`, its last run has left it.
     """
     if status is None:
         if running:
@@ -214,9 +214,9 @@ def describe(
     else:
         heading = _not_running(status, phase=phase, since=since, because=because)
     rows = []
-    if not is_starting:  # until then its database is closed, and nothing is counted
+    if not is_starting:  # while it starts, its database is closed and nothing is counted
         rows += [(_("captured"), _captured(status["capture"], clock)), (_("gaps"), _gaps(status, running=running))]
-    # Each of these goes to the top: the last is the most urgent.
+    # Each of the following goes to the top, so the most urgent comes last.
     for code, detail in (status.get("concerns") or {}).items():
         rows.insert(0, (_("note") if running else _("last note"), health.text(code, detail)))
     if trouble := status.get("trouble"):
@@ -232,7 +232,7 @@ def describe(
 
 
 def _ban_ends(values: Mapping[str, Any]) -> str | None:
-    """When a temporary ban ends (ISO); None if WhatsApp did not say. `values`: `expires`, in seconds since 1970."""
+    """When a temporary ban ends (ISO); None if WhatsApp did not say. `expires` in `values`: seconds since 1970."""
     try:
         return iso(datetime.fromtimestamp(float(values["expires"]), UTC))
     except (KeyError, TypeError, ValueError, OverflowError, OSError):
@@ -248,7 +248,7 @@ def _captured(capture: Mapping[str, Any], clock: Clock) -> str:
 
 
 def _not_running(status: Mapping[str, Any], *, phase: str, since: str, because: str) -> str:
-    """The heading while no daemon runs: how it ended, and the reason that its last phase had."""
+    """The heading while no daemon runs: how the last run ended, in which phase, and the reason for that phase."""
     if status["phase"] == "stopped":
         return _("leadmasterd is not running. It stopped at {since}: {because}.").format(since=since, because=because)
     return _(
@@ -257,7 +257,7 @@ def _not_running(status: Mapping[str, Any], *, phase: str, since: str, because: 
 
 
 def _gaps(status: Mapping[str, Any], *, running: bool) -> str:
-    """How many gaps are open, and who fills them: a sweep, or the next start if the daemon is not `running`."""
+    """How many gaps are open, and what fills them: a sweep, or the next start if the daemon is not `running`."""
     number = int(status["capture"]["open_gaps"])
     is_linked = bool(status.get("account"))
     if is_linked and not running:
@@ -300,7 +300,7 @@ def _feed(feed: Mapping[str, Any]) -> str:
 
 
 def _running_rows(status: Mapping[str, Any], clock: Clock) -> list[tuple[str, str]]:
-    """Labelled lines that only a running daemon has: resources, feeds, planned jobs, and what was refused or bad."""
+    """Labelled lines that only a running daemon has: resources, feeds, planned jobs, refused attempts, bad lines."""
     rows: list[tuple[str, str]] = []
     resources = status.get("resources") or {}
     if "tree_pss_bytes" in resources:
@@ -361,7 +361,7 @@ def _when(at: str | None, clock: Clock) -> str:
 
 
 def _print_rich(heading: str, rows: list[tuple[str, str]], waiters: list[tuple[str, bool]], code: int) -> None:
-    """Print all of it in colour: the heading by the exit code, and who waits in red where that is overdue."""
+    """Print all of it in colour: the heading by the exit code, overdue waits in red."""
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text

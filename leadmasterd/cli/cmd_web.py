@@ -24,7 +24,7 @@ def commands() -> Mapping[str, Command]:
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add where to serve the page, and the subcommands. Without one the page is served."""
+    """Add where to serve the page, and the subcommands. Without a subcommand the page is served."""
     parser.add_argument("--host", type=typed, metavar=_("ADDRESS"), help=_("address to serve it on (default web.host)"))
     parser.add_argument(
         "--port", type=_port, metavar=_("N"), help=_("its port (default web.port; 0: any that is free)")
@@ -48,12 +48,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Replace this process by the one that serves the page, which never returns. Raises CannotUseSettings."""
+    """Check the settings and serve the page. Never returns. Raises CannotUseSettings.
+
+    The page's program takes the place of this process (`execve`), because the code that checks the settings would keep
+    13 MB that the page does not need.
+    """
     settings, paths = load(arguments.config)
     place = place_of(settings, arguments.host, arguments.port)
     place.check()
     sys.stdout.flush()
-    # Else malloc keeps an arena of memory for each thread that makes pages.
+    # Pages are made in several threads, and malloc would give each a heap of its own (an arena). Two take less memory.
     environment = {**os.environ, "MALLOC_ARENA_MAX": os.environ.get("MALLOC_ARENA_MAX", "2")}
     os.execve(
         sys.executable,
@@ -74,7 +78,7 @@ def place_of(settings: Settings, host: str | None, port: int | None) -> Place:
 
 
 def _options(settings: Settings, paths: Paths, place: Place, idle: int | None) -> str:
-    """What the page's process needs of the settings, as JSON for its command line: it does not read them itself."""
+    """The settings that the page's program needs, as JSON for its command line: it does not read settings itself."""
     return json.dumps(
         {
             "config": str(paths.file) if paths.file else None,

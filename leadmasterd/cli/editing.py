@@ -1,4 +1,4 @@
-"""Shared by the commands that change leads: opening the lead editor for who runs the command, and printing changes."""
+"""Shared by the commands that change leads: opening the lead editor for the terminal's user, and printing changes."""
 
 import os
 import pwd

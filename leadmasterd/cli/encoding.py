@@ -18,7 +18,7 @@ def print_for_people() -> None:
 
 
 def print_json() -> None:
-    """From now on lose no character on stdout: UTF-8 where it is UTF-8, else ASCII with JSON's own escapes."""
+    """From now on lose no character on stdout: leave it UTF-8 if it is, else print ASCII with JSON's own escapes."""
     if isinstance(sys.stdout, TextIOWrapper):
         utf8 = codecs.lookup(sys.stdout.encoding).name == "utf-8"
         sys.stdout.reconfigure(encoding="utf-8" if utf8 else "ascii", errors=_JSON_ESCAPES)
@@ -31,9 +31,9 @@ def print_utf8() -> None:
 
 
 def _escaped(error: UnicodeError) -> tuple[str, int]:
-    """An error handler for `str.encode`: the characters that can't be encoded as JSON escapes, and where to go on.
+    """An error handler for `str.encode`: returns JSON escapes for what can't be encoded, and the place to go on from.
 
-    Only for JSON, which has non-ASCII characters in strings alone, where any character may be escaped.
+    Right for JSON only: its non-ASCII characters are all within strings, where any character may be escaped.
     """
     import json
 

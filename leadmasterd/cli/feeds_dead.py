@@ -1,4 +1,4 @@
-"""`leadmasterd feeds dead NAME`: the dead letters of a feed, events that it has given up, and why."""
+"""`leadmasterd feeds dead NAME`: the dead letters of a feed (events that it has given up), and why."""
 
 import argparse
 import json

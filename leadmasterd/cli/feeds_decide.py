@@ -84,12 +84,12 @@ def _set_state(arguments: argparse.Namespace, state: feeds.State) -> bool:
 
 
 def run_retry(arguments: argparse.Namespace) -> int:
-    """Make dead letters due again: the named ones, or all. Kinds that the feed no longer delivers stay as they are."""
+    """Make dead letters due again: the named ones, or all. Those of kinds it no longer delivers stay as they are."""
     settings, _paths = load(arguments.config)
     with lead_editor(arguments.config) as editor:
         done = feeds.retry(editor, settings, arguments.name, arguments.events)
     all_stay = done.stay and not done.number
-    if not all_stay:
+    if not all_stay:  # also if there was no dead letter at all
         print(
             ngettext("{n} event is due again.", "{n} events are due again.", done.number).format(n=figure(done.number))
         )
@@ -104,14 +104,14 @@ def run_retry(arguments: argparse.Namespace) -> int:
 
 
 def run_replay(arguments: argparse.Namespace) -> int:
-    """Make all events of a period due again for this feed, in several transactions.
+    """Write all events of a period once more, for this feed to deliver. They are written in several transactions.
 
-    Ctrl-C ends it between two of them and raises Interrupted; what is written by then is delivered.
+    Ctrl-C stops between two transactions and raises Interrupted; the events written by then are delivered.
     """
     written = 0
 
     def on_progress(done: int, total: int) -> None:
-        """Note how far it is, and show that on a terminal; the line is erased at the end."""
+        """Remember how many are written, and show it on a terminal in a line that is erased at the end."""
         nonlocal written
         written = done
         if sys.stderr.isatty() and total > feeds.PART:

@@ -16,7 +16,7 @@ from leadmasterd.state.files import is_running
 from leadmasterd.text import _, figure, ngettext, printable
 
 _LABEL = 12
-"""Columns of a label with the spaces after it."""
+"""Screen columns of a label and the spaces after it."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -45,7 +45,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _rows(feed: FeedDetail, clock: Clock, *, running: bool) -> list[tuple[str, str]]:
-    """Labels and texts of all but the tries. `running`: whether the daemon runs."""
+    """Labels and texts of everything about the feed except its tries. `running`: whether the daemon runs."""
     state = feed_state(feed["state"]) + (f" ({feed['why']})" if feed["why"] else "")
     if feed["state"] == "active" and not running:
         state += "; " + _("delivers once the daemon runs")

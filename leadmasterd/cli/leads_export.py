@@ -57,7 +57,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 class ExportedFile(TypedDict):
-    """The answer of `leads export --output`: how many rows of which kind. `cut`: texts too long for a cell."""
+    """The answer of `leads export --output`. `leads`, `conversations`: how many rows; None for the other kind.
+
+    `cut`: how many texts were too long for a cell of a spreadsheet.
+    """
 
     file: str
     format: str
@@ -137,7 +140,7 @@ def run(arguments: argparse.Namespace) -> int:
         rows: Iterator[Mapping[str, Any]] = iter(())
         if connection := reading.leads_database(paths, settings):
             stack.enter_context(closing(connection))
-            # Whoever reads the output may be slow, so no page sees the state of the one before.
+            # A transaction for each page: one for all would last as long as a slow reader of the output takes.
             rows = chain.from_iterable(pages(kind, partial(one_state, connection), as_of, since=since))
             if pending := count_pending(connection):
                 print(words.pending_note(pending), file=sys.stderr)
@@ -213,7 +216,7 @@ def _print_result(arguments: argparse.Namespace, table: _Table) -> None:
 
 
 def _write_stdout(table: _Table) -> None:
-    """Write a spreadsheet to a pipe, by way of a temporary file: it is not written from the start to the end."""
+    """Write a spreadsheet to a pipe, by way of a temporary file: its writer goes back in the file, a pipe can't."""
     with tempfile.TemporaryFile() as file:
         table.write(file, None)
         file.seek(0)
@@ -221,7 +224,7 @@ def _write_stdout(table: _Table) -> None:
 
 
 def _print(table: _Table) -> None:
-    """Print a table of text. A pipe gets it unchanged, like a file; a terminal would obey its control characters."""
+    """Print a table of text: to a terminal without control characters, to a pipe unchanged, as to a file."""
     if sys.stdout.isatty():
         for text in table.texts():
             for line in text.splitlines():

@@ -47,7 +47,7 @@ def summary(counts: RebuildRecord) -> str:
 
 
 def print_failures(failures: list[Failure]) -> None:
-    """Name on stderr each conversation that could not be projected. The daemon tries again at its next start."""
+    """Name on stderr each conversation whose leads could not be derived. The daemon tries again at its next start."""
     for failure in failures:
         print(
             _("cannot make leads of conversation {n}: {error}; please report it, the others are done").format(

@@ -71,6 +71,7 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.json:
         print(json.dumps(answer, ensure_ascii=False))
         return 0
+    # Of a withdrawn lead only the message that opened it is known.
     was_withdrawn = subject.lead_id is None and subject.opened_by is not None
     if was_withdrawn:
         print(_("Lead {lead} was withdrawn; this is what is known now.").format(lead=arguments.id.strip()))
@@ -189,7 +190,7 @@ def _waits(since: str, conversation: Conversation, calendar: "BusinessCalendar |
 
 
 def _classified(row: Classification, clock: Clock) -> str:
-    """A burst in one line: when it came, its words (or its first message's id), its label and why, a person's label."""
+    """A burst in one line: when it came, its words or else its first message's id, its label, why, a person's label."""
     body = printable(" / ".join(text for text in row["texts"] if text.strip()))
     burst = f"«{shortened(body, _BURST)}»" if body else f"[{row['first_message_id']}]"
     text = f"{clock.full(row['sent_at'])}  {burst}: {intent_name(row['intent'])}, {why(row['code'], row['values'])}"
@@ -200,7 +201,7 @@ def _classified(row: Classification, clock: Clock) -> str:
 
 
 def _touch(touch: Touch, clock: Clock) -> str:
-    """How the customer came, in one line, with the link's address unless that is its name."""
+    """How the customer came, in one line, with the link's address unless the address is shown as its name."""
     text = f"{clock.full(touch['at'])}  {printable(words.came_by(touch))}"
     if touch["source_url"] and touch["source_url"] != touch_name(touch):
         text += f" ({printable(touch['source_url'])})"

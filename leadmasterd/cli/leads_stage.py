@@ -40,11 +40,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Move a lead to a stage, or undo that. In a chat without a lead, an open stage opens one.
 
-    Returns 64 unless exactly one of the two is asked for. Raises CannotUseArgument for an unknown stage, and Refused.
+    Returns 64 unless exactly one of the two is asked for, and for `--undo` with a note. Raises CannotUseArgument for an
+    unknown stage, and Refused.
     """
     has_stage = arguments.stage is not None
-    note_to_undo = arguments.undo and arguments.note is not None
-    if has_stage == arguments.undo or note_to_undo:
+    undo_with_note = arguments.undo and arguments.note is not None
+    if has_stage == arguments.undo or undo_with_note:
         print(_("give either a STAGE or --undo; try `leadmasterd leads stage --help`"), file=sys.stderr)
         return 64
     return _undo(arguments) if arguments.undo else _move(arguments)
@@ -53,7 +54,7 @@ def run(arguments: argparse.Namespace) -> int:
 def _move(arguments: argparse.Namespace) -> int:
     """Move the lead, and print what changed, or that nothing did. Returns the exit code.
 
-    Says, too, if somebody else has decided about the same lead just before.
+    Also prints whether somebody else has decided about the same lead just before.
     """
     stage = names.stage(arguments.stage, allowed=DECIDABLE)
     with lead_editor(arguments.config) as editor:

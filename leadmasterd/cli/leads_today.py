@@ -58,7 +58,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _print(answer: Today, clock: Clock) -> None:
-    """Print a table of follow-ups and one of people who wait, and below them what else there is to know."""
+    """Print a table of follow-ups, one of people who wait, and notes about what the tables do not show."""
     from leadmasterd.cli.tables import folded
 
     something_is_due = bool(answer["follow_ups"] or answer["waiting"])

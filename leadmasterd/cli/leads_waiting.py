@@ -68,7 +68,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def summary(count: WaitingCount, clock: Clock) -> str:
-    """How many wait in a few words: `3 conversations, 1 overdue, the first since 14:03`."""
+    """How many conversations wait, in words: `3 conversations, 1 overdue, the first since 14:03`."""
     number = count["conversations"]
     text = ngettext("{n} conversation", "{n} conversations", number).format(n=number)
     if count["overdue"]:
@@ -117,5 +117,5 @@ def _show_table(conversations: list[WaitingConversation], target: float, clock: 
 
 
 def _open_time(seconds: float) -> str:
-    """How much of a wait was in opening hours, in words if nothing was."""
+    """How much of a wait was in opening hours; `not open yet` if nothing was."""
     return open_length(seconds) if seconds else _("not open yet")

@@ -46,7 +46,7 @@ def intent(text: str) -> str:
 
 
 def _ids_by_name(known: Mapping[str, str]) -> dict[str, str]:
-    """The id that each name means, normalised: the id itself or a Spanish name. `known`: ids with those names."""
+    """All names that may be typed, normalised, with the ids that they mean. `known`: ids with their Spanish names."""
     ids = {_normalised(stored): stored for stored in known}
     for stored, spanish in known.items():
         # «cambio/devolución» has two names.

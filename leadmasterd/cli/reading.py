@@ -28,7 +28,7 @@ def database(paths: Paths) -> Connection | None:
 
 
 def leads_database(paths: Paths, settings: LightLeadsSettings) -> Connection | None:
-    """The database with `due_at` by the opening hours in these settings, whatever hours it was stored by.
+    """The database, in which `due_at` is now computed with the opening hours in these settings, not read as stored.
 
     None, with a note on stderr, if there is none yet.
     """
@@ -56,7 +56,7 @@ def leads_settings(paths: Paths) -> LightLeadsSettings:
 
 
 def business_seconds(settings: LightLeadsSettings) -> BusinessSeconds | None:
-    """Counts the seconds in which the business was open, for `queries`; None if the opening hours can't be used.
+    """A function that counts the seconds in which the business was open; None if the opening hours can't be used.
 
     The calendar behind it is slow to load, so commands call this only if somebody waits.
     """

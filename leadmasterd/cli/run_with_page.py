@@ -1,7 +1,7 @@
 """`leadmasterd run --web`: a small parent that runs the daemon and the page, each as a process of its own.
 
-Each is started again when it dies, after a backoff, while the other goes on. Each leads a session of its own, so that
-Ctrl-C reaches only the parent, which then ends both in order.
+Each is started again when it dies, after a backoff, while the other goes on. Each is in a Unix session of its own, so
+that Ctrl-C reaches only the parent, which then ends both in order.
 """
 
 import asyncio
@@ -21,7 +21,7 @@ _FIRST_PAUSE: Final = 1.0
 """Seconds from a death to the next start; twice as many after each further death."""
 _LONGEST_PAUSE: Final = 60.0
 _CALM: Final = 60.0
-"""A process that has run for so many seconds begins with the first pause again."""
+"""If a process has run for so many seconds before it dies, the pause is the first one again."""
 _PR_SET_PDEATHSIG: Final = 1
 """From linux/prctl.h."""
 _LIBC: Final = ctypes.CDLL(None)
@@ -41,7 +41,7 @@ class _RestartedProcess:
         self._process: asyncio.subprocess.Process | None = None
 
     async def run(self) -> int:
-        """Start it, again and again, and return its last exit code (negative: the signal that killed it)."""
+        """Start it, and again whenever it ends. Returns its last exit code (negative: the signal that killed it)."""
         pause = _FIRST_PAUSE
         while True:
             began = time.monotonic()
@@ -77,8 +77,8 @@ class _RestartedProcess:
 def run_both(daemon: Sequence[str], page: Sequence[str], meanwhile: Coroutine[None, None, None]) -> int:
     """Run these two command lines until SIGTERM, SIGINT or SIGHUP. Returns the daemon's exit code, as shells have it.
 
-    A daemon that can't use its settings or its state ends both: a person has to see to that. `meanwhile` is run beside
-    them, and cancelled at the end.
+    If the daemon can't use its settings or its state, both end, because a person has to mend that. `meanwhile` is run
+    beside them, and cancelled at the end.
     """
     code = asyncio.run(
         _run_both(
@@ -89,7 +89,7 @@ def run_both(daemon: Sequence[str], page: Sequence[str], meanwhile: Coroutine[No
 
 
 async def _run_both(daemon: _RestartedProcess, page: _RestartedProcess, meanwhile: Coroutine[None, None, None]) -> int:
-    """As `run_both`, but a signal that ends the daemon is returned as a negative number."""
+    """Do as `run_both` says. Returns the daemon's exit code; negative: the signal that killed it."""
 
     def end() -> None:
         page.end()
@@ -107,5 +107,5 @@ async def _run_both(daemon: _RestartedProcess, page: _RestartedProcess, meanwhil
 
 
 def _end_with_the_parent() -> None:
-    """Run in the child before its program: the kernel sends it SIGTERM when the parent dies."""
+    """Run in the child before its program. Has the kernel send the child SIGTERM when the parent dies."""
     _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)

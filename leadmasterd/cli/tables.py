@@ -18,7 +18,7 @@ _GAP: Final = 2
 _NARROWEST: Final = 6
 """A column is never cut to less than this."""
 _LEGIBLE: Final = len("+5491155550001")
-"""A phone can be typed as an ID, so leave out spare columns rather than cut it."""
+"""Spare columns are left out before others are cut to less than this: a phone must stay whole to be typed as an ID."""
 _PIPE_COLUMNS: Final = 80
 
 _EMOJI_MODIFIERS: Final = re.compile("[\u200d\ufe0f\U0001f3fb-\U0001f3ff]")
@@ -34,7 +34,7 @@ class Column(NamedTuple):
     shrinks: bool = False
     """Cut when space is short."""
     most: int | None = None
-    """Always cut to this width; None: no limit."""
+    """Cut to this width even where space is left; None: no limit."""
     spare: bool = False
     """Left out when cutting is not enough, the leftmost such column first."""
 
@@ -134,7 +134,7 @@ def _show_rich(columns: Sequence[Column], rows: Sequence[Sequence[Cell]], widths
 
 
 def _columns_that_fit(columns: Sequence[Column], rows: Sequence[Sequence[Cell]], room: int) -> list[int]:
-    """Indexes of the columns to show: without the spare ones for which there is no room, however much is cut."""
+    """Indexes of the columns to show. Spare columns are left out while the table is too wide even with cut columns."""
     wanted = _wanted_widths(columns, rows, room)
     least = [min(width, _LEGIBLE) if column.shrinks else width for column, width in zip(columns, wanted, strict=True)]
     places = list(range(len(columns)))
@@ -155,9 +155,10 @@ def _wanted_widths(columns: Sequence[Column], rows: Sequence[Sequence[Cell]], ro
 
 
 def _widths(columns: Sequence[Column], rows: Sequence[Sequence[Cell]], room: int) -> list[int]:
-    """The width of each column in a table that fits into `room`, as far as none gets narrower than _NARROWEST.
+    """The width of each column, so that the table fits into `room`. No column is cut to less than _NARROWEST.
 
-    The widest of the columns that shrink gives way first. On a phone's terminal all shrink, so that none is lost.
+    Of the columns with `shrinks`, the widest is always cut first. If that is not enough, as on a phone's terminal, all
+    columns are cut in that way.
     """
     widths = _wanted_widths(columns, rows, room)
     shrinking = [place for place, column in enumerate(columns) if column.shrinks]

@@ -10,7 +10,7 @@ from leadmasterd.settings.paths import Paths
 from leadmasterd.text import _, unaccented
 
 _DAYS = {"hoy": 0, "today": 0, "ayer": 1, "yesterday": 1, "anteayer": 2}
-"""How many days ago that day is, which begins at midnight."""
+"""Days by name, with how many days ago they are. Each stands for its midnight."""
 _UNITS = {
     "min": timedelta(minutes=1),
     "h": timedelta(hours=1),

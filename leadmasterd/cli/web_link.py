@@ -37,7 +37,7 @@ def run(arguments: argparse.Namespace) -> int:
         )
     settings, paths = load(arguments.config)
     token = Access(paths).make_link(name)
-    url = address.kept(paths) or place_of(settings, None, None).url()  # where it is served, or else would be
+    url = address.kept(paths) or place_of(settings, None, None).url()  # where the page is served now, or would be
     print(f"{url}login?link={token}", flush=True)
     print(
         _("It works once, within {minutes} minutes, and lets that browser in for {days} days.").format(

@@ -4,13 +4,14 @@ from dataclasses import dataclass, field
 from typing import Final, Literal
 
 When = Literal["live", "node_down", "daemon_down"]
-"""What runs when a message is written: everything, all but the Node child, or all but the daemon."""
+"""What is down when a message is written: nothing, the Node child, or the daemon with its Node child."""
 
 
 @dataclass(frozen=True, slots=True)
 class Said:
-    """One message. `body`: its text, as it must be in the database afterwards; None: it has none. `own`: the operator
-    wrote it. `fields`: more of it, given to the stand-in as they are.
+    """One message. `body`: its text, as it must be in the database afterwards; None: it has none.
+
+    `own`: whether the operator wrote it. `fields`: further fields of the message, which the stand-in gets unchanged.
     """
 
     body: str | None

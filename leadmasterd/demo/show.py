@@ -35,19 +35,19 @@ from leadmasterd.text import _, ngettext, spoken_language
 OUR_PHONE: Final = "5491155550100"
 _LEADMASTERD: Final = python_module("leadmasterd")
 _LIMIT: Final = 90.0
-"""Seconds that anything which the demo waits for may take."""
+"""The longest that the demo waits for anything, in seconds."""
 _LOOK_EVERY: Final = 0.05
 
 
 class _Written(NamedTuple):
-    """A message, as it is counted. `phone`: the customer's digits; None: captured without a known phone."""
+    """What must be the same of a message when written and when captured. `phone`: the customer's; None: unknown."""
 
     phone: str | None
     own: bool
     body: str | None
 
     def __str__(self) -> str:
-        """`5491155550001 <- hola`; the arrow points to the customer for a message of the operator."""
+        """`5491155550001 <- hola` if the customer wrote it, `5491155550001 -> hola` if the operator did."""
         return f"{self.phone} {'->' if self.own else '<-'} {self.body}"
 
 
@@ -55,8 +55,8 @@ class _Written(NamedTuple):
 class Outcome:
     """What was written, what was captured, and the differences.
 
-    `expected`: messages that were written. `live`, `sweep`: messages captured either way. `missing`: written but not
-    captured; `doubled`: captured more often than written.
+    `expected`: how many messages were written. `live`, `sweep`: how many were captured live, and by a sweep. `missing`:
+    those written but not captured; `doubled`: those captured more often than written.
     """
 
     expected: int
@@ -103,8 +103,8 @@ class Demo:
 
         `at_end`: called with the outcome while everything still runs, so that it can use `show` and `page`.
         """
-        # "resume=blocking": as after a long outage, the page stores what waited and does not emit it, so a sweep has to
-        # bring it. Else the page might emit a few messages by itself.
+        # "resume=blocking": as after a long outage, the page stores messages that waited without an event for each, so
+        # that a sweep has to bring them. Otherwise the page might emit a few of them.
         with StandIn(self._node, "--way", "resume=blocking", key_shape=self._key_shape) as self._standin:
             self._environment = self._settings()
             with self._daemon():
@@ -152,7 +152,7 @@ class Demo:
             "LEADMASTERD_STATE_DIR": str(self._paths.state_dir),
             "LEADMASTERD_GENERAL__LANGUAGE": spoken_language(),
             "LEADMASTERD_LISTENER__BROWSER_ARGS": json.dumps(self._standin.browser_args),
-            # The stand-in does not unlink us for an early backfill, and a demo should be short.
+            # WhatsApp might unlink a device that backfills at once. The stand-in does not, and a demo should be short.
             "LEADMASTERD_LISTENER__SETTLE_AFTER_PAIRING": "0",
             "LEADMASTERD_LISTENER__SWEEP_INTERVAL": "3",
             # Some messages are dated before the scan, and the demo's shop never closes.
@@ -203,7 +203,7 @@ class Demo:
                 self._speak(conversation)
 
     def _speak(self, conversation: Conversation) -> None:
-        """Have the stand-in deliver a conversation's messages, dated a second apart.
+        """Have the stand-in deliver a conversation's messages, dated a second apart, the last one `minutes_ago`.
 
         WhatsApp's times are whole seconds, and the order of messages within one second is unknown.
         """
@@ -251,8 +251,9 @@ class Demo:
         self._await(ngettext("{n} message", "{n} messages", written).format(n=written), all_captured)
 
     def _await(self, what: str, has_come: Callable[[], bool]) -> None:
-        """Wait for something, which is called `what` in errors. Raises DemoFailed when it takes longer than `_LIMIT`
-        seconds, and if the daemon exits.
+        """Wait until `has_come` is true; errors call that `what`.
+
+        Raises DemoFailed if it takes longer than `_LIMIT` seconds, or if the daemon exits.
         """
         deadline = time.monotonic() + _LIMIT
         while not has_come():
@@ -280,7 +281,7 @@ class Demo:
 
 
 def zone_here() -> str:
-    """The name of a zone with the machine's offset of now, so that the daemon's log and tables show the same times.
+    """The name of a zone with the machine's present offset, so that the daemon's log and tables show the same times.
 
     There are such zones for whole hours only: for other offsets it is the default zone, Argentina's.
     """

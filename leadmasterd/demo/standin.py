@@ -23,7 +23,7 @@ class StandInError(Exception):
 class StandIn:
     """A local imitation of WhatsApp Web, with a phone that acts on request. It runs during a `with`.
 
-    `node`: the Node to run. `options`: of its command line. `browser_args`: what a browser needs to be sent to it.
+    `node`: the Node to run. `options`: of its command line. `browser_args`: make a browser load it instead of WhatsApp.
     """
 
     def __init__(self, node: Path, *options: str, key_shape: str) -> None:

@@ -14,17 +14,17 @@ from leadmasterd.sentences import stage_name
 from leadmasterd.text import _
 
 Cell = str | int | datetime | timedelta | None
-"""What a cell holds; None: it is empty. A datetime is aware, and is written in the business's zone."""
+"""What a cell holds; None: nothing. A datetime has a zone, and is written in the business's zone."""
 
 CONTROLS: Final = dict.fromkeys({*range(0x20), *range(0x7F, 0xA0)} - {ord("\n"), ord("\t")}, " ")
 """For `str.translate`: control characters become spaces, except line breaks and tabs."""
 _ONE_LINE: Final = {**CONTROLS, **dict.fromkeys(map(ord, "\n\t\u2028\u2029"), " "), 0xFFFE: "\ufffd", 0xFFFF: "\ufffd"}
-"""The same for text in one line. U+FFFE and U+FFFF are no characters, and XML cannot hold them."""
+"""For text in one line: also breaks and tabs become spaces. XML cannot hold U+FFFE and U+FFFF, which are replaced."""
 
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """A column. `width`: in characters. `cell`: takes a row, the object as documented, and gives this column's cell."""
+    """A column. `width`: in characters. `cell`: gives its cell for a row, which is an object as in docs/json.md."""
 
     title: str
     width: int
@@ -98,12 +98,12 @@ def _text(key: str, title: str, width: int) -> Column:
 
 
 def _code(key: str, title: str, words_of: Callable[[str], str], width: int) -> Column:
-    """A column of codes, each as `words_of` puts it into words."""
+    """A column of codes in words, which `words_of` gives."""
     return Column(title, width, lambda row: None if row[key] is None else words_of(row[key]))
 
 
 def _number(key: str, title: str, width: int) -> Column:
-    """A column of ids or counts. 0 is left empty: no id is 0, and a count of none needs no figure."""
+    """A column of ids or counts. 0 is left empty: no id is 0, and a count of 0 is not worth showing."""
     return Column(title, width, lambda row: row[key] or None)
 
 

@@ -31,7 +31,7 @@ def as_excel_csv(columns: Sequence[Column], rows: Iterable[Mapping[str, Any]], z
 
 
 def _written(cell: Cell, zone: tzinfo | None) -> object:
-    """A cell as Excel reads it: a time with its date, a length as `h:mm:ss`, text as text; None as nothing."""
+    """A cell as Excel reads it: a time with its date, a length as `h:mm:ss`, text as text; empty for None."""
     match cell:
         case None:
             return ""

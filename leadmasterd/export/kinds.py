@@ -35,7 +35,7 @@ class ReadsPage(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """A kind of export. `keys`: the columns that programs read; the first is the row's id. `page`: reads its rows."""
+    """A kind of export. `keys`: the columns that programs read; the first is the row's id. `page`: reads some rows."""
 
     name: KindName
     keys: tuple[str, ...]

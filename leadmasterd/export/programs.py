@@ -46,7 +46,7 @@ def csv_lines(rows: Iterable[Sequence[object]], *, delimiter: str = ",") -> Iter
 
 
 def _value(row: Mapping[str, Any], key: str) -> object:
-    """What the csv has for a key: of a touchpoint its kind and name, else the value itself."""
+    """What the csv has for a key: the kind and name of a touchpoint, else the value itself."""
     value = row[key]
     if key == "touch" and value:
         return f"{value['kind']}: {touch_name(value)}"
@@ -54,7 +54,7 @@ def _value(row: Mapping[str, Any], key: str) -> object:
 
 
 def _cell(value: object) -> object:
-    """A value as csv: a list with spaces between, a flag as 0 or 1, None as nothing, text safe for a spreadsheet."""
+    """A value as csv: a list with spaces between, a flag as 0 or 1, empty for None, text safe for a spreadsheet."""
     if isinstance(value, list):
         value = " ".join(map(str, value))
     if value is None:

@@ -132,7 +132,7 @@ class _Sheet:
         return Written(number, self._cut)
 
     def _write_cell(self, row: int, column: int, cell: Cell) -> None:
-        """Write a cell in the way of its type; None and empty text leave it empty."""
+        """Write a cell as its type needs. None and empty text leave it empty."""
         match cell:
             case None | "":
                 pass

@@ -21,7 +21,7 @@ from leadmasterd.text import _, figure, ngettext
 
 HERE: Final = Path(__file__).parent
 MOST: Final = 15
-"""Rows that a table shows unless it says otherwise: some have as many as there are ads or reasons."""
+"""Rows that a table shows by default. Some tables have a row for each ad or each reason, however many there are."""
 
 
 def file(report: Report, clock: Clock) -> str:
@@ -30,7 +30,7 @@ def file(report: Report, clock: Clock) -> str:
     hashed = b64encode(sha256(style.encode()).digest()).decode()
     policy = f"default-src 'none'; style-src 'sha256-{hashed}'; base-uri 'none'; form-action 'none'"
     title = escape(words.stretch(report["period"], clock))
-    language = _("en")  # that of these words
+    language = _("en")  # translated to the code of the language that is spoken
     return (
         f'<!doctype html>\n<html lang="{language}">\n<head>\n<meta charset="utf-8">\n'
         f'<meta http-equiv="Content-Security-Policy" content="{policy}">\n'
@@ -68,7 +68,7 @@ def body(report: Report, clock: Clock) -> str:
 
 
 def _first_answers(now: FirstAnswers, before: FirstAnswers) -> str:
-    """How long first answers took: in opening hours, and by the clock, folded away."""
+    """How long first answers took: in opening hours, and, folded away, by the clock."""
     by_hours = _lengths(
         words.answer_rows(now, before, now["open_hours"], before["open_hours"]),
         [
@@ -90,7 +90,7 @@ def _first_answers(now: FirstAnswers, before: FirstAnswers) -> str:
 
 
 def _lengths(rows: Sequence[words.Row], typical: Sequence[tuple[str, str, str]]) -> str:
-    """A table with a bar for each bucket, and one of typical lengths: each a label, now and before."""
+    """A table with a bar for each bucket, and a table of typical lengths, each given as label, now and before."""
     most = max((max(row.now, row.before) for row in rows), default=0)
     colours = {"late": LATE, "waiting": QUIET, "": PLAIN}
     lines = [
@@ -107,7 +107,7 @@ def _lengths(rows: Sequence[words.Row], typical: Sequence[tuple[str, str, str]])
 
 
 def _hours(now: Figures, before: Figures) -> str:
-    """When people asked: how often in all, and if anybody did, a picture of the week and the same as a table."""
+    """When people asked: how often in all, and, if anybody did, a picture of the week and its numbers as a table."""
     asked = now["asked"]
     note = _paragraphs("note", words.asked(asked, before["asked"]))
     if not asked["hours"]:
@@ -129,7 +129,7 @@ def _week_table(hours: Sequence[Hour]) -> str:
 
 
 def _wants(now: Figures, before: Figures) -> str:
-    """What the leads began with; and, if there are any, what conversations without a lead waited for."""
+    """Which intents the leads began with; and what conversations without a lead waited for, if there are any."""
     leads_before = {row["intent"]: row["leads"] for row in before["wants"]}
     numbers = [(row, leads_before.get(row["intent"], 0)) for row in now["wants"]]
     most = max((max(row["leads"], was) for row, was in numbers), default=0)
@@ -169,7 +169,7 @@ def _came_by(now: Figures, before: Figures) -> str:
 
 
 def _closings(now: Figures, before: Figures) -> str:
-    """How many leads were closed in the period, by stage; and, if any were, why."""
+    """How many leads were closed in the period, by stage; and why, if any were."""
     this, that = now["closings"], before["closings"]
     lines = [[words.stage(stage), figure(number), figure(was)] for stage, number, was in words.closing_rows(this, that)]
     reasons = [[f"{words.stage(row['stage'])}: {words.reason(row)}", figure(row["leads"])] for row in this["reasons"]]
@@ -181,7 +181,7 @@ def _closings(now: Figures, before: Figures) -> str:
 
 
 def _silences(now: Figures, before: Figures) -> str:
-    """Of silences of each age, how many the customer ended."""
+    """How many of the silences that reached each age the customer ended."""
     rows = zip(now["silences"]["by_days"], before["silences"]["by_days"], strict=True)
     lines = [
         [
@@ -232,8 +232,8 @@ def _table(
 ) -> str:
     """A table of texts, which are escaped; the first of each line is its heading. "Nobody." if there are no lines.
 
-    `picture_column`: the place, from 0, of a column of SVG, which is neither escaped nor read out. `most`: lines that
-    are shown; a note says how many more there are.
+    `picture_column`: the index of a column that holds SVG, which is not escaped and is hidden from screen readers.
+    `most`: how many lines are shown; a note says how many more there are.
     """
     lines = [*lines]
     if not lines:

@@ -2,8 +2,8 @@
 
 Each is complete by itself: colours are attributes, so they are right in a mail and under a policy that forbids styles,
 and numbers are written in. Colours differ in lightness too, for people who cannot tell them apart. Their contrast is at
-least 3 on a light and on a dark background, and at least 4.5 between a number and its cell. By the classes,
-`report.css` gives the cells other colours in dark mode.
+least 3 on a light and on a dark background, and at least 4.5 between a number and its cell. `report.css` gives cells
+other colours in dark mode, by their classes.
 """
 
 from collections.abc import Sequence
@@ -15,15 +15,15 @@ from leadmasterd.queries.report.asked import Hour
 from leadmasterd.text import _, figure
 
 PLAIN: Final = "#3b82c4"
-"""Of bars that need no attention."""
+"""The colour of bars that need no attention."""
 LATE: Final = "#c2410c"
-"""Of what missed its target."""
+"""The colour of what missed its target."""
 QUIET: Final = "#858b94"
-"""Of the period before, to compare with, and of what is not decided yet."""
+"""The colour of the period before, and of what is not decided yet."""
 _CELLS: Final = (("#d6e6f5", "#10243a"), ("#9cc3e6", "#10243a"), ("#2a6cab", "#ffffff"), ("#12467a", "#ffffff"))
 """The colours of a cell and of its number, for each of the four levels, from few to many."""
 _MISSED: Final = ("#f5a742", "#241400")
-"""The colours of the block with the number of those who were missed, and of that number."""
+"""The colours of the block that holds the number of those who were missed, and of that number."""
 
 # Of the week's table, in SVG units: the column of hours, and each cell with its gap.
 _LABELS_WIDTH: Final = 30
@@ -36,7 +36,7 @@ _BASELINE: Final = 16
 
 
 def bar(value: float, most: float, *, before: float = 0, colour: str = PLAIN) -> str:
-    """A bar for `value`, and a thin one below it for `before`, the period before; one of `most` has the full width."""
+    """A bar for `value`, and a thin one below it for the period before. A bar for `most` would have the full width."""
     return (
         '<svg class="bar" width="100%" height="16" aria-hidden="true" focusable="false">'
         f'<rect width="{_percent(value, most)}" height="11" fill="{colour}"/>'
@@ -45,7 +45,7 @@ def bar(value: float, most: float, *, before: float = 0, colour: str = PLAIN) ->
 
 
 def part(value: float, of: float) -> str:
-    """A bar of full width, of which the share of `value` in `of` is filled."""
+    """A bar of full width, filled to the share that `value` is of `of`."""
     return (
         '<svg class="bar" width="100%" height="12" aria-hidden="true" focusable="false">'
         f'<rect width="100%" height="12" fill="{QUIET}" fill-opacity="0.3"/>'
@@ -59,7 +59,7 @@ def _percent(value: float, most: float) -> str:
 
 
 def hours_shown(hours: Sequence[Hour]) -> range:
-    """The rows of the week: from the first hour of the day in which anybody asked to the last. Empty if nobody did."""
+    """The hours of the day from the earliest in which anybody asked to the latest. Empty if nobody asked."""
     if not hours:
         return range(0)
     asked = [each["hour"] for each in hours]
@@ -91,10 +91,10 @@ def week(hours: Sequence[Hour]) -> str:
 
 def _cell(hour: Hour, first_hour: int, most: int) -> str:
     """One hour of a weekday. `first_hour`: that of the first row; `most`: the largest number of all cells."""
-    level = min(3, 4 * hour["asked"] // (most + 1))
+    level = min(3, 4 * hour["asked"] // (most + 1))  # 0 to 3, in equal steps up to `most`
     fill, ink = _CELLS[level]
     left = _LABELS_WIDTH + _COLUMN_WIDTH * (hour["weekday"] - 1)
-    top = _ROW_HEIGHT * (hour["hour"] - first_hour + 1)
+    top = _ROW_HEIGHT * (hour["hour"] - first_hour + 1)  # the weekdays' names take the first row
     width, height = _COLUMN_WIDTH - 1, _ROW_HEIGHT - 1
     missed = _missed_block(hour["missed"], right=left + width, top=top) if hour["missed"] else ""
     free_width = width - _BLOCK_WIDTH if missed else width

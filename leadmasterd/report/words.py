@@ -1,7 +1,7 @@
 """The sentences and table cells of a report, for the terminal and for HTML (which escapes them itself).
 
-`now` and `before` are the same figures of the period and of the one before it. A sentence that has nothing to say is
-empty. "Enquiry" is what people read for a lead.
+`now` and `before` are figures of the period and of the one before it. A sentence that has nothing to say is empty.
+People read "enquiry" for a lead.
 """
 
 from collections.abc import Callable
@@ -29,9 +29,9 @@ LengthInWords = Callable[[float | None], str]
 
 
 class Row(NamedTuple):
-    """A row of the table of first answers: a number, and the same of the period before.
+    """A row of the table of first answers: how many leads there are now, and how many there were in the period before.
 
-    `kind`: `waiting` or `late`, which have colours of their own, or empty.
+    `kind`: `waiting` or `late`, for rows with a colour of their own; else empty.
     """
 
     label: str
@@ -44,7 +44,7 @@ class Row(NamedTuple):
 
 
 def stretch(figures: Figures, clock: Clock) -> str:
-    """The name of a period: a day, a month, from one day to another; with times of day where it is not whole days."""
+    """The name of a period: a day, a month or `… to …`; with times of day if it is not made of whole days."""
     begins = _local(figures["begins"], clock)
     ends = _local(figures["ends"], clock)
     first_day, day_after = day_begun(begins, clock.zone), day_begun(ends, clock.zone)
@@ -55,7 +55,7 @@ def stretch(figures: Figures, clock: Clock) -> str:
         return day(first_day)
     same_year = first_day.year == last_day.year
     same_month = same_year and first_day.month == last_day.month
-    if same_month and first_day.day == 1 and day_after.day == 1:
+    if same_month and first_day.day == 1 and day_after.day == 1:  # all of a month
         return _("{month} {year}").format(month=months()[first_day.month - 1], year=first_day.year)
     begin = day_of_the_year(first_day) if same_year else day(first_day)
     return _("{begins} to {ends}").format(begins=begin, ends=day(last_day))
@@ -67,12 +67,15 @@ def _local(at: str, clock: Clock) -> datetime:
 
 
 def _moment(at: datetime) -> str:
-    """`Tuesday 24 November 2026, 12:00`, in the zone that the time has."""
+    """`Tuesday 24 November 2026, 12:00`, in the time's own zone."""
     return _("{day}, {time}").format(day=day(at), time=f"{at:%H:%M}")
 
 
 def so_far(figures: Figures, clock: Clock) -> str:
-    """That the period is not over yet, or has not begun; empty if it is over."""
+    """Says that the period is not over yet, or has not begun; empty if it is over.
+
+    Figures count from `begins` until `until`, which is before `ends` while the period is not over.
+    """
     if figures["until"] == figures["ends"]:
         return ""
     if figures["until"] == figures["begins"]:
@@ -81,7 +84,7 @@ def so_far(figures: Figures, clock: Clock) -> str:
 
 
 def compared_with(report: Report, clock: Clock) -> str:
-    """Which period the figures in the last column are of, and until when, if that is not its end."""
+    """Says of which period the figures in the last column are, and until when they count if not until its end."""
     before = report["before"]
     words = _("Compared with: {stretch}").format(stretch=stretch(before, clock))
     if before["until"] == before["ends"]:
@@ -93,7 +96,7 @@ def compared_with(report: Report, clock: Clock) -> str:
 
 
 def bucket(up_to: int | None) -> str:
-    """The name of a bucket by its limit in seconds: `up to 15 min`. None: the last one, of all that is longer."""
+    """The name of a bucket with this upper limit in seconds: `up to 15 min`. None: the last bucket, without a limit."""
     if up_to is None:
         return _("more than 24 h")
     limit = _("{n} min").format(n=up_to // 60) if up_to <= 3600 else _("{n} h").format(n=up_to // 3600)
@@ -111,7 +114,7 @@ def open_or_dash(seconds: float | None) -> str:
 
 
 def answer_rows(now: FirstAnswers, before: FirstAnswers, lengths: Lengths, earlier: Lengths) -> list[Row]:
-    """A row for each bucket, then one for those who wait and are still in time, and one for those never answered.
+    """A row for each bucket, a row for those who still wait in time, and a row for those not answered in time so far.
 
     `lengths`, `earlier`: which lengths of `now` and `before` to show, in opening hours or by the clock.
     """
@@ -126,7 +129,7 @@ def answer_rows(now: FirstAnswers, before: FirstAnswers, lengths: Lengths, earli
 
 
 def typical_rows(lengths: Lengths, earlier: Lengths, in_words: LengthInWords) -> list[tuple[str, str, str]]:
-    """A label, now and before: of the median, and of the 90th percentile, of those that were answered."""
+    """Two rows of a label, now and before: the median and the 90th percentile of those that were answered."""
     return [
         (_("half of those answered within"), in_words(lengths["median_seconds"]), in_words(earlier["median_seconds"])),
         (_("nine in ten of them within"), in_words(lengths["p90_seconds"]), in_words(earlier["p90_seconds"])),
@@ -134,13 +137,13 @@ def typical_rows(lengths: Lengths, earlier: Lengths, in_words: LengthInWords) ->
 
 
 def within_target(now: FirstAnswers, before: FirstAnswers) -> tuple[str, str, str]:
-    """A label, now and before: how many were answered in time, of those who were answered or can't be in time now."""
+    """A label, now and before: how many were answered in time, of those who were answered or have waited too long."""
     this, that = (of_how_many(each["within_target"], each["answered"] + each["never"]) for each in (now, before))
     return _("within the target"), this, that
 
 
 def left_out(first: FirstAnswers) -> str:
-    """Which enquiries the table of first answers leaves out, and why "nine in ten" is missing; empty if nothing is."""
+    """Which enquiries the table of first answers leaves out, and why it has no "nine in ten"; empty if all is there."""
     parts = []
     if first["by_hand"]:
         parts.append(
@@ -212,7 +215,7 @@ def asked(now: Asked, before: Asked) -> str:
 
 
 def not_processed(report: Report) -> str:
-    """That some conversations are not counted yet; empty if all are."""
+    """Says that some conversations are not counted yet; empty if all are."""
     return pending_note(report["unjudged"]) if report["unjudged"] else ""
 
 
@@ -253,7 +256,7 @@ def reason(row: ClosingReason) -> str:
 
 
 def closing_rows(now: Closings, before: Closings) -> list[tuple[str, int, int]]:
-    """A stage's code, now and before. `won` and `lost` always; the other stages only if there are any."""
+    """Rows of a stage's code, leads now and before. `won` and `lost` always; other stages only if they have leads."""
     rows = [
         ("won", now["won"], before["won"]),
         ("lost", now["lost"], before["lost"]),
@@ -277,7 +280,7 @@ def days_silent(days: int) -> str:
 
 
 def of_how_many(number: int, of: int) -> str:
-    """`3 of 12`; `-` of none."""
+    """`3 of 12`; `-` if `of` is 0."""
     return _("{n} of {all}").format(n=figure(number), all=figure(of)) if of else "-"
 
 
@@ -285,9 +288,9 @@ def of_how_many(number: int, of: int) -> str:
 
 
 def completeness(figures: Figures, clock: Clock) -> str:
-    """What may be missing from the record of the period, and why. It never says that nothing can be missing.
+    """What may be missing from the record of the period, and why.
 
-    All that came during an outage and expired or was deleted is unknown.
+    With gaps it never says that nothing is missing: what was deleted or expired during an outage can't be known.
     """
     record = figures["record"]
     if figures["until"] == figures["begins"]:
@@ -343,5 +346,5 @@ def _outages(figures: Figures) -> str:
 
 
 def _rounded(seconds: float) -> str:
-    """A length in words, of at least a second: an outage is never shown as if it had lasted no time."""
+    """A length in words, of at least one second, so that no outage seems to have lasted no time."""
     return length(max(1.0, seconds))
