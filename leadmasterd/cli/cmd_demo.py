@@ -85,7 +85,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _show(demo: Demo, outcome: Outcome, *, by_hand: bool, keep: str | None, picture: Path | None) -> None:
-    """Print what was captured and two tables. If `by_hand`, serve the page; if there is a `picture`, save one of the page.
+    """Print what was captured and two tables. Serve the page if `by_hand`; save a `picture` of it if that is a file.
 
     `keep`: the folder that keeps the demo's state; commands to look around in it are printed. None: the state is
     deleted. Raises DemoFailed.
