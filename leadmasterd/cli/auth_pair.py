@@ -121,15 +121,15 @@ def _check_output(file: Path) -> None:
 
 
 class _LinkedInVain(Refused):
-    """The account is linked, and the file could not be written. Linking again may be impossible: the folder stays."""
+    """The account is linked, but the file was not written. Linking again may be impossible, so the folder stays."""
 
 
 @contextmanager
 def _work_folder(place: str | None) -> Iterator[Path]:
     """A new folder within `place` (None: where temporary files are), for the browser's profile.
 
-    It is deleted afterwards, except after _LinkedInVain, and every process that still uses the profile is killed. Raises
-    Refused if it can't be made, or if the disk has too little room.
+    It is deleted afterwards, except after _LinkedInVain, and every process that still uses the profile is killed.
+    Raises Refused if it can't be made, or if the disk has too little room.
     """
     try:
         folder = Path(tempfile.mkdtemp(prefix="leadmasterd-pair-", dir=place))
