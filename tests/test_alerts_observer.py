@@ -843,6 +843,20 @@ def test_a_status_of_another_form_is_no_reason_to_fail(shop: Shop, caplog: pytes
     assert len([each for each in caplog.records if each.getMessage().startswith("looking at")]) == 3
 
 
+def test_a_scan_of_which_no_text_can_be_made_is_told_once_it_can(shop: Shop) -> None:
+    """In a pause between codes, by a status of another form: an alert without words says nothing."""
+    shop.gap("17 09:00")
+    shop.books.db.execute(
+        "INSERT INTO session_events (at, phase, code, value_json) VALUES (?, 'waiting_for_scan', 'scan_needed', '{}')",
+        (times.iso(moment("17 09:05")),),
+    )
+    shop.says("17 09:06", "backing_off", "not_scanned", scan=7)
+    assert shop.holds("17 09:06") == []
+    assert shop.holds("17 09:07") == []
+    shop.says("17 09:08", "backing_off", "not_scanned", values={"codes": 20})
+    assert shop.only("17 09:08").text.title == "WhatsApp asks for a scan"
+
+
 @pytest.mark.parametrize("language", ["en", "es"])
 @pytest.mark.parametrize(
     ("code", "detail"),

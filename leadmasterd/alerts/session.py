@@ -75,15 +75,15 @@ class Session:
             self.came_back = True
             return None
         self._down_since = self._down_since or now
-        held_before = self._held
         kind = self._kind(status, str(phase), context, now)
-        self._held = kind
         if kind is None:
+            self._held = None
             return None
         self.came_back = False
-        says_more = phase in _NEEDED or kind is Kind.DOWN  # in a phase between, the last text says more
-        if kind != held_before or says_more:
+        text_is_new = phase in _NEEDED or kind is Kind.DOWN  # in a pause between codes the text stays, with how to scan
+        if kind != self._held or text_is_new:
             self._text = self._text_of(kind, status, self._since(context, now), clock)
+        self._held = kind  # after the text: if that can't be made, the next look tries again
         return self._condition(kind, context, now)
 
     def _kind(self, status: Status | None, phase: str, context: Context, now: datetime) -> Kind | None:

@@ -52,8 +52,9 @@ class Place:
 
     def is_known(self, name: str) -> bool:
         """Whether `name`, from a Host header, is one of this server's. Another may be an attack (DNS rebinding)."""
-        is_own_address = name == self.host and not is_any(self.host)
-        return name in _LOCAL_NAMES or name in self.names or is_own_address
+        if name in _LOCAL_NAMES or name in self.names:
+            return True
+        return name == self.host and not is_any(self.host)
 
     def url(self) -> str:
         """The URL for people: of the proxy, if there is one and the settings name a host; else `own_url`."""
