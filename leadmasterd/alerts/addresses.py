@@ -12,7 +12,7 @@ from leadmasterd.text import _
 
 
 class Sends(Protocol):
-    """What `Address` needs of a `Notifier`, so that tests can use another."""
+    """What `Address` needs of a `Notifier`, so that tests can use something else."""
 
     async def send(self, text: Text) -> list[Result]:
         """Send to its one address. Returns one result."""
@@ -36,7 +36,7 @@ class Address:
 
 
 def addresses_of(alerts: AlertsSettings, paths: Paths) -> tuple[list[Address], list[str]]:
-    """The addresses that can be used, and a sentence for each that can't; one sentence if their file can't be read."""
+    """The addresses that can be used, and a sentence for each that can't; a single one if none of them can be read."""
     found: list[Address] = []
     unusable: list[str] = []
     try:

@@ -1,4 +1,4 @@
-"""Changes the text of alerts when they are told: says that one is late or its kind flaps, and joins several. Pure."""
+"""Changes texts of alerts when they are told: says that one is late or one of too many, and joins several. Pure."""
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta, tzinfo
@@ -10,11 +10,11 @@ from leadmasterd.clock import Clock, length
 from leadmasterd.text import _, ngettext, shortened
 
 LATE: Final = timedelta(minutes=2)
-"""An alert that is told so long after it was due says so."""
+"""An alert that is told so long after it was due, or longer, says how late it is."""
 
 
 def late(text: Text, due_at: datetime, now: datetime, zone: tzinfo | None) -> Text:
-    """The text, with a sentence on how late it is told, if it is more than two minutes late."""
+    """The text, with a sentence on how late it is told if that is at least `LATE` after `due_at`."""
     if now - due_at < LATE:
         return text
     said = _("This is of {at}, {length} ago. It could not be told then.").format(
@@ -24,7 +24,10 @@ def late(text: Text, due_at: datetime, now: datetime, zone: tzinfo | None) -> Te
 
 
 def flapping(text: Text, number: int) -> Text:
-    """The text, with a sentence that it is the last of its kind told alone for now. `number`: its number in an hour."""
+    """The text, with a sentence that further alerts of its kind are told together for now.
+
+    `number`: how many of its kind there have been within an hour, this one included.
+    """
     said = _(
         "This is number {n} of its kind within an hour. Further ones are told together, at most once an hour."
     ).format(n=number)
@@ -32,9 +35,9 @@ def flapping(text: Text, number: int) -> Text:
 
 
 def together(entries: Sequence[tuple[datetime, Text]], now: datetime, zone: tzinfo | None) -> Text:
-    """Several alerts as one text, each with its time: with their bodies if all fit, else with their titles only.
+    """Several alerts as one text, each with its time. If their bodies do not all fit, only the titles are there.
 
-    `entries`: when each was made or due, and its text; the oldest first. The text of a single one stays as it is.
+    `entries`: when each was made or due, and its text; the oldest first. A single alert keeps its text.
     """
     if len(entries) == 1:
         return entries[0][1]
@@ -48,7 +51,10 @@ def together(entries: Sequence[tuple[datetime, Text]], now: datetime, zone: tzin
 
 
 def _last_that_fit(heads: Sequence[str]) -> str:
-    """As many lines as fit, from the end: the newest may still need somebody. Then how many earlier ones there are."""
+    """The last lines that fit, and then how many earlier ones there are. `heads`: a line for each alert, oldest first.
+
+    The newest alerts are kept because they are the most likely to still need somebody.
+    """
     kept: list[str] = []
     size = 100  # room for the line on the earlier ones
     for head in reversed(heads):

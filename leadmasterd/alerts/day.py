@@ -24,7 +24,7 @@ _HOLDS: Final = timedelta(hours=4)
 _WITHOUT_MORNING: Final = "09:00"
 """When follow-ups are told if there is no summary of the morning."""
 _ALL: Final = -1
-"""As a limit: none."""
+"""As the `limit` of a query: all rows."""
 
 
 class DailyAlerts:
@@ -38,10 +38,14 @@ class DailyAlerts:
         self._today: dict[Kind, Condition] = {}
         """The conditions of today that were made."""
         self._tried: dict[Kind, Snapshot] = {}
-        """The snapshot with which the text of a kind was last asked for."""
+        """By kind: the snapshot at which its text was last asked for, so that it is asked for once for each."""
 
     def look(self, snapshot: Snapshot, status: Status | None, clock: Clock) -> list[Condition]:
-        """The conditions that hold now. One for which the database has no text yet is tried with the next snapshot."""
+        """The conditions that hold now.
+
+        One without a text, since there is nothing to tell or the database can't be read, does not hold. It is tried
+        again when `snapshot` is another object: then the database was read again.
+        """
         day = clock.today()
         self._today = {kind: each for kind, each in self._today.items() if each.subject == day.date.isoformat()}
         times_of_day = {
@@ -75,9 +79,9 @@ class DailyAlerts:
         return words.follow_ups(found) if found else None
 
     def _summary(self, kind: Kind, status: Status | None, clock: Clock) -> Text | None:
-        """The summary of the morning (since a day ago) or the evening (since midnight).
+        """The summary of the morning (of the last 24 hours) or of the evening (since midnight).
 
-        If the database has been unusable for a while, the summary says so; None if it only can't be read just now.
+        If the database has been unusable for a while, the summary says so. None if it can't be read just now.
         """
         since = clock.now - timedelta(days=1) if kind is Kind.MORNING else clock.today().begins
 
@@ -86,7 +90,11 @@ class DailyAlerts:
             target = self._reader.settings.target_seconds
             return words.Day(
                 waiting=waiting(
-                    connection, clock.now, limit=words.LISTED, target_seconds=target, business_seconds=None
+                    connection,
+                    clock.now,
+                    limit=words.LISTED,
+                    target_seconds=target,
+                    business_seconds=None,  # the summary does not say how long they have waited
                 ),
                 conversations=count["conversations"],
                 overdue=count["overdue"],

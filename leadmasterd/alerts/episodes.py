@@ -8,7 +8,8 @@ which `alerts.service` carries out. A *note* is one thing to tell: a beginning, 
 - More than three that begin at the same look are a *crowd* (everybody who wrote in the night, when the shop opens):
   they are told at once, in one note.
 - In quiet hours, what is not urgent is held back. Afterwards it is told if it still holds.
-- What is over before it was told is left out, if its end is not told either: a customer who was answered meanwhile.
+- What waits to be told is left out if its condition has ended meanwhile (a customer who was answered). But a digest
+  still has what is urgent, and what is of a kind whose ends are told.
 """
 
 from collections import defaultdict
@@ -74,7 +75,7 @@ class Episode:
     since: datetime
     """The condition's `since`: if it ends and is back with the same time, it is the same episode."""
     told: bool
-    """Whether its beginning was told, or is due or gathered; False while it is held. Only then is its end told."""
+    """Whether its beginning was told, or is due or gathered; False while it is held. If False, its end is not told."""
     open: bool = True
 
 
@@ -90,7 +91,7 @@ class Waiting:
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """That a beginning or a digest was due at once, and when. Counted to see whether a kind flaps."""
+    """One beginning or digest that was due at once. They are counted to see whether a kind flaps."""
 
     kind: Kind
     at: datetime
@@ -132,7 +133,7 @@ class Ledger:
 class Began:
     """An episode began. `fate`: of its note; None if nothing is told of it.
 
-    `number`: which of its kind it is within an hour, if its kind flaps from this one on; else 0.
+    `number`: how many of its kind are told within an hour, with this one, if that makes the kind flap; else 0.
     """
 
     condition: Condition
@@ -200,7 +201,7 @@ def decide(
 
 
 class _Look:
-    """One call of `decide`. Its steps may be taken once: making them counts what is told (`_told`)."""
+    """One call of `decide`. `steps` may be called only once, since it adds what is told now to `_told`."""
 
     def __init__(
         self, ledger: Ledger, conditions: Collection[Condition], gone: Collection[Key], *, now: datetime, rules: Rules
@@ -214,7 +215,7 @@ class _Look:
         self._told: Mapping[Kind, list[Told]] = defaultdict(list)
         """What was told within the last hour, and with this look."""
         for told in ledger.told:
-            if timedelta() <= now - told.at < SPAN:  # a clock that was set back leaves times in the future: not these
+            if timedelta() <= now - told.at < SPAN:  # not times in the future, left by a clock that was set back
                 self._told[told.kind].append(told)
 
     def steps(self) -> Iterator[Step]:
@@ -264,7 +265,7 @@ class _Look:
         return Began(condition, Fate.DUE, number if flaps else 0)
 
     def _endings(self) -> Iterator[Step]:
-        """The open episodes that have ended, each with what becomes of the note of its end, if there is one."""
+        """A step for each open episode that has ended. Its end has a note only if its beginning was told too."""
         for key in self._gone:
             episode = self._ledger.episodes.get(key)
             if episode is None or not episode.open or key in self._conditions:
@@ -281,7 +282,7 @@ class _Look:
         return Fate.DUE
 
     def _held(self) -> Iterator[Step]:
-        """Held notes: dropped once the condition of a beginning has ended, else due once quiet hours are over."""
+        """Held notes. That of a beginning is dropped if the condition has ended; else all are due after quiet hours."""
         for note in self._ledger.waiting:
             if note.fate is not Fate.HELD:
                 continue

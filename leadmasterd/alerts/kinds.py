@@ -1,6 +1,6 @@
 """The kinds of alerts, and `Condition`: something that holds now and that a person may be told.
 
-Pure. Every alert comes from a condition, which is found by looking again and again: it is told once while it holds.
+Pure. Alerts look every few seconds for the conditions that hold. Each is told once, however long it holds.
 """
 
 from collections.abc import Mapping
@@ -25,7 +25,7 @@ class Kind(StrEnum):
     FEEDS = "feeds"
     """A feed is down or disabled, or gave events up."""
     TROUBLE = "trouble"
-    """The database cannot be written or read."""
+    """The database can't be written or read, the rules file has an error, or WhatsApp Web has changed."""
     ABOUT_TO_MISS = "about_to_miss"
     """Somebody waits, and the target for an answer passes soon."""
     MISSED = "missed"
@@ -74,12 +74,12 @@ BODY: Final = 3_500
 
 @dataclass(frozen=True, slots=True)
 class Text:
-    """What a person reads: plain text, in the language that was spoken when it was made."""
+    """What a person reads: plain text, in the language that was set when it was made."""
 
     title: str
     """At most `TITLE` characters."""
     body: str
-    """At most `BODY` characters; no words of a customer unless `[alerts] bodies`."""
+    """At most `BODY` characters. It quotes customers only if the setting `[alerts] bodies` is on."""
 
 
 @dataclass(frozen=True, slots=True)

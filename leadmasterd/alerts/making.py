@@ -18,7 +18,7 @@ log = logging.getLogger(__name__)
 
 
 def make(settings: Settings, paths: Paths) -> Alerts:
-    """The alerts, to be run. An address that can't be used is logged and left out; the others are used."""
+    """The alerts, ready to `run`. An address that can't be used is logged and left out; the others are used."""
     now = datetime.now(UTC)
     addresses, unusable = addresses_of(settings.alerts, paths)
     for why in unusable:
@@ -36,7 +36,7 @@ def make(settings: Settings, paths: Paths) -> Alerts:
 def rules_of(settings: Settings, now: datetime) -> Rules:
     """What the settings say on what is told and when.
 
-    `now` becomes the moment before which leads are old and not told; `Alerts` replaces it by when alerts were first on.
+    `now`: leads from before it are not told. `Alerts` replaces it by the time at which alerts were first switched on.
     """
     return Rules(
         kinds=frozenset(map(Kind, settings.alerts.kinds)),

@@ -43,10 +43,10 @@ SEND_SECONDS: Final = 30.0
 _STEP_SECONDS: Final = 15
 """To connect, and between two bytes. Apprise's default of 4 is too little: a slow server then gets a message twice."""
 _MOST_STUCK: Final = 3
-"""Threads that may hang in deliveries to one address; then nothing is sent there until one ends, as most do in time."""
+"""Threads that may hang in deliveries to one address. Then nothing is sent there until one ends; most do in time."""
 
 _APPRISE: Final = logging.getLogger("apprise")
-_APPRISE.setLevel(logging.DEBUG)  # it says only there why a connection failed
+_APPRISE.setLevel(logging.DEBUG)  # only lines of this level say why a connection failed
 for _each in (_APPRISE, logging.getLogger("urllib3")):  # their lines contain receivers, topics and tokens
     _each.propagate = False
 
@@ -63,7 +63,7 @@ class _Service:
     characters: int = 4000
     """How long title and body may be together, in UTF-16 units."""
     utf8: int = 100_000
-    """The same in bytes of UTF-8."""
+    """How long title and body may be together, in bytes of UTF-8."""
 
 
 _MAIL: Final = _Service(plugin=NotifyEmail, options=frozenset({"to", "from", "name", "smtp", "mode"}))
@@ -187,7 +187,7 @@ def _in_a_thread(work: Callable[[], str | None]) -> tuple[threading.Thread, asyn
 
 def _deliver(address: Address, text: Text) -> str | None:
     """Send the text. Returns None once the server has taken it, else why not, without secrets. Blocks."""
-    plugin = _plugin_of(address.url)  # another one each time: it waits 5.5 s before its second message
+    plugin = _plugin_of(address.url)  # a new one each time: a used one waits 5.5 s first
     plugin.request_rate_per_sec = 0
     title = text.title
     body = text.body or text.title  # Apprise refuses an empty one
@@ -209,13 +209,13 @@ def _deliver(address: Address, text: Text) -> str | None:
 
 
 def _cause(message: str) -> str:
-    """The innermost error in a line of Apprise's log: `Socket Exception: …` contains those of requests and urllib3.
+    """The innermost error in a line of Apprise's log, such as `Socket Exception: …(… Caused by …)`.
 
-    Of what a mail server answered: its code and words, as in `535 authentication failed`.
+    For an answer of a mail server: its code and words, such as `535 authentication failed`.
     """
-    error = message.partition("xception: ")[2]
+    error = message.partition("xception: ")[2]  # Apprise also writes `exception`
     _before, wrapped, caused = error.partition("Caused by ")
-    if wrapped:
+    if wrapped:  # NewConnectionError('<…>: Failed to connect: [Errno 111] Connection refused')) -> its last part
         error = re.split(r": |, [\"']", caused)[-1].rstrip("\"')")
     answer = _SMTP_ANSWER.search(error)
     if answer:
@@ -238,7 +238,7 @@ def _cut(title: str, body: str, address: Address) -> str:
 
     def fits(text: str) -> bool:
         whole = f"{title}\n{text}"
-        # Apprise makes an attachment of an ntfy message whose JSON has more than 8,000 ASCII characters.
+        # Apprise makes an attachment of an ntfy message whose JSON, with its other fields, has over 8,000 characters.
         return (
             len(whole.encode("utf-16-le")) // 2 <= service.characters
             and len(whole.encode()) <= service.utf8
@@ -289,8 +289,8 @@ _USERINFO: Final = re.compile(r"(?:[A-Za-z0-9\-._~!$&'()*+,;=]|%[0-9A-Fa-f]{2})*
 def _checked_plugin(url: str, service: _Service) -> NotifyBase:
     """The plugin, made with limits in time and without redirects. Raises ValueError.
 
-    That is if the URL is not written by the rules, leads to WhatsApp or Meta, is read by Apprise as another host than
-    written, makes Apprise complain, or has not exactly one receiver.
+    It does so if the URL breaks the rules of `_strictly_split`, leads to WhatsApp or Meta, is read by Apprise with
+    another host than the written one, makes Apprise complain, or does not name exactly one receiver.
     """
     split = _strictly_split(url, service)
     host = service.host or split.hostname or ""
@@ -327,9 +327,9 @@ def _checked_plugin(url: str, service: _Service) -> NotifyBase:
 
 
 def _strictly_split(url: str, service: _Service) -> SplitResult:
-    """The URL in its parts. Raises ValueError if it is not by the letter of RFC 3986, or has other options than known.
+    """The URL in its parts. Raises ValueError if it breaks RFC 3986, or has an option that `service` does not allow.
 
-    Where a URL may be read in two ways, Apprise and people could understand different hosts.
+    A URL that can be read in two ways could lead to another host than the person who wrote it meant.
     """
     if any(char.isspace() or not char.isprintable() or char in '#\\"<>^`{}|' for char in url):
         raise ValueError(
@@ -406,7 +406,8 @@ def _check_receiver(plugin: NotifyBase, options: Mapping[str, str]) -> None:
         case NotifyEmail():
             receivers = len(plugin.targets)
             sender = options.get("from", "")
-            has_other_server = plugin.smtp_host != plugin.host  # then user and host of the URL are the sender's address
+            # Without `from` the sender is user@host of the URL: an address only if the mail server is another host.
+            has_other_server = plugin.smtp_host != plugin.host
             if "@" not in sender and (sender or not has_other_server):
                 raise ValueError(_("add &from= with the sender's address, one that the server accepts"))
         case NotifyNtfy():

@@ -46,9 +46,9 @@ KIND_OF: Final[Mapping[str, Kind]] = {
     health.DATABASE_DAMAGED.code: Kind.TROUBLE,
     health.DATABASE_UNUSABLE.code: Kind.TROUBLE,
 }
-"""The kind of alert for each warning of the daemon (code) that a person is told.
+"""By the code of a warning of the daemon: the kind of its alert. Other warnings are not told.
 
-Two are not here: attempts to send are found by `refused`, and that alerts fail can't be told by an alert."""
+Two of those matter: attempts to send are found by `refused`, and that alerts fail could not be told by an alert."""
 
 _STORE: Final = "store"
 """The subject of an alert that the database can't be used, whatever the reason."""
@@ -56,7 +56,7 @@ _MEGABYTE: Final = 1_000_000
 
 
 class Observer:
-    """Remembers what it found before, for what can't be read now. To be used by one thread at a time."""
+    """Finds the conditions. Keeps what each part found, in case it fails at the next look. For one thread at a time."""
 
     def __init__(self, settings: Settings, paths: Paths) -> None:
         alerts, divisor = settings.alerts, settings.supervisor.time_divisor
@@ -81,7 +81,7 @@ class Observer:
         self._warned: dict[tuple[Kind, str], datetime] = {}
         """The warnings that hold, each by kind and subject, and since when."""
         self._titles: dict[tuple[Kind, str], str] = {}
-        """Of all warnings there were, for telling their end."""
+        """The titles of all warnings so far, by kind and subject: the text of an end names what is over."""
         self._found_before: dict[str, list[Condition]] = {}
         """What each part of a look found last."""
         self._failing: set[str] = set()
@@ -105,22 +105,22 @@ class Observer:
     def came_back(self, kind: Kind, subject: str, since: datetime, now: datetime) -> Text | None:
         """What to tell of a condition that has ended. `since`: when it had begun.
 
-        None if nothing is told: for kinds whose end is not, and when the condition holds again or goes on as another
-        kind (a scan that is needed becomes a ban).
+        None if there is nothing to tell: ends of its kind are never told, the condition holds again, or the session
+        needs something else now (a needed scan became a ban).
         """
-        if kind in SESSION and not subject:
+        if kind in SESSION and not subject:  # with a subject it is a warning, which may be of the kind DOWN too
             return self._listening_again(since, now) if self._session.came_back else None
         if (kind, subject) in self._warned or not TRAITS[kind].end_is_told:
             return None
         return words.over(self._titles.get((kind, subject), ""), since, self._clock(now))
 
     def _listening_again(self, since: datetime, now: datetime) -> Text:
-        """What to tell when the session is back: the outages since then; nothing of them if they can't be read now."""
+        """What to tell when the session is back: that it is, with the outages since `since` if they can be read now."""
         nothing: tuple[Gap, ...] = ()
         gaps = self._reader.ask(
             lambda connection: reliability(connection, since=since, now=now).gaps, now, nothing=nothing
         )
-        ended = [gap for gap in gaps or () if gap.to_at]  # one that still lasts has begun since, and is another
+        ended = [gap for gap in gaps or () if gap.to_at]  # an outage that still lasts began after the session was back
         account = ((self._status or {}).get("account") or {}).get("wid")
         return words.listening_again(ended, self._clock(now), account=account)
 
@@ -155,7 +155,7 @@ class Observer:
     def _read_status(self) -> None:
         """Update `_status`, and when the daemon started (the time of its lock file). Unreadable files change nothing.
 
-        A status that is older than the daemon was written by the one before it, and counts as none.
+        A status file that is older than the daemon was written by an earlier daemon, and counts as none.
         """
         try:
             daemon_since = self._paths.lock_file.stat().st_mtime
@@ -176,7 +176,7 @@ class Observer:
         return [found] if found else []
 
     def _look_at_warnings(self, clock: Clock) -> list[Condition]:
-        """A condition for each warning that holds. It holds since it was first seen here, which is remembered."""
+        """A condition for each warning that holds. Its `since` is when this observer first saw the warning."""
         texts = self._warnings(clock.now)
         self._warned = {key: self._warned.get(key, clock.now) for key in texts}
         self._titles |= {key: text.title for key, text in texts.items()}
@@ -185,8 +185,10 @@ class Observer:
     def _warnings(self, now: datetime) -> dict[tuple[Kind, str], Text]:
         """The texts of the warnings that hold, by kind and subject.
 
-        They are those of the daemon's status; that the disk is low, which is looked at here too, because on a full disk
-        no status is written; and that the database can't be used, as the daemon says, or else as alerts found.
+        They come from three places:
+        - the warnings in the daemon's status;
+        - the free space on the disk, since the daemon can't write its status to a full disk;
+        - whether the database can be used: by the daemon's status, or else by what happened when alerts read it.
         """
         status: Status = self._status or {}
         details: dict[str, str] = {**(status.get("concerns") or {})}

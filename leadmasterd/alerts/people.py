@@ -1,7 +1,7 @@
 """Conditions about people: who has waited too long for an answer, who is about to, and which leads are new.
 
 Their texts are made once for each wait and lead, and again on the next day. So a look costs little, however many there
-are, and an alert that is held back until the next day says of which day it is.
+are, and an alert that is held back until the next day names the day that it is about.
 """
 
 from collections.abc import Callable, Collection, Mapping
@@ -35,10 +35,12 @@ class _Key(NamedTuple):
 
 
 class _Found(NamedTuple):
-    """What texts need of the database: rows by conversation, and what was written, by message."""
+    """What the texts need from the database."""
 
     rows: dict[int, WaitingConversation]
+    """By the id of the conversation."""
     written: dict[int, str]
+    """What customers wrote, by the id of the message."""
 
 
 class People:
@@ -55,16 +57,17 @@ class People:
         self._bodies = bodies
         self._conditions: dict[_Key, Condition] = {}
         self._day: date | None = None
-        """The day of which the texts are."""
+        """The day on which the texts were made."""
         self._snapshot: Snapshot | None = None
         self._valid_from = _NEVER
         self._valid_until = ""
         """Between these two times (ISO), and with the same snapshot, the same conditions hold."""
         self._hours = reader.settings.hours_version()
+        """The version of the opening hours and the target by which `_warn_at` warns."""
         self._warn_at = _warning_times(reader.settings, about_to_miss)
 
     def look(self, snapshot: Snapshot, clock: Clock) -> list[Condition]:
-        """The conditions that hold now. One whose text can't be made, since the database is busy, follows later."""
+        """The conditions that hold now. One whose text can't be made because the database is busy follows later."""
         now = times.iso(clock.now)
         day = clock.today().date
         if day != self._day:
@@ -85,9 +88,9 @@ class People:
         return [*self._conditions.values()]
 
     def _waits(self, snapshot: Snapshot, now: str) -> tuple[Mapping[_Key, Wait], str]:
-        """The waits that are missed or about to be, and when (ISO) that will change next, if nothing else happens.
+        """The waits whose deadline has passed or soon will, and until when (ISO) these stay the same by themselves.
 
-        A wait without a deadline, since there are no opening hours ahead, is none of them.
+        A wait has no deadline if the business never opens again; such a wait is left out.
         """
         found: dict[_Key, Wait] = {}
         valid_until = _NEVER
@@ -111,7 +114,7 @@ class People:
         return found, valid_until
 
     def _update_hours(self) -> None:
-        """Warn by the opening hours and the target that the settings have now."""
+        """Make `_warn_at` again if the opening hours or the target in the settings have changed."""
         settings = self._reader.settings
         hours = settings.hours_version()
         if hours != self._hours:
@@ -133,7 +136,7 @@ class People:
         """Add the conditions of these waits and leads, with texts from the database.
 
         If it can't be read now, none is added and the next look tries again. A wait that has changed since the snapshot
-        is left out too: the next snapshot has it.
+        is left out: the next snapshot has it.
         """
         target = self._reader.settings.target_seconds
         begun_by = [wait.message_id for wait in waits.values()] + [lead["message_id"] for lead in leads.values()]
@@ -143,9 +146,9 @@ class People:
             rows = waiting(
                 connection,
                 clock.now,
-                limit=-1,
+                limit=-1,  # all of them
                 target_seconds=target,
-                business_seconds=None,
+                business_seconds=None,  # the texts do not say how long they have waited
                 conversations=[wait.conversation_id for wait in waits.values()],
             )
             written = lines_of(connection, message_ids) if self._bodies else {}
@@ -153,14 +156,15 @@ class People:
 
         found = self._reader.ask(read, clock.now, nothing=_Found({}, {}))
         if found is None:
-            self._valid_until = ""
+            self._valid_until = ""  # so that the next look tries again
             return
         for key, wait in waits.items():
             row = found.rows.get(wait.conversation_id)
             if row is None or row["waiting_since"] != wait.since or row["due_at"] != wait.due_at:
                 continue
             text_of = words.missed if key.kind is Kind.MISSED else words.about_to_miss
-            self._add(key, text_of(row, found.written.get(wait.message_id or 0), clock, target))
+            said = found.written.get(wait.message_id or 0)  # a missed call has no message; no message has the id 0
+            self._add(key, text_of(row, said, clock, target))
         for key, lead in leads.items():
             self._add(key, words.new_lead(lead, found.written.get(lead["message_id"] or 0), clock))
 
@@ -171,8 +175,8 @@ class People:
 def _warning_times(settings: LightLeadsSettings, before: timedelta) -> Callable[[str, str], str]:
     """A function that takes the beginning of a wait and its deadline, and returns when to warn of it. All are ISO.
 
-    That is `before` of opening time ahead of the deadline, or when the business first opens if the whole target is no
-    longer than that. Without usable opening hours, `before` is taken off on the wall clock.
+    The warning is due `before` the deadline, counted in opening hours. If the target is no longer than `before`, it is
+    due as soon as the business is open after the wait began. Without usable opening hours, the wall clock counts.
     """
     calendar = settings.calendar()
     seconds_to_warning = settings.target_seconds - before.total_seconds()
@@ -183,6 +187,6 @@ def _warning_times(settings: LightLeadsSettings, before: timedelta) -> Callable[
             return times.iso(datetime.fromisoformat(due) - before)
         began = datetime.fromisoformat(since)
         found = calendar.due(began, seconds_to_warning) if seconds_to_warning > 0 else calendar.opens(began)
-        return min(due, times.iso(found)) if found else due  # no opening hours ahead: not before the deadline
+        return min(due, times.iso(found)) if found else due  # none found: there are no opening hours ahead
 
     return warn_at

@@ -25,6 +25,7 @@ log = logging.getLogger(__name__)
 _EVERY: Final = 60.0
 """Seconds between two pings."""
 _TRY_SECONDS: Final = 10.0
+"""How long one ping may take."""
 _FRESH: Final = timedelta(seconds=180)
 """How old the last heartbeat may be. One comes every five seconds; `status.json` is written at least every minute."""
 _CODE: Final = re.compile(r"[a-z][a-z0-9_]{0,39}")
@@ -83,9 +84,8 @@ class StillAlive:
     async def run(self) -> None:
         """Ping until it is cancelled."""
         host = (urlsplit(self._url).hostname or "").lower()
-        connector = aiohttp.TCPConnector(
-            resolver=PublicResolver({"localhost"}), ssl=ssl.create_default_context(), force_close=True
-        )
+        resolver = PublicResolver({"localhost"})  # no private address, but for `localhost`
+        connector = aiohttp.TCPConnector(resolver=resolver, ssl=ssl.create_default_context(), force_close=True)
         async with aiohttp.ClientSession(
             connector=connector,
             cookie_jar=aiohttp.DummyCookieJar(),

@@ -25,19 +25,19 @@ _ANYWAY_EVERY: Final = timedelta(minutes=1)
 """It is read so often even if no file changed: a change may leave their times as they were, and what is due changes
 with the time of day."""
 _PAUSE_RATIO: Final = 20
-"""After a read that took long there is none for so many times as long, however often the database changes."""
+"""After a long read comes a pause that is so many times as long, even if the database changes in it."""
 _LONG: Final = 0.03
-"""Seconds of processor time from which on a read took long."""
+"""Seconds of processor time above which a read is long."""
 _LOCK_SECONDS: Final = 0.5
 """How long to wait for a lock that another program holds; readers never wait for the daemon."""
 _AFTER_A_DEFECT: Final = 60.0
-"""Seconds without a read after one that failed unexpectedly: looking for the cause takes long."""
+"""The shortest pause, in seconds, after a read that failed unexpectedly: looking for the cause takes long."""
 _TROUBLE_AFTER: Final = timedelta(minutes=1)
-"""A database that is being updated or moved is no trouble before this; a damaged one is at once."""
+"""How long the database can't be read before that is told: it may only be updated or moved. Damage is told at once."""
 
 
 class _Trouble(NamedTuple):
-    """Why the database can't be read. `since`: when that was first so; `at_once`: told without waiting."""
+    """`what`: why the database can't be read. `since`: since when; `at_once`: whether that is told without waiting."""
 
     what: str
     since: datetime
@@ -45,7 +45,7 @@ class _Trouble(NamedTuple):
 
 
 class Reader:
-    """Reads with deadlines by the opening hours of `settings`, which are read again when the settings file changes."""
+    """Reads the database, with deadlines by the opening hours in `settings`: the settings as they were last read."""
 
     def __init__(self, paths: Paths, *, divisor: float) -> None:
         """`divisor`: divides all times, for tests."""
@@ -65,6 +65,7 @@ class Reader:
         """Whether the caller is to read the database now. If so, that counts as done, and `settings` are read again.
 
         It is due when a file has changed, the last read failed or was a minute ago, or the clock was set back since.
+        In the pause after a long or failed read it never is.
         """
         if time.monotonic() < self._not_before:
             return False

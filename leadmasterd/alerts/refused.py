@@ -13,13 +13,13 @@ from leadmasterd.alerts.kinds import Condition, Kind
 from leadmasterd.clock import Clock
 
 _HOLDS: Final = timedelta(hours=1)
-"""How long after the last attempt the condition holds. Attempts at shorter distances are one series, told as one."""
+"""How long the condition holds after the last attempt. Attempts that are less apart are a series, told as one."""
 _TAIL: Final = 256 * 1024
 """Bytes at the end of the file that are read: some two thousand attempts."""
 
 
 class _Tried(NamedTuple):
-    """What was tried. `function`: of the page, as `module.function`; `refused`: False if it was only seen, and ran."""
+    """What was tried. `function`: of the page, as `module.function`; `refused`: False if the function was run."""
 
     function: str
     refused: bool
@@ -27,7 +27,7 @@ class _Tried(NamedTuple):
 
 @dataclass(slots=True)
 class _Series:
-    """Attempts of one kind that followed each other."""
+    """Attempts to do the same, each less than `_HOLDS` after the one before."""
 
     first: datetime
     last: datetime
@@ -88,10 +88,10 @@ class RefusedFile:
 
 
 def _attempt(line: bytes) -> tuple[_Tried, datetime] | None:
-    """What was tried, and when, by a line of the file.
+    """What was tried, and when, by a line of the file. None if the line is not as the daemon writes it, or not whole.
 
-    None for a line that is not whole: the first, where reading began in its midst, or the last, which is being written.
-    Also for one that is damaged, as after a power cut: it must not hide the others.
+    The first line is not whole if reading began in its middle, and the last one if it is still being written. A power
+    cut can damage any line. The other lines still count.
     """
     try:
         entry = json.loads(line)

@@ -40,8 +40,8 @@ log = logging.getLogger(__name__)
 _LOOK_EVERY: Final = 5.0
 """Seconds between two looks."""
 _GONE_AFTER: Final = 8.0
-"""Seconds after which the episode of a condition that is no longer found has ended. A single look may have failed to
-read a locked database or a half-written file."""
+"""Seconds for which a condition must not be found until its episode ends. One look may have failed to read a locked
+database or a half-written file."""
 _PAUSES: Final = (5.0, 15.0, 60.0, 300.0)
 """Seconds to wait after the first failure in a row at one address, the second and so on; the last for all further."""
 _ONE_BY_ONE: Final = 3
@@ -75,9 +75,10 @@ class Alerts:
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
-        """`unusable`: a sentence for each address in the settings that can't be used. `divisor`: divides all times.
+        """`unusable`: a sentence for each address in the settings that can't be used.
 
-        `rules.silent_before` is replaced by when alerts were first switched on, which the store knows.
+        `rules.silent_before` is replaced by when alerts were first switched on, which the store knows. For tests:
+        `divisor` divides all times, `now` and `monotonic` are the clocks.
         """
         self._rules = replace(rules, silent_before=store.began_at)
         self._observer = observer
@@ -92,14 +93,14 @@ class Alerts:
         self._store_trouble = ""
         """Why the store could not be written; empty if it could."""
         self._wake = asyncio.Event()
-        """Set when it is to look at once."""
+        """Set to make the next look begin at once."""
         self._due: Mapping[str, asyncio.Event] = {each.key: asyncio.Event() for each in addresses}
         """By address: set when notes may be due there."""
         self._absent: dict[Key, float] = {}
         """Since when, on the monotonic clock, the condition of an open episode has not been found."""
 
     def news(self, _news: object = None) -> None:
-        """Look at once, because something was committed. The argument is what the emitter passes; it is not used."""
+        """Look at once, because something was committed. `_news`: what the caller says of it; not used."""
         self._wake.set()
 
     def trouble(self) -> str:
@@ -144,7 +145,7 @@ class Alerts:
             event.set()
 
     def _update_absent(self, found: set[Key]) -> set[Key]:
-        """Note which open episodes have no condition among those `found`. Returns those without one for long enough."""
+        """Note which open episodes have no condition in `found`. Returns those that have had none for long enough."""
         open_keys = {key for key, each in self._store.episodes.items() if each.open}
         at = self._monotonic()
         self._absent = {key: self._absent.get(key, at) for key in open_keys - found}
@@ -164,7 +165,8 @@ class Alerts:
             case Crowd(conditions):
                 for each in conditions:
                     store.put_episode(Key(each.kind, each.subject), Episode(each.since, told=True))
-                store.add_note(Key(conditions[0].kind, ""), What.DIGEST, Fate.DUE, words.digest(conditions), now=now)
+                key = Key(conditions[0].kind, "")  # the note is about several conditions
+                store.add_note(key, What.DIGEST, Fate.DUE, words.digest(conditions), now=now)
             case Again(key):
                 store.put_episode(key, replace(store.episodes[key], open=True))
             case Ended(key, since, fate):
@@ -195,7 +197,7 @@ class Alerts:
             self._store.put_episode(key, replace(episode, told=told))
 
     def _settle(self) -> None:
-        """Mark the due notes as told that every address in the settings has. Without addresses none is."""
+        """Mark each due note as told once every address in the settings has it; none if there are no addresses."""
         if not self._addresses:
             return
         for note in self._store.due():

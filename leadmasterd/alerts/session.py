@@ -26,11 +26,11 @@ _NEEDED: Final = {
 }
 """The phases in which a person is needed."""
 _BY_A_PERSON: Final = frozenset({"paused", "asked_to_stop"})
-"""Codes of a session that a person has stopped, of which nobody has to be told."""
+"""Codes in the status of a session that a person has stopped. Nobody has to be told."""
 _BETWEEN_CODES: Final = timedelta(minutes=10)
-"""A person counts as needed for so long after such a phase, whatever follows. Pauses between codes are shorter."""
+"""How long a person still counts as needed after a phase of `_NEEDED`. Pauses between QR codes are shorter."""
 _FETCHING: Final = timedelta(minutes=2)
-"""How long the end waits for the backfill, to say what it fetched."""
+"""How long the end of a condition may wait for the backfill, to say how many messages it fetched."""
 
 
 class Context(NamedTuple):
@@ -41,7 +41,7 @@ class Context(NamedTuple):
     open_gaps: Sequence[Gap]
     """Outages from which not everything has been fetched, the oldest first."""
     settled: Settled | None
-    """The last phase in the database that leads to no other by itself."""
+    """The last phase in the database that was ready, or in which a person was needed; and when it began."""
 
 
 class Session:
@@ -59,8 +59,9 @@ class Session:
         self._needed_at: datetime | None = None
         """When a person was last seen to be needed."""
         self._down_since: datetime | None = None
+        """When it was first seen not to be ready, since it last was."""
         self.came_back = False
-        """Whether what held last ended because the session was ready again. It may be down again by now."""
+        """Whether the last condition ended because the session was ready again. It may be down again by now."""
 
     def look(self, status: Status | None, context: Context, clock: Clock) -> Condition | None:
         """What holds now, if anything. `status`: None while the daemon has written nothing since it started."""
@@ -106,19 +107,19 @@ class Session:
                 return _NEEDED[before.phase]
         if self._held is Kind.DOWN:
             return Kind.DOWN
-        down_since = max(self._since(context, now), context.daemon_since)
+        down_since = max(self._since(context, now), context.daemon_since)  # time without a daemon does not count
         return Kind.DOWN if now - down_since >= self._down_after else None
 
     def _can_end(self, status: Status | None, context: Context, now: datetime) -> bool:
-        """Whether the end may be told, the session being ready: what was missed is fetched, or that takes too long."""
+        """Whether the condition of a session that is ready again may end: all is fetched, or that takes too long."""
         if not context.open_gaps:
             return True
         return status is not None and now - _since_of(status, now) >= self._fetching
 
     def _since(self, context: Context, now: datetime) -> datetime:
-        """Since when nothing is captured: when the outage began that lasts, or else when it was first seen not ready.
+        """Since when nothing is captured: since the present outage began.
 
-        There is no outage before a phone was first linked.
+        Before a phone was first linked there are no outages: then since the session was first seen not to be ready.
         """
         lasting = [gap for gap in context.open_gaps if gap.to_at is None]
         if lasting:
@@ -130,7 +131,7 @@ class Session:
 
     @staticmethod
     def _text_of(kind: Kind, status: Status | None, since: datetime, clock: Clock) -> Text:
-        """What to tell; that it is down if the status is not known."""
+        """The text for this kind. Without a status it can only say that the session is down."""
         if status is None or kind is Kind.DOWN:
             return words.down(status, since, clock)
         if kind is Kind.NEEDS_SCAN:

@@ -83,7 +83,7 @@ class Note:
     at_once: bool
     """Whether it was due when it was made."""
     flapping: bool
-    """As in `Told`: whether what follows is gathered."""
+    """As in `Told`: whether later notes of its kind are gathered."""
     text: Text
     deliveries: Mapping[str, Delivery] = field(default_factory=dict)
     """By the address's key."""
@@ -105,6 +105,7 @@ class Store:
         self.notes: dict[int, Note] = {}
         """Those that are to be told: held, gathered or due."""
         self._told: list[Told] = []
+        """What was told at once, within the last hour at least."""
         self._last_id = round(now.timestamp() * 1000)
         """The id of the last note. Until the file is read it is the time in milliseconds, above any id in the file."""
         self._changed: dict[tuple[str, Any], Episode | Note] = {}
@@ -169,7 +170,7 @@ class Store:
             self.notes.pop(note.note_id, None)
 
     def due(self) -> list[Note]:
-        """The notes to be told now, the oldest first. If they are more than MOST_UNTOLD, gives the oldest up."""
+        """The notes to be told now, the oldest first. If there are more than MOST_UNTOLD, the oldest are given up."""
         found = sorted((each for each in self.notes.values() if each.state is Fate.DUE), key=lambda each: each.note_id)
         for note in found[:-MOST_UNTOLD]:
             self.put_note(replace(note, state=Fate.GIVEN_UP))
@@ -249,7 +250,7 @@ class Store:
         self._changed |= {("notes", note_id): each for note_id, each in self.notes.items()}
 
     def _read(self) -> None:
-        """Read what still matters, all of it or, when a value is not ours, nothing.
+        """Read into memory what still matters. Raises `_NOT_OURS`, and reads nothing, if a value is not as we write it.
 
         What is in memory already, since the file could not be read before, is newer and stays. Rows of kinds that this
         version does not know, since another one wrote them, are left out.
@@ -339,7 +340,7 @@ class Store:
 
 _WAL_SUFFIXES: Final = ("-wal", "-shm")
 _NOT_OURS: Final = (ValueError, TypeError, AttributeError, RecursionError)
-"""What values in the file raise that are not as we write them."""
+"""The errors that come of values in the file that are not as we write them."""
 _FAILURES: Final = (sqlite3.Error, OSError, *_NOT_OURS)
 """What opening and writing may raise."""
 
@@ -365,7 +366,7 @@ def _episode_row(key: Key, episode: Episode) -> tuple[Any, ...]:
 
 
 def _note_row(note: Note) -> tuple[Any, ...]:
-    """A row of the table `notes`: deliveries as JSON, an array by address, times in ISO."""
+    """A row of the table `notes`. Deliveries are a JSON object: by address, an array of the fields of `Delivery`."""
     deliveries = {
         address: [each.shown, each.told_at and times.iso(each.told_at), each.tries, each.why]
         for address, each in note.deliveries.items()
@@ -386,7 +387,7 @@ def _note_row(note: Note) -> tuple[Any, ...]:
 
 
 def _moment(at: str) -> datetime:
-    """ISO text from the file as a datetime. Raises ValueError for text without a zone, which no other compares with."""
+    """A datetime from ISO text. Raises ValueError if it has no time zone: it could not be compared with others."""
     moment = datetime.fromisoformat(at)
     if moment.tzinfo is None:
         raise ValueError(at)

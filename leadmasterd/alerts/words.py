@@ -87,7 +87,7 @@ def _and_more(number: int) -> str:
 
 
 def needs_scan(status: Status, since: datetime, clock: Clock) -> Text:
-    """Says that somebody has to scan a QR code or type a pairing code, how, and for how long there have been codes."""
+    """Says that somebody has to scan a QR code or type a pairing code, and how."""
     scan = status.get("scan") or {}
     if "pairing_code" in scan:
         how = _("Type {code} there; it is good until {at}.").format(
@@ -149,7 +149,7 @@ def _ban_ends(values: Mapping[str, Any]) -> datetime | None:
 def down(status: Status | None, since: datetime, clock: Clock) -> Text:
     """Says that it has not listened since then, and why. `status`: None while the daemon has not written any.
 
-    It promises that what comes meanwhile will be fetched only if a phone is linked, or that is not known.
+    If no phone is linked, it does not promise that what comes meanwhile will be fetched.
     """
     why = _because(status) if status else _("The daemon has not reported its state since it started.")
     linked = status is None or status.get("account") is not None
@@ -163,7 +163,7 @@ def down(status: Status | None, since: datetime, clock: Clock) -> Text:
 def listening_again(gaps: Sequence[Gap], clock: Clock, *, account: str | None) -> Text:
     """Says that it listens again, how long it was down, and how many messages were fetched for that time.
 
-    `gaps`: the outages since the alert. Without any a phone was linked for the first time, or they can't be read.
+    `gaps`: the outages since the alert; empty if a phone was linked for the first time, or if they can't be read.
     `account`: the linked one (its JID), if it is known.
     """
     if not gaps:
@@ -239,7 +239,7 @@ def over(was: str, since: datetime, clock: Clock) -> Text:
 
 
 def _person(row: WaitingConversation | DueFollowUp | NewLead) -> str:
-    """A person by name and phone, as `Ana, +5491155550001`; by what is known of these."""
+    """A person's name and phone, as `Ana, +5491155550001`, or the one of these that is known."""
     who, under = words.person(row)
     return ", ".join(filter(None, (shortened(printable(who), _NAME), printable(under))))
 
@@ -313,7 +313,7 @@ _MANY: Final[Mapping[Kind, Callable[[int], str]]] = {
     Kind.MISSED: lambda n: ngettext("{n} person has waited too long", "{n} people have waited too long", n),
     Kind.NEW_LEAD: lambda n: ngettext("{n} new lead", "{n} new leads", n),
 }
-"""Titles for so many of a kind at once. The first line of the body of such a kind says who it is."""
+"""By kind: the title for `n` conditions of it. In alerts of these kinds the first line of the body says who it is."""
 
 
 def digest(conditions: Sequence[Condition]) -> Text:
@@ -346,7 +346,7 @@ class Day:
     overdue: int = 0
     """How many of them have waited too long."""
     due_today: int = 0
-    """Follow-ups, those of earlier days too."""
+    """Follow-ups that are due today or were due earlier."""
     opened: int = 0
     """Leads that were opened in the period."""
     unjudged: int = 0
@@ -360,7 +360,7 @@ class Day:
 
 
 def summary(kind: Kind, day: Day, status: Status | None, clock: Clock) -> Text:
-    """The summary of the morning (`kind` MORNING) or of the evening: who waits, what is due, what came and is missing.
+    """The summary of the morning (`kind` MORNING) or evening: who waits, what is due, what came in, what is missing.
 
     `status`: None while the daemon has not written any.
     """
