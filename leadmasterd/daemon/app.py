@@ -1,7 +1,7 @@
 """The daemon: makes all parts, connects them, starts them, and stops them in reverse order.
 
 Nothing is decided here. Events flow one way: child -> intake -> dispatch -> the supervisor's inbox -> runner -> child.
-Messages leave that way at the intake, for the store's writer.
+Messages go from the intake to the store's writer instead.
 """
 
 import asyncio
@@ -106,7 +106,7 @@ class Daemon:
             asyncio.get_running_loop().add_signal_handler(number, self._asked_to_stop)
         account = (read_status(self._paths) or {}).get("account")
         self._captured_before = captured_before(self._paths)
-        # status.json may be rewritten from here on, and keeps the account that it named.
+        # From here on status.json may be rewritten. Its account stays the one that was read above.
         self._publisher.use(Sections(account=lambda: account))
         if not await self._lock_state():
             return
@@ -128,7 +128,7 @@ class Daemon:
         if not self._settings.alerts_in_use:
             await self._listen(account)
             return
-        # Alerts start before the database is open: that it cannot be opened may be the alert.
+        # Alerts start first, because a database that can't be opened is a reason for one.
         failure: Exception | None = None
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._feeds.run(), name="alerts and feeds")
@@ -143,7 +143,7 @@ class Daemon:
     async def _listen(self, account: Account | None) -> None:
         """Open the database, listen until the end, and close the database whatever has happened.
 
-        `account`: whose messages were captured last, for a last status if the daemon is asked to stop before that.
+        `account`: whose messages were captured last. `status` names it until the database is open.
         """
         if not await self._open_store():
             self._stopped_before_listening(account)
@@ -157,7 +157,7 @@ class Daemon:
             self._systemd.notify("STATUS=stopped")
 
     async def _lock_state(self) -> bool:
-        """Take the lock, retrying while the disk is too full for its file. False: asked to stop."""
+        """Take the lock, retrying while the disk is too full for the lock's file. False: asked to stop."""
         while True:
             try:
                 with speaking(self._settings.language):
@@ -191,7 +191,7 @@ class Daemon:
                 if not await self._wait_to_try_again(code, str(error)):
                     return False
             except CannotUseDatabase:
-                # Fails again, with the error in the language of the person who started the daemon.
+                # Open it once more, only to raise the error in the language of the person who started the daemon.
                 with speaking(self._settings.language):
                     await asyncio.to_thread(lambda: open_for_writing(self._paths.database).close())
                 raise
@@ -210,7 +210,8 @@ class Daemon:
     def _stopped_before_listening(self, account: Account | None) -> None:
         """Publish the phase `stopped`, with the warnings that delayed the start.
 
-        Otherwise the SessionLog does this, but there is none yet. `account`: as the status has named it until now.
+        Normally the SessionLog publishes phases, but it is made after the database is open. `account`: whose messages
+        were captured last.
         """
         because = sentences.because("asked_to_stop", {})
         now = times.iso(datetime.now(UTC))
@@ -276,8 +277,8 @@ class Daemon:
     async def _run_with_store(self) -> None:
         """With the database open: make and start all other parts, run the supervisor, and stop the parts.
 
-        How each part is stopped is noted before it is started. So all are stopped, the last one first, even if one
-        could not be started, or another could not be stopped.
+        Each part's stop is registered before its start. So every part is stopped, the last one first, even if a start
+        or another stop fails.
         """
         tree.become_subreaper()
         self._compose()
@@ -295,22 +296,22 @@ class Daemon:
             await self._run_supervisor()
 
     async def _run_supervisor(self) -> None:
-        """Run the supervisor until it leaves, and meanwhile the tasks that work next to it."""
+        """Run the supervisor until it ends the daemon, and meanwhile sweeper, maintenance, watchdog and feeds."""
         async with asyncio.TaskGroup() as tasks:
             helpers = [
                 tasks.create_task(self._live_path.sweeper.run(), name="sweeper"),
                 tasks.create_task(self._maintenance.run(), name="maintenance"),
                 tasks.create_task(self._systemd.feed_watchdog(self._healthy), name="watchdog"),
             ]
-            if self._settings.outbox != "off" and not self._settings.alerts_in_use:  # else `run` has started them
+            if self._settings.outbox != "off" and not self._settings.alerts_in_use:  # with alerts, `run` has started it
                 tasks.create_task(self._feeds.run(), name="feeds")
             await self._runner.run()
-            self._feeds.stop()  # its task ends by itself, once the process has
+            self._feeds.stop()  # its task ends by itself, when the feeds process has ended
             for helper in helpers:
                 helper.cancel()
 
     async def _stop_child(self) -> None:
-        """Stop the last child. The supervisor has done so already, unless a defect ended it."""
+        """Stop the child if it still runs, as after an error in the supervisor, which otherwise has stopped it."""
         if child := self._spawner.current:
             await child.stop(self._timing)
 
@@ -402,7 +403,7 @@ class Daemon:
     # ------------------------------------------------------------------ what concerns several parts
 
     def _asked_to_stop(self) -> None:
-        """Handle a signal: end whatever waits now, and have the supervisor leave as soon as it runs."""
+        """Handle a signal to stop: end any wait for the database, and have the supervisor end the daemon."""
         self._systemd.notify("STOPPING=1")
         self._stop_asked = True
         self._woken.set()
@@ -433,12 +434,12 @@ class Daemon:
         at = times.iso(datetime.now(UTC))
         gaps = self._live_path.phase_changed(state, at)
         self._session.change(state, at, bye=self._report.bye, gaps=gaps)
-        self._live_path.count_gaps()
+        self._live_path.count_gaps()  # after `gaps` were queued, so that they are counted
         if state.phase is not Phase.WAITING_FOR_SCAN:
             self._pairing.forget()
         if state.because.code == "stream_lost":
             self._warnings.set(SESSION_ELSEWHERE, "")
-        elif state.failures == 0:
+        elif state.failures == 0:  # while starts are retried, the warning stays
             self._warnings.clear(SESSION_ELSEWHERE)
         self._pause_file.follow(state.phase)
         self._ban.follow(state.phase)
@@ -446,7 +447,7 @@ class Daemon:
         self._systemd.status(self._session.sentence)
 
     def _on_written(self) -> Callable[[], None]:
-        """The writer's callback for rows that are written, but not durable yet: read on while it waits for the disk."""
+        """The writer's callback for when rows are written, but not durable yet: the intake may read on already."""
         on_the_loop = on_loop(lambda _: self._intake.batch_written())
         return lambda: on_the_loop(None)
 

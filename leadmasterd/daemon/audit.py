@@ -12,21 +12,21 @@ from leadmasterd import times
 log = logging.getLogger(__name__)
 
 LARGEST: Final = 10_000_000
-"""Bytes at which the file is put aside as `refused.jsonl.1`: the attempts of some program in a loop."""
+"""Bytes at which the file becomes `refused.jsonl.1`, replacing an older one: a loop must not fill the disk."""
 
 
 class AuditFile:
-    """The file, which is only appended to, each line durable at once.
+    """Appends to the file; each line is durable at once.
 
-    A line is a JSON object: `at` (UTC), the page's `module` and `function` that were called, and `where` the call was
-    caught (`page`, `view`, or `seen`: not refused).
+    A line is a JSON object: `at` (UTC), the `module` and `function` that were called, and `where` the call was refused:
+    in the `page` or in the library (`view`). With `seen` a request was only noticed, not refused.
     """
 
     def __init__(self, state_dir: Path) -> None:
         self._path = state_dir / "refused.jsonl"
 
     def append(self, module: str, function: str, where: str) -> None:
-        """Add one attempt. What can't be written is in the journal all the same."""
+        """Add one attempt. If it can't be written, the journal still has it."""
         entry = {"at": times.iso(datetime.now(UTC)), "module": module, "function": function, "where": where}
         try:
             if self._path.exists() and self._path.stat().st_size >= LARGEST:

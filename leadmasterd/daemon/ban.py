@@ -1,6 +1,6 @@
 """A temporary ban of the number, remembered across restarts of the daemon and the machine.
 
-Nothing is tried before its end, which WhatsApp names when the page connects (failure 402; WAWebHandleFailure,
+Nothing is tried before the ban's end. WhatsApp names that end when the page connects (failure 402; WAWebHandleFailure,
 2026-04-27).
 """
 
@@ -32,9 +32,9 @@ class BanFile:
         self._ban = dict(ban)
         try:
             write_private(self._path, json.dumps(self._ban, ensure_ascii=False).encode() + b"\n")
-            for each in (self._path, self._path.parent):  # the machine may be restarted at once
+            for each in (self._path, self._path.parent):  # durable, because the machine may be restarted at any moment
                 sync(each)
-        except OSError as error:  # it holds for this life of the daemon
+        except OSError as error:  # the ban holds until the daemon ends
             log.error("cannot remember the ban: %s", error, extra={"action": "ban_unwritten"})  # noqa: TRY400
 
     def seconds_left(self, now: datetime) -> float | None:

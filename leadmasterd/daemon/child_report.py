@@ -13,10 +13,11 @@ class ChildReport:
     versions: Mapping[str, str | None] = field(default_factory=dict)
     browser_pid: int | None = None
     bye: Bye | None = None
-    """Its last words."""
+    """Its last line, which says why it ends."""
     storage_broken: bool = False
+    """Its page reported that the profile's databases do not open."""
     passkey_asked: bool = False
-    """Its page waits for a passkey: codes that it still shows are not to be scanned."""
+    """Its page waits for a passkey. It may still show codes, which nobody should scan now."""
 
     def forget_child(self) -> None:
         """Another child starts: forget what concerns the last one alone."""
@@ -26,5 +27,5 @@ class ChildReport:
 
     @property
     def blames_network(self) -> bool:
-        """Whether its last words name an error of Chromium's network stack."""
+        """Whether its last line names an error of Chromium's network stack."""
         return bool(self.bye and self.bye.detail and "net::ERR_" in self.bye.detail)

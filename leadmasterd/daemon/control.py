@@ -54,7 +54,7 @@ class Control:
         return {"ok": True, "phase": self._session.phase.value}
 
     async def _check_page(self) -> dict[str, Any]:
-        """Have the live page compared with what capture relies on; changes nothing. The answer has it as `page`."""
+        """Have the child look up in the live page what capture relies on. The answer's `page` says what was found."""
         cannot = _("cannot check the page: {why}")
         if self._session.phase is Phase.WAITING_FOR_SCAN:
             return {

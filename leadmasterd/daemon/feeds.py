@@ -29,13 +29,14 @@ log = logging.getLogger(__name__)
 
 _FIRST_PAUSE: Final = 1.0
 _LONGEST_PAUSE: Final = 300.0
+"""Seconds between the end of a process and the next start: doubled after each short life, up to the longest."""
 _CALM: Final = 300.0
-"""A process that lived for this many seconds ends the doubling of the pause."""
+"""After a life of more than this many seconds the pause is `_FIRST_PAUSE` again."""
 _STOP_SECONDS: Final = 9.0
-"""From the end of its stdin until it is killed: it lets deliveries end and commits, each within four seconds."""
+"""Seconds from closing its stdin until it is killed. Meanwhile it may end deliveries (4 s) and commit (4 s)."""
 _LONGEST_LINE: Final = 1 << 20
 _NO_REPORT: Final = (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError)
-"""What a line raises that is no report; ValueError also one that is longer than any."""
+"""The errors from reading a line that is no report. ValueError is also raised by one longer than `_LONGEST_LINE`."""
 
 
 class FeedsProcess:
@@ -51,7 +52,7 @@ class FeedsProcess:
         self.low_water = 0
         """Every feed is done with the events up to this one; 0 before that is known."""
         self.crowded = 0
-        """Events up to this one take too much disk."""
+        """Events up to this one take too much disk; 0: none do."""
 
     @property
     def pid(self) -> int | None:
@@ -63,7 +64,7 @@ class FeedsProcess:
         return self._feeds
 
     async def run(self) -> None:
-        """Start the process, and again whenever it ends, until `stop`. A cancellation of this kills the process."""
+        """Start the process, and again whenever it ends, until `stop`. If this is cancelled, the process is killed."""
         loop = asyncio.get_running_loop()
         pause = _FIRST_PAUSE
         while not self._stopping.is_set():
@@ -85,7 +86,7 @@ class FeedsProcess:
 
     async def _one_life(self) -> str:
         """Start the process, and watch it until it ends. Returns how it ended, or why it could not start, in words."""
-        for_us_alone = ("NOTIFY_SOCKET", "WATCHDOG_USEC")  # systemd's
+        for_us_alone = ("NOTIFY_SOCKET", "WATCHDOG_USEC")  # by these the daemon reports to systemd
         environment = {name: value for name, value in os.environ.items() if name not in for_us_alone}
         try:
             process = await asyncio.create_subprocess_exec(
@@ -111,13 +112,13 @@ class FeedsProcess:
         return later("exit code {code}").format(code=process.returncode)
 
     async def _watch(self, process: asyncio.subprocess.Process) -> None:
-        """Read its reports until it has ended, or has not ended in time after `stop` or the end of its stdout."""
+        """Read its reports until `stop` or the end of its stdout, then wait `_STOP_SECONDS` at most for its end."""
         async with asyncio.TaskGroup() as tasks:
             reading = tasks.create_task(self._read(process), name="reports of the feeds")
             stopping = tasks.create_task(self._stopping.wait(), name="stop of the feeds")
             await asyncio.wait((reading, stopping), return_when=asyncio.FIRST_COMPLETED)
             if self._stopping.is_set():
-                self.stop()  # again: when it was called, this process may not have had a stdin yet
+                self.stop()  # again: the first call may have come before this process was there
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(_STOP_SECONDS):
                     await process.wait()
@@ -125,7 +126,7 @@ class FeedsProcess:
             stopping.cancel()
 
     async def _read(self, process: asyncio.subprocess.Process) -> None:
-        """Take over every report until the end of its stdout. A line that is no report is logged and skipped."""
+        """Use each report until the end of its stdout. A line that is no report is logged and skipped."""
         assert process.stdout
         while True:
             try:
@@ -137,9 +138,9 @@ class FeedsProcess:
                 log.warning("the feeds process wrote a line that is no report", extra={"action": "feeds_line"})
 
     def _reported(self, report: Mapping[str, Any]) -> None:
-        """Take over one report: what the outbox may drop, the feeds, and a warning for each kind of problem or none.
+        """Use one report: keep what the outbox may drop and how each feed is, and set or clear the warnings.
 
-        Raises `_NO_REPORT`.
+        Raises one of `_NO_REPORT`.
         """
         low_water, crowded = int(report["low_water"]), int(report["crowded"])
         feeds = list(report["feeds"])
@@ -153,7 +154,7 @@ class FeedsProcess:
             FEED_OVERFLOW: ", ".join(f"{feed['name']} ({feed['given_up']:,})" for feed in feeds if feed["given_up"]),
             ALERTS_UNDELIVERED: str(report["alerts"]),
         }
-        # Nothing changes before all of it is known to be a report: the outbox drops what it says is done.
+        # Only now, when nothing in the report has raised: the outbox drops events by these numbers.
         self.low_water, self.crowded, self._feeds = low_water, crowded, feeds
         for warning, detail in details.items():
             self._warn(warning, detail)

@@ -1,6 +1,6 @@
 """Further ids of ignored people, remembered across restarts.
 
-That a person has another number WhatsApp says once, and whose a LID is may not be said again either.
+WhatsApp reports a person's new number only once, and may report only once to whom a LID belongs.
 """
 
 import json
@@ -25,17 +25,17 @@ class IgnoredIds:
         self.known: Mapping[str, str] = {wid: entry for wid, entry in self._read().items() if entry in rules.ignore}
 
     def keep(self, known: Mapping[str, str]) -> None:
-        """Replace what is remembered by these. If the file can't be written, they hold until the daemon ends."""
+        """Remember these ids and no others. If the file can't be written, they hold until the daemon ends."""
         self.known = dict(known)
         try:
             write_private(self._path, json.dumps(known, indent=1).encode() + b"\n")
-        except OSError as error:  # they hold for this life of the daemon
+        except OSError as error:  # they hold until the daemon ends
             log.error("cannot remember ignored ids: %s", error, extra={"action": "ignored_unwritten"})  # noqa: TRY400
         else:
             log.info("%d further ids of ignored people are known", len(known), extra={"action": "ignored_learnt"})
 
     def _read(self) -> Mapping[str, str]:
-        """The ids in the file; none without a file, and of what is damaged only what can be used."""
+        """The usable ids in the file; none if there is no file, or it can't be read."""
         try:
             known = json.loads(self._path.read_bytes())
         except (FileNotFoundError, NotADirectoryError):

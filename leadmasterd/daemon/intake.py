@@ -42,10 +42,11 @@ HIGH_WATER: Final = 4000
 LOW_WATER: Final = 500
 """Queued items at which reading pauses, and resumes. Meanwhile the child's pipe fills up."""
 MAX_HELD: Final = 20_000
+"""Items that are held until `ready` names the account, at most."""
 MAX_REJECTED_PER_CHILD: Final = 1000
 """Bad lines of one child that are stored: a broken child must not fill the disk. All are logged."""
 _NUMBERING: Final = re.compile(rb'"(?:seq|at)": ?\d+')
-"""What differs when a sweep brings the same line again."""
+"""A line's number and time, which differ when a sweep brings the same line again."""
 _made: Final = tuple.__new__
 """Makes an `Item` of a tuple, in less time than its constructor takes: it is used once per message."""
 
@@ -64,9 +65,10 @@ class Intake:
     """Takes the lines of one child after the other.
 
     `on_lifecycle` gets every event that is not data, `on_missing` the number of lines that are missing. `on_pressure`
-    asks to stop reading (True) because the store can't keep up, and to go on (False). `linked_elsewhere_at`: when an
-    imported session was linked, until it has worked here. `known_ignored`: further ids of ignored people, each with the
-    entry of the settings whose person it is; `on_more_ignored` gets all of them whenever the child's lines name more.
+    asks to stop reading (True) because the store can't keep up, and to go on (False). `linked_elsewhere_at`
+    returns when (ISO) an imported session was linked on another computer; None once the session has worked here.
+    `known_ignored`: further ids of ignored people, each with the entry of the settings that names the same person;
+    `on_more_ignored` gets all of them whenever the child's lines name more.
     """
 
     def __init__(
@@ -94,14 +96,17 @@ class Intake:
         self.child_started()
 
     def child_started(self) -> None:
-        """Another child has started: forget the last one, but not which further ids of ignored people it named."""
+        """Another child has started: forget the last one, but keep the further ids of ignored people that it named."""
         self._filter = CaptureFilter(self._rules, self._filter.learnt)
         self._seq = 0
         self._account_known = False
         self._held: list[Item] = []
         self._linked_at: str | None = None
+        """When a scan first linked the phone in this child's life (ISO)."""
         self._rejected: set[bytes | int] = set()
+        """What tells apart the bad lines that were stored: a hash of the line, or a running number."""
         self._doubts: set[str] = set()
+        """Why chats could not be read, as far as it was logged."""
 
     def lines(self, lines: Sequence[bytes]) -> None:
         """Take the lines of one read."""
@@ -171,9 +176,9 @@ class Intake:
             read.items.append(_made(Item, (decision, line, read.at)))
 
     def _take_malformed(self, event: Malformed, line: bytes | None, read: _Read) -> None:
-        """Store a line that can't be decoded. Its number then counts as seen: a sweep would bring the same line again.
+        """Store a line that can't be decoded, and count it as received: a sweep would only bring the same line again.
 
-        One that is not stored, because there are too many, counts as missing.
+        A line that is not stored, because there are too many, counts as missing.
         """
         rejected = self._reject(event, line)
         if event.seq is not None and rejected is not None:
@@ -187,9 +192,9 @@ class Intake:
             log.warning("a sweep is in doubt: %s", printable(event.error), extra={"action": "sweep_in_doubt"})
 
     def _ready(self, event: Ready, read: _Read) -> None:
-        """The account is known: put it before everything that was held or came earlier in this read, which is its own.
+        """The account is known: put it before the items that were held or came earlier in this read; they belong to it.
 
-        The account is dated by its link, here or elsewhere, so that messages from between that and now count as later.
+        The account is dated by its link, here or elsewhere: messages from between the link and now came after the link.
         """
         linked_here_at = self._linked_at if event.fresh else None
         linked_at = linked_here_at or self._linked_elsewhere_at() or read.at
@@ -200,7 +205,7 @@ class Intake:
         self._held = []
 
     def _is_own_chat(self, item: Item) -> bool:
-        """Whether it is of the operator's notes to himself, which are not captured."""
+        """Whether the item belongs to the account's chat with itself (notes), which is not captured."""
         match item.record:
             case CapturedMessage() | MessageEdit() | MessageRevoke() | Reaction() | Call():
                 return self._filter.is_own_chat(item.record)
@@ -208,13 +213,14 @@ class Intake:
                 return False
 
     def _reject(self, bad: Malformed, line: bytes | None) -> list[Item] | None:
-        """Log a bad line, and return the item to store for it; an empty list if this child's line is stored already.
+        """Log a bad line, and return the item to store for it.
 
-        A sweep brings the same line again and again. None: it is not stored, because this child has sent too many.
+        An empty list: the same line is stored already, because every sweep brings it again. None: this child has sent
+        too many bad lines to store another.
         """
         # only its length: it may contain a message's text, and logs carry none
         log.warning("a line of %d bytes %s", bad.length, bad.why, extra={"action": "bad_line"})
-        identity: bytes | int = len(self._rejected)  # unlike any other, where the line can't be compared
+        identity: bytes | int = len(self._rejected)  # for a line that can't be compared: a number not used before
         if line is not None and bad.seq is not None:
             identity = hashlib.blake2b(_NUMBERING.sub(b"", line), digest_size=16).digest()
         if identity in self._rejected:

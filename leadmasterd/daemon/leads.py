@@ -36,9 +36,9 @@ log = logging.getLogger(__name__)
 
 
 class LeadJobs:
-    """Made on the loop, whose thread its callbacks use. Who makes it also starts `classifying`, and stops it.
+    """To be made on the event loop, where it changes warnings and `status`.
 
-    `classifying` is the classifier in force, which follows changes of its files.
+    `classifying` holds the classifier in force, and replaces it when its files change. The maker starts and stops it.
     """
 
     def __init__(
@@ -58,7 +58,7 @@ class LeadJobs:
         )
 
     def idle_work(self, connection: sqlite3.Connection) -> IdleWork:
-        """What derives leads, on the writer's thread while nothing waits to be written."""
+        """The work that derives leads, for the writer's thread to do while nothing waits to be written."""
         leads, paths, policy = self._leads, self._paths, policy_of(self._leads)
         ahead = Ahead(
             command_for(paths.database, rules_file(leads.rules, paths), model_file(paths), policy.burst_seconds)
@@ -82,8 +82,8 @@ class LeadJobs:
             with tree.not_the_listeners(process.pid):
                 output, _ = await process.communicate()
         finally:
-            if process.returncode is None:  # the daemon stops
-                os.killpg(process.pid, signal.SIGKILL)  # with the process that it trains in
+            if process.returncode is None:  # cancelled, because the daemon stops
+                os.killpg(process.pid, signal.SIGKILL)  # its whole group, because it trains in a child of its own
         said = printable(output.decode(errors="replace").strip())
         if process.returncode:
             self._warnings.set(TRAINING, said or causes.of_exit(process.returncode))
@@ -102,7 +102,7 @@ class LeadJobs:
         """Warn while the settings file has other opening hours than those that this daemon started with.
 
         Values that can't be used change nothing: somebody may be in the middle of writing them. They are checked only
-        where they differ, because the check loads the library of holidays.
+        if they differ, because the check loads the library of holidays.
         """
         now = read_leads_settings(self._paths)
         if now.hours_version() == self._leads.hours_version():
@@ -116,7 +116,7 @@ class LeadJobs:
         return Waiting(conversations=who.conversations, overdue=who.overdue, oldest_since=who.oldest_since)
 
     def _keep_waiting(self, who: WhoWaits) -> None:
-        """Take over who waits for an answer, as was just counted, and have `status` rewritten if that differs."""
+        """Keep who waits for an answer, as just counted, and have `status` rewritten if that has changed."""
         if who != self._waiting:
             self._waiting = who
             self._changed()

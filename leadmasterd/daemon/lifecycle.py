@@ -84,7 +84,7 @@ class HideCode:
 
 @dataclass(frozen=True, slots=True)
 class KeepVersions:
-    """Remember the versions in use; `whole` replaces those known until now."""
+    """Remember the versions in use. `whole`: forget those known until now; otherwise add to them."""
 
     versions: Mapping[str, str | None]
     whole: bool = False
@@ -311,8 +311,8 @@ def translate(event: Lifecycle, known: Known) -> Sequence[Command]:
 def _ready(event: Ready) -> Sequence[Command]:
     """The supervisor is told last, so that everything is in place when the phase becomes READY.
 
-    The live path is told just before that, while it still knows the phase before this line: if that was READY already,
-    the page was reloaded.
+    The live path is told just before the supervisor, so it still knows the phase from before this line. If that phase
+    was READY already, the page was reloaded.
     """
     wid = event.account.wid
     return (
@@ -325,7 +325,10 @@ def _ready(event: Ready) -> Sequence[Command]:
 
 
 def _heartbeat(event: Heartbeat) -> Sequence[Command]:
-    """The supervisor learns whether the stream is alive. If the page says nothing of it, the socket's state decides."""
+    """Tell the supervisor whether the stream is dead or alive.
+
+    It is alive if the socket is CONNECTED and the page does not say that the stream is dead.
+    """
     dropped = SetCounter("dropped_lines", event.dropped)
     beat = Beat(stream_dead=event.stream == STREAM_DEAD, history=event.history)
     if beat.stream_dead:
@@ -364,7 +367,7 @@ def _banned(code: str | None, expires: int | None, message: str | None) -> Seque
 
 
 def _passkey(event: Passkey) -> Sequence[Command]:
-    """A step of the passkey's check. One that is not known here, of a newer page, waits for a person all the same."""
+    """A step of the passkey's check. An unknown step, of a newer page, also waits for a person."""
     if event.step == "done":
         return KeepPasskey(asked=False), Post(Happened.PASSKEY_DONE)
     if event.step == "failed":
@@ -374,7 +377,7 @@ def _passkey(event: Passkey) -> Sequence[Command]:
 
 
 def _screen(name: str, text: str) -> Sequence[Command]:
-    """The page shows a full screen instead of the chats. Those that a person must see to become a warning."""
+    """The page shows a full screen instead of the chats. If a person must act on it, it becomes a warning."""
     if name == "temporary_ban":  # the line `banned`, which also names its end, has come before, or was missed
         return _banned(None, None, text or None)
     if name in PASSES_BY_ITSELF or name in TOLD_BY_ITS_OWN_LINE:
@@ -409,7 +412,7 @@ def _refused(event: OutboundBlocked, known: Known) -> Sequence[Command]:
 
 
 def _dialog(text: str, button: str | None, *, dismissed: bool) -> Sequence[Command]:
-    """A dialog is over the page. The child has `dismissed` it by clicking `button`, or does not know it: then warn.
+    """A dialog covers the page. The child has `dismissed` it by clicking `button`, or a person must do so: then warn.
 
     Some dialogs cost the link if nobody acknowledges them.
     """

@@ -26,9 +26,9 @@ from leadmasterd.wire.events import Account
 log = logging.getLogger(__name__)
 
 _UNREACHABLE: Final = frozenset({Phase.STOPPING, Phase.RECONNECTING})
-"""Phases that end sweeping. During a passkey check it goes on: whether messages come then is not known."""
+"""Phases that end sweeping when they begin. NEEDS_PASSKEY is not one: messages may still come then."""
 _BACK_WITHOUT_READY: Final = frozenset({"reconnected", "passkey_done"})
-"""Reasons to be live again that no `ready` of the child came before."""
+"""Reasons of the phase READY that do not follow from a `ready` line of the child."""
 
 
 class LivePath:
@@ -58,16 +58,19 @@ class LivePath:
         self._linked_for = linked_for
         self._further_ignored = ignored_ids
         self._history: str | None = None
-        """As the last heartbeat said, whether messages from before the link are `incoming` or `complete`."""
+        """Messages from before the link are `incoming` or `complete`, by the last heartbeat; None: it did not say."""
         self._history_due: float | None = None
-        """When to stop waiting for them (monotonic). None: not asked yet, since this daemon saw no link."""
+        """When to stop waiting for messages from before the link (monotonic). None: not computed yet."""
         self._history_timeout = settings.timing.history_timeout
         self._counters = counters
         self._changed = changed
         self._live = False
+        """Whether the last phase was READY."""
         self._alive_at = ""
+        """When a heartbeat last said that messages would arrive (ISO); empty before the first."""
         self._stream_dead = False
         self._last_batch = 0.0
+        """When a new message was last stored (monotonic)."""
         self._account: status_object.Account | None = None
         self._capture = status_object.Capture(live=0, sweep=0, open_gaps=0, last_message_at=None, alive_at=None)
         self.sweeper = Sweeper(
@@ -75,7 +78,7 @@ class LivePath:
         )
 
     async def resume(self) -> None:
-        """Go on where an earlier life of the daemon left off."""
+        """Read account and figures from the database, and record the gap since an earlier life of the daemon."""
         asked = self._writer.call(lambda connection, rows: resume(connection, rows, datetime.now(UTC)))
         try:
             found = await asyncio.wrap_future(asked)
@@ -99,8 +102,8 @@ class LivePath:
     def beat(self, *, stream_dead: bool = False, history: str | None = None) -> None:
         """A heartbeat came, so the path from the page to us works. `stream_dead`: WhatsApp's to the page does not.
 
-        While both work, no message from before this moment is missing because of them. `history`: whether recent
-        messages from before the link are `incoming` or `complete`; None: the page does not say.
+        If both work, a gap that is noticed later has not begun before now. `history`: whether recent messages from
+        before the link are `incoming` or `complete`; None: the page does not say.
         """
         self._history = history
         self._inbox.heartbeat()
@@ -111,7 +114,8 @@ class LivePath:
     def attached(self, account: Account, *, fresh: bool) -> None:
         """The child is `ready`: live delivery begins for this account. `fresh`: it has just been paired.
 
-        If it was live already, the page was reloaded. Then a gap is recorded from the last heartbeat until now.
+        If live delivery had begun already, the page was reloaded. Then a gap is recorded from the last heartbeat until
+        now.
         """
         self._account = status_object.Account(wid=account.wid, push_name=account.push_name)
         if fresh:
@@ -125,9 +129,9 @@ class LivePath:
         self.sweeper.live(fresh=fresh)
 
     def phase_changed(self, state: State, at: str) -> Sequence[GapOpened | GapEnded]:
-        """Follow a phase that began `at` (ISO). Returns the gap that begins or ends with it, to be recorded with it.
+        """Follow a change of phase at this time (ISO). Returns the gap that begins or ends now, to be recorded.
 
-        A gap begins now, or, under a dead stream, at the last heartbeat that said that the stream was alive.
+        A gap begins `at`. If the stream is dead, it began earlier: at the last heartbeat that found the stream alive.
         """
         was_live = self._live
         self._live = state.phase is Phase.READY
@@ -138,15 +142,16 @@ class LivePath:
         if was_live:
             return [GapOpened(state.because.code, self._alive_at if self._stream_dead else at)]
         if state.because.code in _BACK_WITHOUT_READY or self.sweeper.due_in is None:
-            self.sweeper.live(fresh=False)  # after any other reason, `attached` has done so
+            self.sweeper.live(fresh=False)  # otherwise `attached` has just called it, for the `ready` line
         return [GapEnded()]
 
     def lines_missing(self, number: int) -> None:
-        """The line numbers skipped so many: have a sweep bring what those lines said."""
+        """This many lines of the child are missing, by their numbers: have a sweep bring the messages in them."""
         self._counters.bump("missing_lines", number)
         log.warning("%d lines are missing; sweeping", number, extra={"action": "seq_hole"})
         now = times.iso(datetime.now(UTC))
-        self._writer.put([Item(LinesMissing(self.sweeper.asked), None, now)])  # unlike a call, tried until it succeeds
+        # An item, and not a call of the writer, because the writer tries an item until it is written.
+        self._writer.put([Item(LinesMissing(self.sweeper.asked), None, now)])
         self.sweeper.something_missing()
 
     def committed(self, batch: BatchResult) -> None:
@@ -183,7 +188,7 @@ class LivePath:
 
     @property
     def quiet_seconds(self) -> float:
-        """Seconds since the last new message was stored; before the first, since the machine started."""
+        """Seconds since the last new message was stored; before the first, since the monotonic clock began."""
         return asyncio.get_running_loop().time() - self._last_batch
 
     def account(self) -> status_object.Account | None:
@@ -207,8 +212,9 @@ class LivePath:
     def _history_incomplete(self) -> bool:
         """Whether messages from before the link may still come.
 
-        The wait for them is measured on the monotonic clock. After a link that this daemon saw, it begins with that.
-        Otherwise the time of the link is read, once: it is by the wall clock, which may jump.
+        They may until the page says that all have come, or until a limit after the link. For a link that this daemon
+        saw, `attached` has set the limit. For an earlier link it is computed here, once only: `linked_for` depends on
+        the wall clock, which may jump.
         """
         now = asyncio.get_running_loop().time()
         if self._history_due is None:
@@ -238,7 +244,7 @@ class LivePath:
         return await asyncio.wrap_future(self._writer.call(make))
 
     def _ask_sweep(self, number: int, wanted: SweepPlan) -> None:
-        """Send the child the plan as a command, with every id of ignored people: a bare number is one at c.us."""
+        """Send the child the plan as a command, and every id of ignored people. A bare number becomes an id at c.us."""
         in_settings = [entry if "@" in entry else f"{entry}@c.us" for entry in self._ignored_by_settings]
         since = {"from": wanted.start}
         if wanted.changes_from is not None:
@@ -247,6 +253,6 @@ class LivePath:
         self._send("sweep", sweep=number, **since, chats=wanted.chats, ignore=ignore)
 
     def _delivery_stalled(self, messages: int) -> None:
-        """A sweep found so many messages that should have come live: tell the supervisor, which restarts the child."""
+        """A sweep found messages that should have come live: tell the supervisor, which restarts the child."""
         log.error("%d messages were not delivered live", messages, extra={"action": "deaf"})
         self._inbox.post(Happened.DELIVERY_STALLED, messages=messages)

@@ -34,7 +34,7 @@ NOT_AGAIN_WITHIN: Final = 6 * 3600
 FAR_OVER: Final = 1.25
 """Above this many times the memory ceiling a restart does not wait for a quiet moment."""
 PHONE_SILENT_FOR: Final = timedelta(days=10)
-"""WhatsApp unlinks its devices when the phone itself was not used for 14 days."""
+"""When to warn: WhatsApp unlinks all devices when the phone itself was not used for 14 days."""
 TRAIN_AT: Final = time(4, 10)
 """Local time at which the classifier is trained with the day's corrections."""
 _MEGABYTE: Final = 1_000_000
@@ -113,8 +113,8 @@ def _runs_a_deleted_file(pid: int) -> bool:
 class Daily(BaseTrigger):  # type: ignore[misc] # apscheduler ships no types
     """Once on each date, at a local time.
 
-    apscheduler's cron trigger follows the wall clock instead. In Santiago that shows the hour before midnight twice in
-    one night a year, and skips the hour after it in another: a job then runs twice, or not at all.
+    apscheduler's cron trigger follows the wall clock instead. In Santiago that clock shows the hour before midnight
+    twice in one night a year, and skips the hour after midnight in another: a job then runs twice, or not at all.
     """
 
     def __init__(self, at: time) -> None:
@@ -125,7 +125,7 @@ class Daily(BaseTrigger):  # type: ignore[misc] # apscheduler ships no types
         if previous_fire_time is not None:
             return self._time_on(previous_fire_time.date() + timedelta(days=1), now.tzinfo)
         today = self._time_on(now.date(), now.tzinfo)
-        is_past = today.timestamp() < now.timestamp()  # the wall clock may show the same hour again
+        is_past = today.timestamp() < now.timestamp()  # as instants: the wall clock may show one hour twice
         return self._time_on(now.date() + timedelta(days=1), now.tzinfo) if is_past else today
 
     def _time_on(self, day: date, zone: tzinfo | None) -> datetime:
@@ -156,7 +156,7 @@ class Maintenance:
         self._train = train
         self._warnings = warnings
         self._last_restart: float | None = None
-        # Its defaults would skip a job that is a second late (misfire) and log a warning that is never seen.
+        # By apscheduler's defaults a job that is a second late (misfire) would be skipped, and nobody would notice.
         self._calendar = AsyncIOScheduler(job_defaults={"misfire_grace_time": 3600, "coalesce": True})
 
     def next_jobs(self) -> list[Job]:
@@ -192,7 +192,7 @@ class Maintenance:
             self._calendar.shutdown(wait=False)
 
     def _plan_restart(self, why: str) -> None:
-        """Ask for a restart, unless the last one was asked for a short time ago."""
+        """Ask for a restart, unless the last one was asked for less than NOT_AGAIN_WITHIN ago."""
         now = asyncio.get_running_loop().time()
         if self._last_restart is not None and now - self._last_restart < NOT_AGAIN_WITHIN:
             return

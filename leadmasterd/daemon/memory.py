@@ -8,7 +8,8 @@ _M_TRIM_THRESHOLD: Final = -1
 _M_ARENA_MAX: Final = -8
 """As glibc's malloc.h has them."""
 _FREE_AT_THE_TOP: Final = 128 * 1024
-"""glibc's own limit, which it raises for good to twice the largest block that was ever given back."""
+"""Bytes of free memory at the end of the heap from which on malloc gives it back. This is also glibc's default, but
+glibc raises it by itself, to twice the largest block that was ever freed, unless it is set."""
 _GARBAGE_AFTER: Final = (700, 10, 10)
 """Python's own thresholds. `__main__` raises them for commands; in a daemon so much garbage would take megabytes."""
 
@@ -16,9 +17,8 @@ _GARBAGE_AFTER: Final = (700, 10, 10)
 def use_little() -> None:
     """Have Python collect garbage early, and malloc use one arena for all threads, whose free end is given back.
 
-    That takes 2.5 MB less after 20,000 messages.
-
-    An arena for each thread helps threads that allocate at once; ours take turns at the interpreter's lock.
+    That saves 2.5 MB after 20,000 messages. An arena for each thread would help threads that allocate at the same time;
+    ours do not, because they take turns at the interpreter's lock.
     """
     gc.set_threshold(*_GARBAGE_AFTER)
     libc = ctypes.CDLL(None)
@@ -28,9 +28,9 @@ def use_little() -> None:
 
 
 def freeze_objects() -> None:
-    """Exempt all objects that exist now from garbage collection; for when the daemon's parts are made.
+    """Exempt all objects that exist now from garbage collection; to be called when the daemon's parts are made.
 
-    They stay until the end anyway, and to look through them takes 25 ms each time, while nothing else runs.
+    These objects stay until the end anyway, and each collection would spend 25 ms on them, while nothing else runs.
     """
     gc.collect()
     gc.freeze()

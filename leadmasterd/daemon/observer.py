@@ -1,4 +1,4 @@
-"""Measures what maintenance judges by and `status` shows."""
+"""Measures memory, disk, browser and database, for maintenance's decisions and for `status`."""
 
 import asyncio
 import contextlib
@@ -37,9 +37,9 @@ class Observer:
         return self._resources
 
     async def observe(self) -> Observation:
-        """Measure now, for `status` too, which gets memory and disk first: the writer may be stuck for long.
+        """Measure now. `status` gets memory and disk before the database is asked, whose writer may be stuck for long.
 
-        A damaged database leaves its own figures as they were, and the phone's silence unknown.
+        If the database is damaged, its figures stay as they were, and the phone's silence is unknown.
         """
         browser = self._report.browser_pid
         measured, replaced = await asyncio.to_thread(lambda: (measure(self._paths), was_replaced(browser)))

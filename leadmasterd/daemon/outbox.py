@@ -1,4 +1,4 @@
-"""The daemon's part in the outbox: sets its triggers, writes events that time brings about, drops delivered ones."""
+"""The daemon's part in the outbox: sets its triggers, writes events that become due, and drops delivered ones."""
 
 import asyncio
 import contextlib
@@ -16,13 +16,14 @@ from leadmasterd.store.writer import Writer
 _T = TypeVar("_T")
 
 _KEPT: Final = timedelta(days=1)
-"""How long delivered events stay, for people who look into what was delivered."""
+"""How long delivered events stay, for people who check what was delivered."""
 
 
 class OutboxUpkeep:
     """Runs on the writer's thread.
 
-    `low_water`: every feed is done with the events up to this one. `crowded`: those up to this one take too much disk.
+    `low_water`: every feed is done with the events up to this one. `crowded`: events up to
+    this one take too much disk, so they are dropped without delay.
     """
 
     def __init__(self, mode: Mode, *, low_water: Callable[[], int], crowded: Callable[[], int] = lambda: 0) -> None:
@@ -35,14 +36,14 @@ class OutboxUpkeep:
         await _on_writer(writer, lambda connection: sync(connection, self._mode))
 
     async def every_minute(self, writer: Writer) -> None:
-        """Write events that have become due, and drop those that every feed is done with. Nothing without a feed."""
+        """If there are feeds, write events that have become due, and drop those that every feed is done with."""
         if self._mode != "off":
             await _on_writer(writer, write_due)
             if low_water := self._low_water():
                 await self._drop(writer, low_water, self._crowded())
 
     async def _drop(self, writer: Writer, low_water: int, crowded: int) -> None:
-        """Drop delivered events in parts, between which messages are written."""
+        """Drop delivered events in parts until a part is not full. Between two parts the writer can write messages."""
         keep_after = times.iso(datetime.now(UTC) - _KEPT)
 
         def drop(connection: sqlite3.Connection) -> int:

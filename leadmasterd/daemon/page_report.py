@@ -25,7 +25,7 @@ class PageReport:
         self._answers: dict[int, asyncio.Future[Page]] = {}
 
     def heard(self, page: Page) -> None:
-        """The child has described the page, by itself or because `ask` asked. With an error it describes nothing."""
+        """The child has described the page, by itself or for `ask`. If it could not, the last description stays."""
         if page.error is None:
             self._section = status_object.Page(
                 web_version=page.web_version,

@@ -1,6 +1,6 @@
 """The live browser profile: prepared before each start, and kept, restored or set aside while no child lives.
 
-A chore is such work that the supervisor asks for. Each reports in the journal how it went; none stops the daemon.
+The supervisor asks for the latter, which are called chores. Each logs how it went; none stops the daemon.
 """
 
 import asyncio
@@ -22,7 +22,7 @@ log = logging.getLogger(__name__)
 class BrowserProfile:
     """The profile that holds the WhatsApp session, and its snapshots.
 
-    `grace_seconds`: so long after a link no snapshot is taken, because WhatsApp may still be setting the session up.
+    `grace_seconds`: how long after a link no snapshot is taken, because WhatsApp may still be setting up the session.
     """
 
     def __init__(self, paths: Paths, *, grace_seconds: float) -> None:
@@ -30,9 +30,11 @@ class BrowserProfile:
         self._grace = timedelta(seconds=grace_seconds)
         self._auth = Auth(paths)
         self._browser: str | None = None
+        """The version with which the session last worked."""
         self._linked_to: str | None = None
+        """The account whose session it is; None: none is linked."""
         self.linked_elsewhere_at: str | None = None
-        """When an imported session was linked, on another computer, until it has worked here (ISO)."""
+        """When an imported session was linked on another computer (ISO). None: it was not, or has worked here since."""
         self._closed_cleanly = False
         self._restore_tried = False
         self._has_snapshot = False
@@ -54,7 +56,7 @@ class BrowserProfile:
 
     @property
     def session_lost(self) -> bool:
-        """Whether a code shown now means a session that a snapshot may bring back: the profile is marked as linked."""
+        """Whether a code shown now means that the session is lost and a snapshot may bring it back."""
         return self.restorable and self._linked_to is not None
 
     def linked_for(self) -> timedelta:
@@ -62,8 +64,8 @@ class BrowserProfile:
         return self._auth.linked_for(now=datetime.now(UTC))
 
     def take_over(self) -> None:
-        """Finish the change of the session during which an earlier process has ended. `before_spawn` does it too."""
-        with contextlib.suppress(OSError):  # told when `before_spawn` fails for it
+        """Finish the import of a session during which an earlier process ended. `before_spawn` does it too."""
+        with contextlib.suppress(OSError):  # `before_spawn` will fail with it, and that is reported
             self._auth.finish_adoption()
 
     @property
@@ -116,7 +118,8 @@ class BrowserProfile:
         self._closed_cleanly = cleanly
         self._auth.let_chromium_in()
         if self._linked_to is not None and self.linked_elsewhere_at is None:
-            # The imported session has worked here. Not forgotten earlier: by now its account is in the database.
+            # An imported session has worked here, so where it was linked no longer matters. This is forgotten only now,
+            # because now its account is in the database.
             with contextlib.suppress(OSError):
                 self._auth.forget_link_elsewhere()
 
@@ -131,7 +134,7 @@ class BrowserProfile:
                 log.warning("the old session's profile was set aside in %s", target, extra={"action": "quarantined"})
 
     async def _restore(self) -> None:
-        """Replace the profile by the newest good snapshot of its account. Not again before the session has worked."""
+        """Replace the profile by its account's newest good snapshot. Until the session works, this is the only try."""
         self._restore_tried = True
         account = self._auth.linked_account()
         try:

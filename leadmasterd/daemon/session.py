@@ -1,4 +1,4 @@
-"""The supervisor's phase as people see it: in the history, the journal and `status`; and a pause that outlives us."""
+"""The supervisor's phase as people see it: in the history, the journal and `status`; and the file of a pause."""
 
 import logging
 from collections.abc import Sequence
@@ -49,7 +49,8 @@ class SessionLog:
     def change(self, state: State, at: str, *, bye: Bye | None, gaps: Sequence[GapOpened | GapEnded]) -> None:
         """Record that the machine changed to this state `at` (ISO), and log it.
 
-        `bye`: the child's last words, which the reason quotes if it died. `gaps`: begin or end with this change.
+        `bye`: the child's last words, which the reason quotes if it died. `gaps`: those that begin or end
+        with this change.
         """
         values = dict(state.because.values)
         if bye and state.because.code == "child_died":
@@ -59,7 +60,7 @@ class SessionLog:
         self._because = Reason(state.because.code, values)
         event = SessionEvent(state.phase.value, state.because.code, values)
         self._writer.put([Item(record, None, at) for record in (event, *gaps)])
-        # A failure and the next try are one line in the journal, that of the wait between: it says why and until when.
+        # After a failure only the wait is logged, with its reason: not the stop before it, nor the next start.
         stops_after_failure = state.phase is Phase.STOPPING and state.then is Phase.BACKING_OFF
         if not self.trying_again and not stops_after_failure:
             level = logging.ERROR if self._because.code in _ALARMING else logging.INFO

@@ -19,7 +19,7 @@ from leadmasterd.settings.plain import PlainSettings
 log = logging.getLogger(__name__)
 
 _GONE_WITHIN: Final = 3.0
-"""Seconds to wait for killed processes to be gone: until then they may be seen to hold the profile."""
+"""Seconds to wait until killed processes are gone: until then they seem to use the profile."""
 
 
 class Spawner:
@@ -30,6 +30,7 @@ class Spawner:
         self._profile_folder = paths.profile
         self._profile = profile
         self._marker = tree.marker_of(paths.state_dir)
+        """Text on the command line of every process of our children, by which they are found."""
         self.current: Child | None = None
 
     async def start(self, node: Path, browser: Path, intake: Intake) -> Child:
@@ -68,7 +69,7 @@ class Spawner:
 
     @property
     def reading_paused(self) -> bool:
-        """Whether we, and not the child, are why no line comes."""
+        """Whether we have stopped reading the child's lines, so that none can come."""
         return self.current is not None and self.current.reading_paused
 
     def under_pressure(self, pressure: bool) -> None:

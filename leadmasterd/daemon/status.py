@@ -78,7 +78,7 @@ class StatusPublisher:
             self._write_due = asyncio.get_running_loop().call_later(_WRITE_AFTER, self.write)
 
     def write(self) -> None:
-        """Write the file now. A full disk is reported once, until a write succeeds again."""
+        """Write the file now. A failure is logged once, and again only after a write has succeeded."""
         if self._write_due:
             self._write_due.cancel()
             self._write_due = None
@@ -154,7 +154,7 @@ def measure(paths: Paths) -> dict[str, int]:
         measured["disk_free_bytes"] = shutil.disk_usage(paths.state_dir).free
     with contextlib.suppress(OSError):
         measured["database_bytes"] = paths.database.stat().st_size
-        measured["database_bytes"] += paths.database_wal.stat().st_size
+        measured["database_bytes"] += paths.database_wal.stat().st_size  # without a WAL the first figure stays
     return measured
 
 

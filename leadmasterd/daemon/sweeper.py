@@ -48,19 +48,20 @@ class Sweeper:
         self._ask_child = ask_child
         self._on_stalled = on_stalled
         self._suspects: frozenset[int] = frozenset()
-        """Messages that the last sweep brought and that were too young to judge: live delivery may still bring them."""
+        """Messages of the last sweep that were too young to judge, and that live delivery has not brought since."""
         self._asked = 0
         self._due: float | None = None
         """When the next sweep is due; None while there is no live path."""
         self._catch_up = True
         """Whether the next sweep must be a catch-up."""
         self._look_back_at = 0.0
-        """From when on a sweep looks for revocations of the last days, too."""
+        """When the next sweep is due that also looks for revocations of the last days."""
         self._grace_until = 0.0
+        """Until when no sweep is asked for, after a fresh pairing."""
         self._changed = asyncio.Event()
         """`_due` has changed."""
         self._running: tuple[int, asyncio.Future[SweepOutcome | None]] | None = None
-        """The sweep under way: its number, and its outcome in the future; None if the live path went down."""
+        """The sweep under way: its number, and a future for its outcome, which is None if the live path goes down."""
 
     @property
     def due_in(self) -> float | None:
@@ -81,7 +82,7 @@ class Sweeper:
         self._set_due(now + self._timing.sweep_settle)
 
     def dead(self) -> None:
-        """The live path is down: no sweep is due, and the one under way has no outcome."""
+        """The live path is down: no sweep is due, and a sweep under way ends without an outcome."""
         self._due = None
         self._changed.set()
         if self._running:
@@ -96,7 +97,7 @@ class Sweeper:
             self._set_due(asyncio.get_running_loop().time())
 
     def committed(self, outcome: SweepOutcome) -> None:
-        """The last line of a sweep is in the database, and so is everything before it. A late outcome is ignored."""
+        """The last line of a sweep is in the database, and so is all before it. Ignored if that sweep was given up."""
         if self._running is None:
             return
         number, answer = self._running
@@ -108,18 +109,21 @@ class Sweeper:
         self._suspects -= message_ids
 
     def _judge(self, outcome: SweepOutcome) -> None:
-        """Report stalled delivery if this periodic sweep brought messages that should have come live.
+        """Report stalled delivery if messages are known that should have come live by now.
 
-        That nothing comes live proves nothing: it may be quiet. What was too young to judge is judged next time.
+        These are the messages that this periodic sweep brought, if they are old enough, and the suspects of the last
+        one. Silence alone proves nothing: there may be no messages.
         """
         undelivered = outcome.undelivered + len(self._suspects)
-        self._suspects = outcome.young
         if undelivered:
+            # Young messages need no judgement then: the child is restarted, and a catch-up drops all suspects.
             self._suspects = frozenset()
             self._on_stalled(undelivered)
+        else:
+            self._suspects = outcome.young
 
     async def run(self) -> None:
-        """Runs until it is cancelled."""
+        """Sweep whenever a sweep is due, until cancelled."""
         while True:
             self._changed.clear()
             try:
@@ -134,7 +138,7 @@ class Sweeper:
         self._changed.set()
 
     async def _sweep(self) -> None:
-        """One sweep, from its plan to its outcome. If a catch-up moved no watermark, the next sweep is one again."""
+        """Do one sweep. If it is a catch-up and moves no watermark, the next sweep is a catch-up again."""
         loop = asyncio.get_running_loop()
         catching_up = self._catch_up
         self._catch_up = False  # while this sweep runs, `live` and `something_missing` may ask for another catch-up
@@ -143,7 +147,7 @@ class Sweeper:
         slack = CATCH_UP_SLACK if catching_up else PERIODIC_SLACK
         outcome = await self._outcome_of(Asked(self._asked, slack, looks_back))
         if outcome and catching_up:
-            self._suspects = frozenset()  # after a gap it always brings messages that did not come live
+            self._suspects = frozenset()  # a catch-up always brings messages that did not come live
         elif outcome:
             self._judge(outcome)
         complete = outcome is not None and _is_complete(outcome)
@@ -189,7 +193,7 @@ def _is_complete(outcome: SweepOutcome) -> bool:
 
 
 def _log_shortcomings(outcome: SweepOutcome) -> None:
-    """Say in the journal if a sweep was not complete, or if it was and moved no watermark all the same."""
+    """Log that a sweep was not complete, or that a complete one moved no watermark; nothing otherwise."""
     done = outcome.done
     if not _is_complete(outcome):
         log.warning(

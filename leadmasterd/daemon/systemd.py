@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import Final
 
 _ALIVE_EVERY: Final = 10.0
+"""Seconds."""
 
 
 class Systemd:
@@ -22,7 +23,7 @@ class Systemd:
         watched = usec.isdigit() and meant_for_us and bool(self._address)
         self.watchdog_seconds = int(usec) / 1e6 if watched else None
         self.alive_every = min(_ALIVE_EVERY, (self.watchdog_seconds or math.inf) / 4)
-        """Seconds between two calls of `alive`, at most."""
+        """Seconds between two calls of `alive`, at most: a quarter of the limit, so that one late call does no harm."""
         self._announced = False
 
     def notify(self, *assignments: str) -> None:
@@ -40,11 +41,12 @@ class Systemd:
         self._announced = True
 
     def alive(self) -> None:
-        """Say that we live, also before the service is up: it may start for minutes."""
-        self.notify("WATCHDOG=1", f"EXTEND_TIMEOUT_USEC={round(_ALIVE_EVERY * 4e6)}")
+        """Say that we are alive, and extend the time to start by four intervals: a start may take minutes."""
+        microseconds = round(_ALIVE_EVERY * 4e6)
+        self.notify("WATCHDOG=1", f"EXTEND_TIMEOUT_USEC={microseconds}")
 
     async def feed_watchdog(self, healthy: Callable[[], bool]) -> None:
-        """Ping from the loop that does the work, and only while it is healthy. Returns if there is no watchdog."""
+        """Ping the watchdog while `healthy`; a loop that is stuck does not ping. Returns if there is no watchdog."""
         if self.watchdog_seconds is None:
             return
         while True:

@@ -9,9 +9,9 @@ T = TypeVar("T")
 
 
 def on_loop(function: Callable[[T], None]) -> Callable[[T], None]:
-    """A function for other threads that has `function` run on the loop of the caller of `on_loop`, without waiting.
+    """Wrap `function` for calls from other threads: it then runs on the event loop of now, and the call does not wait.
 
-    After the loop's end, calls are dropped.
+    Calls after the loop's end are dropped.
     """
     loop = asyncio.get_running_loop()
 

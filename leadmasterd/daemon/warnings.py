@@ -10,9 +10,9 @@ log = logging.getLogger(__name__)
 
 
 class ActiveWarnings:
-    """Set and cleared by the part that notices; `status.json` shows them as `concerns` and `trouble`.
+    """Each is set and cleared by the part that notices its cause; `status.json` has them as `concerns` and `trouble`.
 
-    One line in the journal when a warning becomes active or says something new. `changed` follows every change.
+    A warning is logged when it becomes active or says something new. `changed` is called after every change.
     """
 
     def __init__(self, changed: Callable[[], None]) -> None:
