@@ -25,16 +25,16 @@ _EXAMPLE: Final = "mailtos://user:password@smtp.shop.example?to=ana@shop.example
 
 
 def _kind(text: str) -> str:
-    """The same kind, if it is one. Raises ValueError with those there are."""
+    """The same text, if it is a kind of alerts. Raises ValueError, which lists all kinds."""
     if text in KINDS:
         return text
     raise ValueError(_("one of {known}").format(known=", ".join(KINDS)) + meant(text, KINDS))
 
 
 def _address(secret: SecretStr) -> SecretStr:
-    """The same address, unless it can't be one. Raises ValueError.
+    """The same address, if it looks like one. Raises ValueError.
 
-    Which addresses can be used only `alerts.notifier` knows; `config check` asks it.
+    Whether it can be used only `alerts.notifier` knows, which `config check` asks.
     """
     if "://" not in secret.get_secret_value():
         raise ValueError(_("an address such as {example}").format(example=_EXAMPLE))
@@ -51,9 +51,9 @@ def _ping(secret: SecretStr) -> SecretStr:
         host, _port = parts.hostname, parts.port
     except ValueError:  # the port is not a number, or too large
         host = None
-    unprintable = " " in text or not text.isprintable()
+    odd_characters = " " in text or not text.isprintable()
     user_or_fragment = parts.username is not None or parts.fragment
-    if parts.scheme not in ("http", "https") or not host or unprintable or user_or_fragment:
+    if parts.scheme not in ("http", "https") or not host or odd_characters or user_or_fragment:
         raise ValueError(
             _("a URL such as {example}, without user and fragment (or empty)").format(
                 example="https://hc-ping.com/your-uuid"
@@ -136,7 +136,7 @@ class AlertsSettings(Section):
 
     @property
     def in_use(self) -> bool:
-        """Whether there is anything to do."""
+        """Whether anybody is to be told, or a URL is to be pinged."""
         return self.tells or bool(self.ping_url.get_secret_value())
 
     def problem(self) -> tuple[str, str, str] | None:

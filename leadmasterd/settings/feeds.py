@@ -19,7 +19,7 @@ from leadmasterd.settings.template import names_in
 from leadmasterd.text import _
 
 ENTRY_POINTS: Final = "leadmasterd.feeds"
-"""The group in which other packages offer kinds of feeds."""
+"""The group of entry points by which other packages offer kinds of feeds."""
 SECRET_PREFIX: Final = "whsec_"
 SCRIPTS_HOST: Final = "script.google.com"
 """Where Google runs Apps Scripts as web apps."""
@@ -32,7 +32,8 @@ FeedName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_-]{0,39}$
 def webhook_key(secret: str) -> bytes:
     """The key in a Standard Webhooks secret, `whsec_` and base64. Raises ValueError, which says what is allowed.
 
-    Only base64's standard alphabet: from another, the libraries of receivers would silently read another key.
+    Only base64's standard alphabet is allowed: the libraries of receivers would silently read the URL-safe one as
+    another key.
     """
     text = secret.strip()
     try:
@@ -58,7 +59,7 @@ def _secret(secret: SecretStr) -> SecretStr:
 
 
 def _host(text: str) -> str:
-    """The same host, if it is written as it is read from a URL, to be compared with that. Raises ValueError."""
+    """The same host, if it can be compared with that of a URL: in lower case, without a port. Raises ValueError."""
     if not text or "/" in text or "@" in text or text != text.strip().lower():
         raise ValueError(_('a host as it stands in `url`, in lower case and without its port ("n8n.lan")'))
     return text
@@ -115,7 +116,7 @@ class _Signed(_Feed):
     )
 
     def _secret_problem(self) -> tuple[str, str, str] | None:
-        """As `problem`: exactly one of `secrets` and `secret_file` must be given."""
+        """What is wrong, as `problem` says it, unless exactly one of `secrets` and `secret_file` is given."""
         if bool(self.secrets) == bool(self.secret_file):
             return "secrets", str(len(self.secrets)), _("given, unless `secret_file` is: one of the two")
         return None
@@ -240,13 +241,13 @@ FEED_KINDS: Final[Mapping[str, type[WebhookFeed | SheetsFeed | JsonLinesFeed]]] 
 
 
 def _tag(value: Any) -> str:
-    """By which class pydantic reads a feed: that of its kind if it is built in, else OtherFeed."""
+    """The tag of the class that reads this feed: its kind if that is built in, else that of OtherFeed."""
     kind = value.get("kind") if isinstance(value, dict) else getattr(value, "kind", None)
     return kind if isinstance(kind, str) and kind in FEED_KINDS else _OTHER
 
 
 def _section(value: Any) -> Any:
-    """Refuse what is no section in words of ours, before pydantic looks for its kind and finds none."""
+    """The same value, if it is a section. Raises ValueError, before pydantic looks for its kind."""
     if not isinstance(value, dict | Section):
         raise ValueError(_("a section, written as {example}").format(example="[feeds.NAME]"))  # noqa: TRY004 - pydantic takes it as a wrong value
     return value

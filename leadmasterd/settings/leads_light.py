@@ -50,9 +50,9 @@ class LightLeadsSettings(NamedTuple):
     """Keys, such as `leads.stale_days`, whose value can't be used, so that the default holds."""
 
     def hours_version(self) -> str:
-        """Text to compare for equality: it differs if a wait may become overdue at another time by other settings.
+        """Text to compare settings by: it differs if the SLA target does, or when the business is open.
 
-        The same as `PlainLeads.hours_version` of the same settings.
+        For the same settings it equals `PlainLeads.hours_version`.
         """
         return hours_version(
             target_seconds=self.target_seconds,
@@ -85,17 +85,14 @@ class LightLeadsSettings(NamedTuple):
 def hours_version(
     *, target_seconds: float, timezone: str, country: str, hours: Mapping[str, Any], overrides: Mapping[str, Any]
 ) -> str:
-    """Text to compare for equality: it differs if any setting does by which a wait becomes overdue.
-
-    These are the SLA target, and when the business is open.
-    """
+    """Text to compare settings by: it differs if any of these does, so that waits become overdue at other times."""
     return json.dumps([target_seconds, timezone, country.upper(), hours, overrides], sort_keys=True)
 
 
 def read_leads_settings(paths: Paths) -> LightLeadsSettings:
     """The settings of the file and the environment, as the full settings read them. Raises nothing.
 
-    A file that can't be read, or has no `[leads]` section but another value, counts as `leads` refused.
+    `leads` counts as refused if the file can't be read, or if `leads` in it is no section.
     """
     try:
         data = read_file(paths.file) if paths.file else {}
@@ -133,7 +130,7 @@ def read_leads_settings(paths: Paths) -> LightLeadsSettings:
 
 
 def _order(key: str) -> int:
-    """For sorting refused keys: `leads` itself first, then the order of DEFAULTS."""
+    """The place of a refused key in the list: `leads` itself first, then as in DEFAULTS."""
     if key == "leads":
         return -1
     return [*DEFAULTS].index(key.removeprefix("leads."))
@@ -157,7 +154,7 @@ def _from_json(text: str) -> object:
         return None
 
 
-# ---------------------------------------------------------------------- one value, or an error; as lax as pydantic
+# ------------------------------------------- read one value as leniently as pydantic; raise TypeError or ValueError
 
 
 def _text(value: object) -> str:
@@ -175,7 +172,7 @@ def _minutes(value: object) -> float:
 
 def _days(value: object) -> int:
     number = _number(value)
-    has_exponent = isinstance(value, str) and "e" in value.lower()
+    has_exponent = isinstance(value, str) and "e" in value.lower()  # pydantic reads no whole number from it
     if has_exponent or not number.is_integer() or not 1 <= number <= MOST_DAYS:
         raise ValueError
     return int(number)

@@ -167,7 +167,7 @@ class CaptureSettings(Section):
     @field_validator("ignore")
     @classmethod
     def _each_is_a_chat(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        """Refuse what is neither a chat id nor a phone number. Numbers are checked by country in `_contradictions`."""
+        """Refuse what is neither a chat id nor a phone number. Numbers are checked later, with the country."""
         for entry in value:
             if "@" not in entry and len("".join(filter(str.isdigit, entry))) < 7:
                 raise ValueError(_("phone numbers or chat ids ({entry!r} is neither)").format(entry=entry))
@@ -190,14 +190,14 @@ class DatabaseSettings(Section):
 
 
 def _times(value: Any) -> Any:
-    """The same openings of a day, if they are some. Raises ValueError."""
+    """The same value, if it is the opening hours of one day. Raises ValueError."""
     openings(value)  # raises it
     return value
 
 
 def _campaign_text(text: str) -> str:
     """The same text, if it can be found in messages. Raises ValueError."""
-    Campaign.of("", text)
+    Campaign.of("", text)  # raises it
     return text
 
 
@@ -283,14 +283,14 @@ class LeadsSettings(Section):
     )
 
     def plain(self) -> PlainLeads:
-        """These settings as values without pydantic."""
+        """These settings as plain values, which the daemon keeps: without pydantic it takes less memory."""
         return PlainLeads(
             rules=self.rules,
             timezone=self.timezone,
             country=self.country,
             target_minutes=float(self.target_minutes),
             reopen_days=self.reopen_days,
-            burst_seconds=float(self.burst_seconds),  # a default is not converted
+            burst_seconds=float(self.burst_seconds),  # pydantic leaves the default an int
             hours=dict(self.hours),
             overrides=dict(self.overrides),
             campaigns=dict(self.campaigns),
@@ -331,7 +331,7 @@ class Settings(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Read the environment, which wins, and what `load` passes, which is the file; no other sources of pydantic."""
+        """Where settings come from: first the environment, which wins, then the file, whose content `load` passes."""
         return env_settings, init_settings
 
     def language(self) -> Language:
@@ -358,7 +358,10 @@ class Settings(BaseSettings):
         return CaptureRules(self.capture.groups, ignore_list(self.capture.ignore, country))
 
     def plain(self) -> PlainSettings:
-        """The settings that the daemon runs by, as values without pydantic."""
+        """The settings of the daemon as plain values.
+
+        The daemon keeps only these. A short-lived process loads pydantic instead, which would take 13 MB in the daemon.
+        """
         listener = self.listener
         supervisor = self.supervisor
         return PlainSettings(
@@ -398,7 +401,7 @@ def load(explicit: str | None) -> tuple[Settings, Paths]:
     try:
         settings = Settings(**data)
     except ValidationError as error:
-        already_told = _unknown_variables()  # by _environment_problems
+        already_told = _unknown_variables()  # `_environment_problems` has named them
         problems += [
             _sentence(where, each)
             for each in _worth_telling(error.errors())
@@ -448,7 +451,7 @@ def _contradictions(where: str, settings: Settings) -> list[str]:
     if wrong := settings.alerts.problem():
         key, value, allowed = wrong
         problems.append(_must_be(_source(("alerts", key), where), f"alerts.{key}", value, allowed))
-    first_to_write: dict[Path, str] = {}  # by file the name of the first feed that writes it
+    first_to_write: dict[Path, str] = {}  # for each file the name of the first feed that writes it
     for name, feed in settings.feeds.items():
         problem = feed.problem()
         if isinstance(feed, JsonLinesFeed):
@@ -476,6 +479,7 @@ def _unknown(source: str, key: str, hint: str) -> str:
 
 def _worth_telling(errors: list[ErrorDetails]) -> list[ErrorDetails]:
     """The errors without those that follow from another: in a feed whose kind is wrong, every other key is unknown."""
+    # An error below `feeds` has as its `loc`: `feeds`, the feed's name, and so on down to the key.
     wrong_kind = {each["loc"][1] for each in errors if each["loc"][0] == "feeds" and each["loc"][-1] == "kind"}
 
     def follows_from_kind(error: ErrorDetails) -> bool:
@@ -489,13 +493,13 @@ _AS_JSON: Final[dict[Any, str]] = {
     tuple: later('a list as JSON, like ["one", "two"]'),
     dict: later('a table as JSON, like {{"mon": [["09:00", "13:00"]]}} or {{"name": "text"}}'),
 }
-"""How a variable of this type is written."""
+"""By a setting's type, how its variable is written; as a template for `format`."""
 
 
 def _variables() -> dict[str, tuple[str, str]]:
-    """Every variable that is a setting, in capitals, with the setting's key and how a list or table is written.
+    """Every variable that is a setting, in capitals, with the setting's key and how its value is written.
 
-    The last is empty for other types.
+    How it is written is said of lists and tables only (`_AS_JSON`), and empty for other types.
     """
     found = {}
     for name, top in Settings.model_fields.items():
@@ -510,9 +514,9 @@ def _variables() -> dict[str, tuple[str, str]]:
 
 
 def _environment_problems() -> list[str]:
-    """A sentence for each wrong variable of which pydantic says nothing, or not which one it is.
+    """A sentence for each wrong variable that pydantic would not report, or not by its name.
 
-    These are unknown ones, and lists and tables that are not JSON.
+    These are unknown variables, and lists and tables that are not JSON.
     """
     problems = []
     variables = _variables()
@@ -534,14 +538,15 @@ def _environment_problems() -> list[str]:
 
 
 def _unknown_variables() -> set[str]:
-    """The variables, in capitals, that begin as ours do and are no setting."""
+    """The variables, in capitals, that begin with ENV_PREFIX and are no setting."""
     return {name.upper() for name in os.environ if name.upper().startswith(ENV_PREFIX)} - set(_variables())
 
 
 def _alike(name: str, variables: set[str]) -> set[str]:
-    """The few of all variables to list as a hint for this unknown one, since all are more than fifty.
+    """The variables to list as a hint for this unknown one: a few, because there are more than fifty.
 
-    Those of its section, those with its last word, and the one that is spelled most like it; all if there are none.
+    These are the variables of its section, those with its last word, and the one that is spelled most like it. If there
+    are none of these, all.
     """
     section = _section_of(name)
     last_word = name.rpartition("__")[2].removeprefix(ENV_PREFIX)
@@ -557,7 +562,7 @@ def _section_of(variable: str) -> str:
 
 
 def _variable(loc: Sequence[int | str]) -> str:
-    """The name of the variable that can set what pydantic found at `loc`: its section and key, and nothing below."""
+    """The name of the variable for an error's `loc`: made of the section and the key, without what is below the key."""
     return ENV_PREFIX + "__".join(str(part) for part in loc[:2]).upper()
 
 
@@ -608,7 +613,8 @@ _ALLOWED: Final[Mapping[str, str]] = {
     "model_type": later("a section, written as [section]"),
     "secret_type": later("text in quotes"),
 }
-"""What is allowed, by pydantic's type of error, with its context in braces. Errors of our own checks say it."""
+"""What is allowed instead, by pydantic's type of error. Names in braces are values of the error's context. Errors of
+our own checks say themselves what is allowed."""
 
 
 def _sentence(where: str, error: ErrorDetails) -> str:
@@ -624,7 +630,7 @@ def _sentence(where: str, error: ErrorDetails) -> str:
     if error["type"] == "extra_forbidden":
         return _unknown(source, key, _known_keys(loc[-1], set(_fields(loc[:-1]))))
     if error["type"] == "string_pattern_mismatch":
-        extra = _fields(loc[:-1])[loc[-1]].json_schema_extra
+        extra = _fields(loc[:-1])[loc[-1]].json_schema_extra  # words for the pattern, which people do not read
         allowed = _(str(extra["allowed"])) if isinstance(extra, dict) else _allowed(error)
     else:
         allowed = _allowed(error)
@@ -638,9 +644,9 @@ _SECRETS: Final = {("alerts", "to"), ("alerts", "ping_url")}
 
 
 def _sentence_of_a_feed(source: str, loc: list[str], error: ErrorDetails) -> str:
-    """As `_sentence`, for what is below `feeds`. Secrets and URLs are never shown, not even when they are wrong.
+    """An error of pydantic below `feeds` as a sentence. Secrets and URLs are never shown, not even when they are wrong.
 
-    `loc`: `feeds`, the feed's name, the kind by which pydantic read it, then the key.
+    `loc`: `feeds`, the feed's name, the kind as which pydantic read it, then the key.
     """
     kind = loc[2] if len(loc) > 2 else ""
     loc = [*loc[:2], *loc[3:]]

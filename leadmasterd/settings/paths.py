@@ -1,6 +1,6 @@
 """Where the settings file and the state are, without pydantic.
 
-Read-only commands must answer in a blink, and even when other settings are wrong, so they use only this.
+Read-only commands use only this: they must answer at once, even when other settings are wrong.
 """
 
 import os
@@ -136,7 +136,7 @@ def find_paths(explicit: str | None) -> Paths:
     return resolve_paths(
         file,
         variable("STATE_DIR") or data.get("state_dir", DEFAULT_STATE_DIR),
-        database.strip() if isinstance(database, str) else database,  # as every key in a section
+        database.strip() if isinstance(database, str) else database,  # the full settings do the same
     )
 
 

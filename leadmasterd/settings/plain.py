@@ -1,4 +1,4 @@
-"""The settings as plain values, without pydantic: what a long-running process keeps once another has checked them."""
+"""The settings as plain values, which a long-running process keeps. A short-lived one checks them with pydantic."""
 
 import json
 from collections.abc import Callable, Mapping
@@ -19,7 +19,7 @@ from leadmasterd.supervisor.timing import Timing
 
 _YEARS_BACK: Final = 5
 _YEARS_AHEAD: Final = 3
-"""Years from now whose holidays are looked up at once. When others are needed, the library of holidays is loaded."""
+"""For how many years around this one holidays are looked up in advance. Others need the library of holidays."""
 
 Times = tuple[tuple[str, str], ...]
 
@@ -61,9 +61,9 @@ class PlainLeads:
         return BusinessCalendar.of(self.hours, self.overrides, self.timezone, self.country, holidays=self.holidays)
 
     def hours_version(self) -> str:
-        """Text to compare for equality: it differs if a wait may become overdue at another time by other settings.
+        """Text to compare settings by: it differs if the SLA target does, or when the business is open.
 
-        The same as `LightLeadsSettings.hours_version` of the same settings.
+        For the same settings it equals `LightLeadsSettings.hours_version`.
         """
         return hours_version(
             target_seconds=self.target_minutes * 60,
@@ -74,7 +74,7 @@ class PlainLeads:
         )
 
     def derived_by(self) -> str:
-        """Text to compare for equality: it differs if any setting does that leads are derived by."""
+        """Text to compare settings by: it differs if any setting does that leads are derived by."""
         relevant = {
             "timezone": self.timezone,
             "country": self.country,
@@ -108,7 +108,7 @@ class PlainSettings:
 
 
 def read_plain(explicit: str | None) -> tuple[PlainSettings, Paths]:
-    """Read and check all settings, in a process of its own, which imports pydantic in our stead.
+    """Read and check all settings, in a short-lived process, so that this one need not load pydantic.
 
     `explicit`: the file of `--config`; None: as `find_file` finds it. Raises CannotUseSettings.
     """

@@ -10,9 +10,9 @@ from leadmasterd.text import _
 
 
 def secret_path(name: str, base: Path) -> Path:
-    """The file of secrets that a setting names: `$VARIABLES` in `name` are replaced, a relative one starts from `base`.
+    """The file of secrets that a setting names: `$VARIABLES` in `name` are replaced.
 
-    Raises CannotUseSettings.
+    `base`: what a relative path starts from. Raises CannotUseSettings.
     """
     return path_from(base, os.path.expandvars(name))
 

@@ -1,6 +1,6 @@
 """The names of all settings, without pydantic.
 
-Commands that read little of the settings use them to warn of unknown ones, which the full settings refuse.
+Commands that read only some settings warn of unknown names, which the full settings refuse.
 """
 
 import os
