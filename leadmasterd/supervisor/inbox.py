@@ -18,16 +18,16 @@ class Inbox:
         """When the last heartbeat came through the path of messages (monotonic)."""
 
     def post(self, happened: Happened, **values: object) -> None:
-        """Queue what happened to the child, or a command of the operator. `values`: what its reason quotes."""
+        """Queue what happened to the child, or a command of the operator. `values`: see `Event`."""
         now = asyncio.get_running_loop().time()
         self._events.put_nowait(Event(happened, now, random.random(), values))
 
     def heartbeat(self) -> None:
-        """Note that a heartbeat came; it is no event, for the runner looks at its time."""
+        """Note when a heartbeat came. It is not queued: the runner looks at the time of the last one."""
         self.heartbeat_at = asyncio.get_running_loop().time()
 
     async def next(self, until: float | None) -> Event:
-        """Wait for the next event; TIMER if none came until `until` (monotonic). None: wait for as long as it takes."""
+        """Wait for the next event. If none has come by `until` (monotonic), it is TIMER; None: wait without a limit."""
         try:
             async with asyncio.timeout_at(until):
                 return await self._events.get()

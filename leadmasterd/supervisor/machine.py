@@ -20,9 +20,9 @@ sets or clears it, so a stale timer cannot fire.
 Backoff is exponential with full jitter. Failures are forgiven after a calm period in `ready`, not on reaching it, and
 only while WhatsApp's stream is connected.
 
-Two things are remembered of each child's life, whatever its phase: whether it was `connected`, which only the page of a
-linked account ever is, and whether it was `attached`, which is what READY says. So a code that is shown in a life that
-was connected means a logout; in one that never was, the session was not on the disk.
+Two things are remembered of each child's life, in every phase: whether it was `connected`, which only the page of a
+linked account ever is, and whether it was `attached`, so that messages came live. If a code to scan is shown in a life
+that was connected, the account was logged out; in a life that was not, the profile had no session.
 """
 
 import math
@@ -36,7 +36,7 @@ from leadmasterd.supervisor.timing import Timing
 
 
 class Phase(StrEnum):
-    """Where the listener stands."""
+    """The listener's state; these names are stored and shown."""
 
     PAUSED = "paused"
     STARTING = "starting"
@@ -56,6 +56,7 @@ class Happened(StrEnum):
 
     START = "start"
     HELLO = "hello"
+    """The child's first line."""
     LAUNCHED = "launched"
     """The browser runs."""
     CODE_SHOWN = "code_shown"
@@ -63,17 +64,19 @@ class Happened(StrEnum):
     SESSION_LOST = "session_lost"
     """WhatsApp asks for a scan, but this profile was linked, nobody logged it out, and a snapshot is worth a try."""
     AUTHENTICATED = "authenticated"
+    """The page has a session."""
     READY = "ready"
+    """The account is known, and messages come live."""
     CONNECTION_LOST = "connection_lost"
     """A socket state that WhatsApp Web recovers from by itself."""
     CONNECTED = "connected"
-    """The socket is CONNECTED, and so is the stream behind it, if the page tells of one."""
+    """The socket is CONNECTED, and so is the stream behind it, if the page reports one."""
     SOCKET_OPEN = "socket_open"
-    """The socket is CONNECTED, the stream behind it is not yet: the server has not answered."""
+    """The socket is CONNECTED, but the stream behind it not yet: the server has not answered."""
     STREAM_LIVE = "stream_live"
-    """A heartbeat says that the socket is CONNECTED, and so is the stream, if the page tells of one."""
+    """A heartbeat says that the socket is CONNECTED, and does not say that the stream is dead."""
     STREAM_DEAD = "stream_dead"
-    """A heartbeat says that the stream is not connected: the only sign of a session that another one has replaced."""
+    """A heartbeat says that the stream is dead: the only sign that another session has replaced ours."""
     UNAVAILABLE = "unavailable"
     """WhatsApp's servers refuse the connection for now, and the page goes on trying."""
     CONFLICT = "conflict"
@@ -81,14 +84,14 @@ class Happened(StrEnum):
     NUMBER_AT_RISK = "number_at_risk"
     """A ban or block screen."""
     TEMPORARILY_BANNED = "temporarily_banned"
-    """Until a time that WhatsApp names."""
+    """WhatsApp has banned the number for a time, and may have named the end."""
     PASSKEY_ASKED = "passkey_asked"
     """WhatsApp asks for a passkey after the scan."""
     PASSKEY_CHECK = "passkey_check"
     """WhatsApp asks an account that is linked already for its passkey."""
     PASSKEY_DONE = "passkey_done"
     PASSKEY_FAILED = "passkey_failed"
-    """It was refused, given up, or not answered in time."""
+    """The passkey was refused, given up, or not answered in time."""
     LOGGED_OUT = "logged_out"
     DISCONNECTED = "disconnected"
     """WhatsApp ended the connection for any other reason."""
@@ -103,6 +106,7 @@ class Happened(StrEnum):
     """The stop is complete: nothing of the process tree is left."""
     CANNOT_SPAWN = "cannot_spawn"
     TIMER = "timer"
+    """The time of `State.timer_at` has come."""
     PAUSE = "pause"
     RESUME = "resume"
     RESTART = "restart"
@@ -111,7 +115,7 @@ class Happened(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """What a decision depends on besides the state and the event. The caller reads it when it takes the step."""
+    """What a decision depends on besides the state and the event. The runner asks for these anew before each step."""
 
     restorable: bool = False
     """A snapshot of the browser profile exists, and none was restored since the session last worked."""
@@ -154,7 +158,7 @@ class Effect(StrEnum):
 
 
 class Limit(StrEnum):
-    """What sets the timer, by the name of its field in `Timing`."""
+    """A duration to which the timer can be set. The value is the name of its field in `Timing`."""
 
     HELLO = "hello_timeout"
     LAUNCH = "launch_timeout"
@@ -169,7 +173,7 @@ class Limit(StrEnum):
     UNAVAILABLE = "unavailable_timeout"
 
     def seconds(self, timing: Timing) -> float:
-        """How long it is in this timing profile."""
+        """The duration in this timing profile."""
         seconds: float = getattr(timing, self.value)
         return seconds
 
@@ -184,17 +188,17 @@ class State:
     """Failures in a row."""
     ready_since: float | None = None
     stream_dead_since: float | None = None
-    """In READY: when a heartbeat first said that the stream is not connected. None: it is, or nothing is told of it."""
+    """In READY: when a heartbeat first said that the stream is dead. None: no heartbeat says so."""
     connected: bool = False
     """In this child's life the socket was CONNECTED: the page was that of a linked account."""
     attached: bool = False
-    """In this child's life the live path was READY."""
+    """In this child's life READY has happened."""
     timer_at: float | None = None
     """When TIMER is due (monotonic); None: no timer is set."""
     then: Phase = Phase.STOPPED
     """In STOPPING: the phase that follows when the child is gone."""
     chores: tuple[Effect, ...] = ()
-    """In STOPPING: what to do with the profile when the child is gone, before anything follows."""
+    """In STOPPING: what to do with the profile when the child is gone, before that phase begins."""
     codes: int = 0
     """Codes shown in this child's life and not scanned."""
     unopened: int = 0
@@ -252,9 +256,9 @@ class To:
     failed: bool = False
     """Counts as a failure."""
     then: Phase | None = None
-    """Of a stop: what follows when the child is gone."""
+    """For STOPPING: the phase that follows when the child is gone."""
     chores: tuple[Effect, ...] = ()
-    """Of a stop: what to do with the profile when the child is gone, before anything follows."""
+    """For STOPPING: what to do with the profile when the child is gone, before that phase begins."""
     suspects_profile: bool = False
     """Counts against the profile: three in a row restore a snapshot."""
     values: tuple[tuple[str, object], ...] = ()
@@ -267,7 +271,7 @@ class To:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Then:
-    """In STOPPING: something else is to follow."""
+    """The phase remains STOPPING, but another phase is to follow it."""
 
     phase: Phase
     code: str
@@ -311,7 +315,7 @@ def step(state: State, event: Event, timing: Timing) -> Step:
 
 
 def _apply(outcome: Outcome, state: State, event: Event, timing: Timing) -> Step:
-    """What this outcome makes of the state, and which effects follow."""
+    """Apply an outcome: the new state and the effects."""
     match outcome:
         case Ignored():
             return Step(state, changed=False)
@@ -325,8 +329,9 @@ def _apply(outcome: Outcome, state: State, event: Event, timing: Timing) -> Step
 
 
 def backoff_seconds(failures: int, chance: float, timing: Timing) -> float:
-    """The wait before the next start: full jitter under a ceiling that doubles with each failure in a row."""
-    ceiling = min(timing.backoff_max, timing.backoff_first * 2.0 ** min(failures - 1, 32))
+    """The wait before the next start: a random part of a ceiling that doubles with each failure in a row."""
+    doublings = min(failures - 1, 32)  # far beyond any ceiling; without this limit the power would overflow
+    ceiling = min(timing.backoff_max, timing.backoff_first * 2.0**doublings)
     return ceiling * chance
 
 
@@ -371,7 +376,7 @@ def _stay(state: State, stay: Stay, event: Event, timing: Timing) -> State:
 
 
 def _go(state: State, to: To, event: Event, timing: Timing) -> Step:
-    """Enter a phase. What `To` does not name follows from the phases left and entered.
+    """Enter a phase. Fields that `to` does not set depend on the phase that is left and the one that is entered.
 
     The chores of a stop are done as the first effects of the phase that follows it.
     """
@@ -388,7 +393,7 @@ def _go(state: State, to: To, event: Event, timing: Timing) -> Step:
         timer_at=timer_at,
         then=to.then or state.then,
         chores=to.chores,
-        codes=1 if to.phase is Phase.WAITING_FOR_SCAN else 0,
+        codes=1 if to.phase is Phase.WAITING_FOR_SCAN else 0,  # a code that was shown leads there
         unopened=_unopened(state, to),
     )
     if to.phase is Phase.BACKING_OFF:
@@ -398,7 +403,7 @@ def _go(state: State, to: To, event: Event, timing: Timing) -> Step:
 
 
 def _failures_by(state: State, event: Event, timing: Timing) -> int:
-    """Failures in a row until now; none after a calm period, even if its timer has not been processed yet."""
+    """Failures in a row until now. After a calm period 0, even if its timer has not been processed yet."""
     if state.ready_since is None:
         return state.failures
     alive_until = event.now if state.stream_dead_since is None else state.stream_dead_since
@@ -415,9 +420,10 @@ def _ban_ends_at(event: Event, timing: Timing) -> float | None:
 
 
 def _unopened(state: State, to: To) -> int:
-    """The count of starts in a row that make the profile suspect, after this outcome.
+    """The number of starts in a row that make the profile suspect, after this outcome.
 
-    It is 0 again after what only a working profile reaches, a phase or a connection, and when a snapshot replaces it.
+    It is 0 again when a start has reached a phase or a connection that needs a working profile, and when a snapshot
+    replaces the profile.
     """
     if to.phase in _PROFILE_WORKS or Effect.RESTORE_PROFILE in to.chores:
         return 0
@@ -440,7 +446,7 @@ NO_BREAK_YET: Final = Guard(
     f"it is at most the {CODES_UNTIL_A_BREAK}th", lambda state, _event: state.codes < CODES_UNTIL_A_BREAK
 )
 NETWORK_DOWN: Final = Guard("the child's last words blame the network", lambda _state, event: event.facts.unreachable)
-"""An outage is no fault of the profile: a restore would take the session back in time for nothing."""
+"""Then the profile is not to blame, and to restore an older one would be useless."""
 STORAGE_OPENS: Final = Guard(
     "the page did not report broken storage", lambda _state, event: not event.facts.storage_broken
 )
@@ -448,7 +454,7 @@ PROFILE_SUSPECTED: Final = Guard(
     f"it is the {STARTS_UNTIL_RESTORE}rd start in a row that got nowhere, and there is a snapshot to try",
     lambda state, event: state.unopened + 1 >= STARTS_UNTIL_RESTORE and event.facts.restorable,
 )
-"""Not the first time: a browser dies for many reasons, and a disk may be full for a while."""
+"""One failed start is not enough to suspect it: a browser dies for many reasons, such as a full disk."""
 WAS_CONNECTED: Final = Guard("this life was CONNECTED before", lambda state, _event: state.connected)
 NOT_YET_CONNECTED: Final = Guard("it is the first time in this life", lambda state, _event: not state.connected)
 AFTER_A_LOGOUT: Final = Guard("the last life was logged out", lambda state, _event: state.because.code == "logged_out")
@@ -478,14 +484,16 @@ _RESTORE: Final = (Effect.RESTORE_PROFILE,)
 _QUARANTINE: Final = (Effect.QUARANTINE_PROFILE,)
 _SNAPSHOT: Final = (Effect.TAKE_SNAPSHOT, Effect.TRIM_CACHES)
 _PROFILE_WORKS: Final = frozenset({Phase.WAITING_FOR_SCAN, Phase.SYNCING, Phase.READY, Phase.NEEDS_PASSKEY})
+"""Phases that are reached only with a profile that opens."""
 _LINKED: Final = frozenset({Happened.CONNECTED, Happened.SOCKET_OPEN, Happened.STREAM_LIVE, Happened.READY})
-"""Only the page of a linked account says so: its socket is UNPAIRED otherwise (WAWebCommsConfig, 2026-04-27)."""
+"""Events that only the page of a linked account causes. Without an account the socket is UNPAIRED (WAWebCommsConfig,
+2026-04-27)."""
 
 
 def stops(
     then: Phase, code: str, chores: tuple[Effect, ...] = (), *, values: tuple[tuple[str, object], ...] = ()
 ) -> To:
-    """Stop the child; `then` follows when its tree is gone and the chores are done. It does not count as a failure."""
+    """Stop the child; `then` follows when its process tree is gone and the chores are done. This is no failure."""
     return To(phase=Phase.STOPPING, code=code, effects=(Effect.STOP_TREE,), then=then, chores=chores, values=values)
 
 
@@ -541,7 +549,7 @@ LIMITS: Final[Mapping[Phase, Limit]] = {
 
 _RESTORES_A_SNAPSHOT: Final = stops(Phase.STARTING, "profile_broken", _RESTORE)
 _RESTORES_THE_SESSION: Final = stops(Phase.STARTING, "session_lost", _RESTORE)
-# The session is gone for good. Its profile is kept aside, and a fresh one waits for a scan. Not a failure.
+# The session is gone for good. The profile is set aside, and the next child begins with a new one and asks for a scan.
 _LOGGED_OUT: Final = stops(Phase.STARTING, "logged_out", _QUARANTINE)
 _LOGGED_OUT_BY_ITS_CODE: Final = stops(Phase.STARTING, "logged_out", _QUARANTINE, values=(("by", "code"),))
 _SCANNED: Final = enters(Phase.SYNCING, "scanned", limit=Limit.FIRST_SYNC)
@@ -572,7 +580,8 @@ _LINKED_LIFE: Final[Row] = {
     Happened.AUTHENTICATED: IGNORED,
     Happened.PASSKEY_ASKED: enters(Phase.NEEDS_PASSKEY, "passkey_check"),
 }
-"""In READY and RECONNECTING, unless the row says otherwise: the account is linked, whatever else the page shows."""
+"""What these events mean in READY and RECONNECTING, unless the phase's own row says otherwise. There the account is
+linked, so a code to scan means a logout, and a passkey is asked to check the link."""
 
 _AT_REST: Final[Row] = {
     Happened.RESUME: starts("resumed"),
@@ -580,11 +589,12 @@ _AT_REST: Final[Row] = {
     Happened.PAUSE: enters(Phase.PAUSED, "paused"),
     Happened.QUIT: leaves("asked_to_stop"),
 }
+"""What commands mean in BACKING_OFF and HALTED, where no child lives."""
 
 TABLE: Final[Mapping[Phase, Row]] = {
     Phase.PAUSED: _row(
         {
-            # A ban outlives the daemon and the machine.
+            # A ban that an earlier life of the daemon met may still last.
             Happened.START: either(
                 BANNED,
                 enters(Phase.HALTED, "temporary_ban", until_ban_ends=True),
@@ -606,7 +616,7 @@ TABLE: Final[Mapping[Phase, Row]] = {
                 ),
                 otherwise=enters(Phase.WAITING_FOR_SCAN, "scan_needed"),
             ),
-            # What this device has missed may come before the sync is done.
+            # Once connected, the page first receives what this device has missed: that may take as long as a sync.
             Happened.CONNECTED: either(NOT_YET_CONNECTED, Stay(limit=Limit.SYNC), otherwise=IGNORED),
             Happened.SOCKET_OPEN: either(NOT_YET_CONNECTED, Stay(limit=Limit.SYNC), otherwise=IGNORED),
             Happened.UNAVAILABLE: either(
@@ -615,6 +625,7 @@ TABLE: Final[Mapping[Phase, Row]] = {
                 otherwise=enters(Phase.STARTING, "unavailable", limit=Limit.UNAVAILABLE),
             ),
             Happened.CANNOT_SPAWN: To(phase=Phase.BACKING_OFF, code="cannot_spawn", failed=True),
+            # The profile is suspect only if the network was not the cause and the page was never connected.
             Happened.EXITED: FirstOf(
                 (
                     (NETWORK_DOWN, fails("child_died")),
@@ -623,6 +634,7 @@ TABLE: Final[Mapping[Phase, Row]] = {
                 ),
                 otherwise=fails("child_died", suspects_profile=True),
             ),
+            # A start that takes too long makes the profile suspect only if its databases did not open.
             Happened.TIMER: FirstOf(
                 (
                     (STORAGE_OPENS, fails("start_took_too_long")),
@@ -636,7 +648,7 @@ TABLE: Final[Mapping[Phase, Row]] = {
     Phase.WAITING_FOR_SCAN: _row(
         _ALIVE,
         {
-            # A person may take as long as they like; the page may not: without a next code it is dead.
+            # A person may take hours to scan. But a page that shows no next code in time is dead.
             Happened.CODE_SHOWN: FirstOf(
                 ((NO_BREAK_YET, Stay(limit=Limit.CODE, another_code=True)),),
                 otherwise=fails("not_scanned", values=(("codes", CODES_UNTIL_A_BREAK),)),
@@ -661,7 +673,7 @@ TABLE: Final[Mapping[Phase, Row]] = {
         _ALIVE,
         _LINKED_LIFE,
         {
-            # After a page reload: the live path sweeps, the phase stays.
+            # READY again: the page was reloaded. The live path asks for a sweep by itself, and the phase stays.
             Happened.READY: either(STREAM_IS_DEAD, Stay(limit=Limit.CALM, stream="live"), otherwise=IGNORED),
             Happened.CONNECTED: either(STREAM_IS_DEAD, Stay(limit=Limit.CALM, stream="live"), otherwise=IGNORED),
             Happened.STREAM_LIVE: either(STREAM_IS_DEAD, Stay(limit=Limit.CALM, stream="live"), otherwise=IGNORED),
@@ -671,6 +683,7 @@ TABLE: Final[Mapping[Phase, Row]] = {
             Happened.HEARTBEAT_LOST: fails("heartbeat_lost"),
             Happened.DELIVERY_STALLED: fails("deaf"),
             Happened.PLANNED_RESTART: stops(Phase.STARTING, "recycle", _SNAPSHOT),
+            # The timer ends the calm period, or the time for which a stream may be dead.
             Happened.TIMER: either(
                 STREAM_IS_DEAD,
                 enters(Phase.RECONNECTING, "stream_lost", limit=Limit.STREAM_BACK),
@@ -682,7 +695,8 @@ TABLE: Final[Mapping[Phase, Row]] = {
         _ALIVE,
         _LINKED_LIFE,
         {
-            # Before each refusal the socket is CONNECTED for a moment; a heartbeat hardly ever meets that.
+            # Before each 503 the socket is CONNECTED for a moment, so then CONNECTED does not mean READY. STREAM_LIVE
+            # does: a heartbeat hardly ever falls into such a moment.
             Happened.CONNECTED: either(ALREADY_UNAVAILABLE, IGNORED, otherwise=enters(Phase.READY, "reconnected")),
             Happened.STREAM_LIVE: enters(Phase.READY, "reconnected"),
             Happened.UNAVAILABLE: either(
@@ -694,7 +708,8 @@ TABLE: Final[Mapping[Phase, Row]] = {
             Happened.TIMER: either(STREAM_LOST, fails("session_elsewhere"), otherwise=fails("reconnect_took_too_long")),
         },
     ),
-    # A person may take days. Only they and the child's own end change anything, and the profile stays as it is.
+    # A person may take days, so there is no timer. When an account that was linked already is checked, the page may say
+    # again that it is connected or ready; only PASSKEY_DONE then means that the check is over.
     Phase.NEEDS_PASSKEY: _row(
         _ALIVE,
         {
@@ -719,7 +734,7 @@ TABLE: Final[Mapping[Phase, Row]] = {
     Phase.HALTED: _row(
         _AT_REST,
         {
-            # By the wall clock too, which may have been set back.
+            # The end of a ban is a time of the wall clock. If that was set back meanwhile, the timer is set again.
             Happened.TIMER: FirstOf(
                 ((STILL_BANNED, Stay(until_ban_ends=True)), (HALTED_BY_BAN, starts("ban_over"))), otherwise=IGNORED
             ),
@@ -743,8 +758,10 @@ _GOING_ON: Final[Row] = {
     Happened.TEMPORARILY_BANNED: Then(phase=Phase.HALTED, code="temporary_ban"),
     Happened.LOGGED_OUT: Then(phase=Phase.STARTING, code="logged_out", chores=_QUARANTINE),
 }
-"""The child's last words still count: its exit, or a command, may be processed before them."""
+"""What these events mean while the child is stopped for a new start, at once or after a wait. The child's last lines
+still count: they may be processed only after its exit, or after the command to stop."""
 _LOGOUT_COUNTS: Final[Row] = {Happened.LOGGED_OUT: Stay(chores=_QUARANTINE)}
+"""While the child is stopped without a new start, a logout only changes the chores: the profile is set aside."""
 
 STOPPING: Final[Mapping[Phase, Row]] = {
     Phase.BACKING_OFF: _row(_GOING_ON, {Happened.GONE: enters(Phase.BACKING_OFF, None)}),
@@ -775,7 +792,7 @@ STOPPING: Final[Mapping[Phase, Row]] = {
             ),
         },
     ),
-    # Quitting is never taken back.
+    # No command takes back that the daemon is to end.
     Phase.STOPPED: _row(_LOGOUT_COUNTS, {Happened.GONE: leaves(None)}),
 }
-"""While the child is dying: what each event means, for each phase that can follow."""
+"""What each event means in STOPPING, while the child is dying: a row for each phase that can follow."""

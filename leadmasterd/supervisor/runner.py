@@ -19,13 +19,14 @@ from leadmasterd.supervisor.timing import Timing
 log = logging.getLogger(__name__)
 
 _LIVE: Final = frozenset({Phase.READY, Phase.RECONNECTING})
-"""Phases in which a heartbeat is expected: a first sync may go minutes without one."""
+"""Phases in which heartbeats are expected. SYNCING is not one: a first sync may take minutes without a heartbeat."""
 
 
 class Stoppable(Protocol):
     """A child as the runner needs it."""
 
     exited: "asyncio.Task[int]"
+    """Done when the process has ended; its result is the exit code."""
 
     async def stop(self, timing: Timing) -> object:
         """End the whole process tree."""
@@ -95,7 +96,7 @@ class Runner:
             watching.cancel()
 
     async def _carry_out(self, effect: Effect, tasks: asyncio.TaskGroup) -> None:
-        """Do what an effect asks for. What lasts as long as a child, or its stop, becomes one of `tasks`."""
+        """Do what an effect asks for. Watching a child, and stopping it, go on in the background, as `tasks`."""
         match effect:
             case Effect.SPAWN:
                 try:
@@ -112,7 +113,7 @@ class Runner:
                 pass  # `run` returns
 
     async def _watch_exit(self, child: Stoppable) -> None:
-        """Post EXITED when the child ends by itself; during a stop its end is no event."""
+        """Post EXITED when the child ends by itself. If it is being stopped, GONE follows instead."""
         code = await asyncio.shield(child.exited)
         if child is self._child and self.state.phase is not Phase.STOPPING:
             self._inbox.post(Happened.EXITED, exit_code=code)
@@ -127,9 +128,10 @@ class Runner:
         self._inbox.post(Happened.GONE)
 
     async def _watch_heartbeat(self) -> None:
-        """Look every `heartbeat_timeout` whether a heartbeat came; post HEARTBEAT_LOST when two in a row are missing.
+        """Check every `heartbeat_timeout` whether a heartbeat came. Post HEARTBEAT_LOST after two rounds without one.
 
-        A round does not count if none is expected, or if we may be the cause: our loop was late, or we did not read.
+        A round does not count if no heartbeat is expected, or if we may be the cause: our loop was late, or we did not
+        read.
         """
         loop = asyncio.get_running_loop()
         period = self._timing.heartbeat_timeout
@@ -140,7 +142,7 @@ class Runner:
             loop_was_late = loop.time() - round_began - period > period / 2
             if self.state.phase not in _LIVE or loop_was_late or self._reading_paused():
                 misses = 0
-                self._inbox.heartbeat()  # as if one had come: silence is measured from here on
+                self._inbox.heartbeat()  # as if one had come: the next round measures the silence from now on
                 continue
             silent = loop.time() - self._inbox.heartbeat_at
             misses = misses + 1 if silent > period else 0

@@ -8,7 +8,9 @@ from dataclasses import dataclass, fields
 from typing import Final, Self
 
 _PROCESS_TIMES: Final = ("hello_timeout", "launch_timeout", "stop_ask", "stop_term", "stop_kill", "store_stop")
+"""Times that real processes and the disk need: in tests they are divided less."""
 _LARGEST_DIVISOR: Final = 4.0
+"""By how much these times are divided at most."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,17 +36,18 @@ class Timing:
     """From a scan to ready. The page itself waits 180 for the first history, in silence, and unlinks itself if none
     comes (WAWebCompanionRegUtils, 2026-04-27). To end it before that costs the link."""
     code_timeout: float = 150.0
-    """From one QR code to the next: the first is valid for 60, and the page may reload between. Then it is stuck."""
+    """From one QR code to the next, or the page is stuck. The first code is valid for 60, and the page may reload."""
     reconnect_timeout: float = 180.0
-    """WhatsApp Web recovers from TIMEOUT and OPENING by itself; after this we restart."""
+    """How long WhatsApp Web may take to recover by itself, from TIMEOUT or OPENING. Then we restart it."""
     stream_timeout: float = 60.0
     """How long a stream may be dead under a socket that says CONNECTED: a reconnection takes less."""
     stream_back_timeout: float = 30.0
-    """How long it may then take to come back. If another session has replaced ours, it never does."""
+    """How long the stream may then take to come back. If another session has replaced ours, it never comes back."""
     unavailable_timeout: float = 1200.0
-    """While WhatsApp's servers refuse the connection. The page's pauses grow to 900 (WAWebCommsConfig, 2026-04-27)."""
+    """How long to wait for the page's next try after WhatsApp's servers refused the connection. Its pauses grow to 900
+    (WAWebCommsConfig, 2026-04-27)."""
     ban_margin: float = 60.0
-    """After the end of a temporary ban, because WhatsApp's clock decides and not ours."""
+    """How long after the end of a temporary ban we try again: WhatsApp's clock decides, and ours may be ahead of it."""
 
     heartbeat_every: float = 5.0
     """How often the child sends one."""
@@ -52,7 +55,8 @@ class Timing:
     """Without a heartbeat: the first miss is logged, the second, this much later, ends the child."""
 
     modules_late: float = 300.0
-    """From ready: what the page still does not know by name is gone. It loads in waves, calls last."""
+    """From ready until a module of the page that is not there yet counts as missing. The page loads modules in waves,
+    those of calls last."""
 
     stop_ask: float = 10.0
     """After `stop` on stdin: the browser closes gracefully, so that localStorage survives."""
@@ -66,9 +70,9 @@ class Timing:
     settle_after_pairing: float = 600.0
     """After a new link, without any sweep: the phone unlinks companions that misbehave."""
     history_timeout: float = 1800.0
-    """After a new link older messages come in chunks, long after the first sync, and behind a watermark nobody would
-    look for them. So none is drawn until the page says that its recent history is complete, or until this long after
-    the link. WhatsApp Web pauses after 120 s without a chunk and gives up 1200 s later (build of 2026-04-27)."""
+    """How long after a new link no watermark is set, unless the page says earlier that its recent history is complete.
+    Older messages come in chunks, long after the first sync, and a sweep does not look for messages from before the
+    watermark. WhatsApp Web pauses after 120 s without a chunk and gives up 1200 s later (build of 2026-04-27)."""
     sweep_interval: float = 60.0
     """From the end of one sweep to the next."""
     sweep_timeout: float = 300.0
@@ -79,13 +83,13 @@ class Timing:
     """How often a sweep also looks for revocations of the last two days."""
 
     reopen_every: float = 5.0
-    """From one try to open a database that can't be used to the next: a person sees to it meanwhile."""
+    """Between two tries to open a database that can't be used, until a person has mended it."""
 
     status_every: float = 60.0
-    """The status file is rewritten at each change, and this often for the numbers that only drift."""
+    """How often resources are measured. Then the status file is rewritten, as it is after each change."""
 
     def divided_by(self, divisor: float) -> Self:
-        """The same profile, faster: at most four times where real processes start, stop and write."""
+        """The same profile, with all durations divided: those of real processes at most by `_LARGEST_DIVISOR`."""
         for_processes = min(divisor, _LARGEST_DIVISOR)
         return type(self)(
             **{
