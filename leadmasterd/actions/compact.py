@@ -31,7 +31,7 @@ class Compacted:
 def compact(editor: LeadEditor) -> Compacted:
     """Rewrite the database file without its unused space.
 
-    The caller makes sure that no daemon runs: nobody else can write meanwhile, which takes some seconds per gigabyte.
+    The caller makes sure that no daemon runs: it takes some seconds per gigabyte, and nobody else can write meanwhile.
     Raises CannotUseDatabase; where the disk has too little free space, its subclass DatabaseBusy. When it is
     interrupted, the file stays as it was.
     """

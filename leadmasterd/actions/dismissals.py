@@ -74,7 +74,7 @@ def dismiss(editor: LeadEditor, who: Who, *, seen_at: str | None = None) -> Dism
     chats = (subject.conversation_id,) if isinstance(who, int) else subject.conversations
 
     def decide() -> _Decided:
-        """Write a decision for each conversation that waits; none if it was dismissed before. Else raise Refused."""
+        """Write a decision for each conversation that waits. If none waits and none was dismissed, raise Refused."""
         at = editor.time_after(subject)
         waiting = _waiting(editor, chats, seen_at)
         if not waiting and not _was_dismissed(editor, chats):
@@ -143,7 +143,7 @@ def undo_dismissal(editor: LeadEditor, who: Who, *, decision_at: str | None = No
 
 
 def _waiting(editor: LeadEditor, chats: tuple[int, ...], seen_at: str | None) -> list[Row]:
-    """The conversations among `chats` that have waited since `seen_at` or earlier; None: all that wait.
+    """The conversations among `chats` that have waited since `seen_at` or earlier; if it is None, all that wait.
 
     Rows: `conversation_id`, and `last_at`, when the customer wrote or called last.
     """

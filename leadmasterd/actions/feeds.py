@@ -77,14 +77,15 @@ def retry(editor: LeadEditor, settings: Settings, name: str, events: Collection[
     """Deliver again what was given up: the events with these ids, or all dead letters if `events` is empty.
 
     They are written to the outbox for this feed alone, in their old order and with new ids, as the receiver may have
-    seen the old ones. They leave the dead letters after that is committed, so a crash in between delivers them twice.
+    seen the old ones. They are deleted as dead letters after that is committed: a crash in between has them delivered
+    twice.
     Raises Refused if an id is not among the feed's dead letters.
     """
     feed = feed_of(settings, name)
     with open_books(editor.paths, "rw") as books:
         if books is None:
             raise _not_begun(name)
-        books.execute("BEGIN IMMEDIATE")  # released by closing
+        books.execute("BEGIN IMMEDIATE")  # nobody else takes dead letters meanwhile
         letters = rows(
             books,
             "SELECT event_id, kind, stream, at, data FROM dead_letters WHERE feed = ? ORDER BY event_id",
@@ -126,8 +127,8 @@ def replay(
     `on_progress` after each transaction, with the number written so far and the number of all. Raises Refused where
     the disk is too small.
 
-    The record of events given up for lack of disk then keeps only those after `until`: the person who chose the period
-    has decided about the earlier ones.
+    The record of events given up for lack of disk then keeps only those after `until`. Earlier ones are out of it even
+    if they happened before `from_at`: the person chose the period.
     """
     feed = feed_of(settings, name)
     with open_books(editor.paths, "ro") as books:
@@ -211,7 +212,7 @@ def _check_room(editor: LeadEditor, size: int) -> None:
     needed = 2 * size + editor.settings.disk_floor_mb * 1_000_000  # twice: in the WAL, then in the database
     outbox = room(editor.connection, free=free)
     too_much = outbox.taken + size - outbox.most
-    if too_much > 0:  # of SHARE bytes of free disk the outbox may take one
+    if too_much > 0:  # it may take one byte for each SHARE bytes of free disk
         needed = max(needed, free + SHARE * too_much)
     if free < needed:
         raise Refused(

@@ -100,7 +100,7 @@ def undo_merge(editor: LeadEditor, merge_id: int) -> Merged:
         [merge_row] = found
         contacts = [merge_row["kept_id"], merge_row["merged_id"]]
         conversations = conversations_of(editor.connection, root_of(editor.connection, merge_row["kept_id"]))
-        # Which conversations are whose is known only afterwards, so the leads of all are derived for both.
+        # Who gets which conversation is known only after the undo, so each of the two is given all of them here.
         subjects = [Subject(contact, conversations, conversations[0]) for contact in contacts]
     at = times.iso(datetime.now(UTC))
 
@@ -113,4 +113,4 @@ def undo_merge(editor: LeadEditor, merge_id: int) -> Merged:
 
 
 def _whole_history(_written: object) -> None:
-    """For `since` of `LeadEditor.apply`: whose messages are whose has changed from the beginning."""
+    """For `since` of `LeadEditor.apply`: a merge changes the history of both people from its beginning."""

@@ -18,12 +18,13 @@ _LABELS: Final = (
     "WHERE k.conversation_id IN (SELECT value FROM json_each(:slice)) AND instr(k.burst, ':') = 0 "
     "AND m.sent_at >= :since"
 )
-"""SQL: the bursts of a slice of conversations, with intents; `:` is in the keys of earlier texts of edited bursts."""
+"""SQL: the bursts of a slice of conversations, with their intents. Earlier texts of edited bursts, whose keys have a
+`:`, are left out."""
 _CREATE_BEFORE: Final = (
     "CREATE TEMP TABLE labels_before (conversation_id INTEGER, burst TEXT, intent TEXT, "
     "PRIMARY KEY (conversation_id, burst)) WITHOUT ROWID"
 )
-"""SQL: the labels of a slice before it is classified again; of a long history too many to be held in memory."""
+"""SQL: a table for the labels of a slice before it is classified again. Memory may be too small for a long history."""
 _COMPARED: Final = (
     f"SELECT b.intent, k.intent, count(*) FROM ({_LABELS}) k "
     "LEFT JOIN labels_before b USING (conversation_id, burst) GROUP BY 1, 2"
@@ -99,7 +100,7 @@ def reclassify(
             "WHERE conversation_id IN (SELECT value FROM json_each(:slice)) AND sent_at >= :since)",
             values,
         )
-        mark_dirty(editor.connection, dict.fromkeys(conversations, since or None))
+        mark_dirty(editor.connection, dict.fromkeys(conversations, since or None))  # None: all
         editor.projector.project(conversations, datetime.now(UTC))
         for before, after, number in editor.connection.execute(_COMPARED, values).fetchall():
             bursts += number

@@ -67,7 +67,7 @@ class ChangeRecord(TypedDict):
 class Change:
     """One thing that a decision changed. `before` and `after`: a stage, an intent, a time, or a number of follow-ups.
 
-    Which of these follows from `what`. `lead_id`: None for `waiting` and `follow_ups`: those are of all their chats.
+    Which of these it is depends on `what`. `lead_id`: None for `waiting` and `follow_ups`, which concern all the chats.
     """
 
     what: What
@@ -164,8 +164,8 @@ class LeadEditor:
     ) -> Applied[_T, _U]:
         """Run `write` in one transaction; in the next, derive these people's leads again and run `then`.
 
-        `then` and `since` get what `write` returned. `since` returns the earliest time of what changed in the people's
-        history, from where on leads are derived again; None: from its beginning. Raises CannotUseRules or
+        `then` and `since` get what `write` returned. `since` returns the time from which on the people's history has
+        changed; None: from its beginning. The leads are derived again from there. Raises CannotUseRules or
         CannotUseModel if that must wait until a file is mended: what was written is kept.
         """
         contacts = [subject.contact_id for subject in subjects]
@@ -244,7 +244,7 @@ def _changes(before: _State, after: _State) -> list[Change]:
 def open_editor(settings: PlainSettings, paths: Paths, *, actor: str, patience: Patience) -> Iterator[LeadEditor]:
     """An editor of this database, closed at the end. `actor`: `person:LOGIN`, on whose behalf it writes.
 
-    Raises Refused before anything has been captured, because a decision creates no database; and CannotUseDatabase,
+    Raises Refused if nothing has been captured yet, because a decision creates no database. Raises CannotUseDatabase,
     also for a database of an earlier version: it is not updated here, as its daemon may still be running.
     """
     if not paths.database.exists():

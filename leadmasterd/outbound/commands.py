@@ -56,9 +56,9 @@ class _Context:
     settings: OutboundSettings
     policy: Policy
     database: Path
-    """Of the records."""
+    """The file of the records."""
     country: str
-    """Of phones that are typed without a country code."""
+    """The country of phones that are typed without a country code: `AR`, say."""
     now: datetime
 
     def person(self, text: str) -> str:
@@ -78,7 +78,7 @@ class _Context:
 def _open_context(arguments: argparse.Namespace) -> Iterator[_Context]:
     """Read the settings and open the records, which are closed at the end.
 
-    Raises CannotUseSettings where the zone in them is wrong: a default that nobody chose must not decide.
+    Raises CannotUseSettings if their time zone is wrong: a default that nobody chose must not decide when to send.
     """
     paths = find_paths(arguments.config)
     settings, leads = read_outbound(paths), read_leads_settings(paths)
@@ -185,7 +185,7 @@ def stop(arguments: argparse.Namespace) -> int:
 
 
 def request(arguments: argparse.Namespace) -> int:
-    """Write a request as a draft, and show it with what stands against sending it now."""
+    """Write a request as a draft, and show it with the obstacles to sending it now."""
     with _open_context(arguments) as context:
         lead, recipient = _recipient(context, arguments.to)
         content: FreeText | Template = FreeText(arguments.text or "")
@@ -210,9 +210,9 @@ def request(arguments: argparse.Namespace) -> int:
 def _recipient(context: _Context, text: str) -> tuple[int | None, str]:
     """The number of the lead, None if a phone was given, and the digits to write to.
 
-    Fewer than seven digits are the number of a lead. A phone is written as the listener knows its WhatsApp id; an
-    unknown one as it was typed if that is complete, else as its match key. Raises Refused for a lead without a phone,
-    and CannotUseArgument for what is no phone.
+    Fewer than seven digits are the number of a lead. If the listener knows a phone, its digits are those of its
+    WhatsApp id; else they are as typed if that is complete, or the match key. Raises Refused for a lead without a
+    phone, and CannotUseArgument for what is no phone.
     """
     if text.isascii() and text.isdigit() and len(text) < 7:
         phone = context.core.phone_of_lead(int(text))
@@ -223,9 +223,8 @@ def _recipient(context: _Context, text: str) -> tuple[int | None, str]:
     key = _match_key(text, context.country)
     digits = "".join(filter(str.isdigit, text))
     typed = phone_of(f"{digits}@c.us")
-    is_complete = (
-        typed is not None and typed.match_key == key
-    )  # with the country's code, and in Argentina without the 15
+    # Complete: with the country's code, and in Argentina without the 15.
+    is_complete = typed is not None and typed.match_key == key
     return None, context.core.phone_as_known(key) or (digits if is_complete else key)
 
 
@@ -243,7 +242,7 @@ def _time(context: _Context, text: str | None) -> datetime | None:
 
 
 def check(arguments: argparse.Namespace) -> int:
-    """Show these requests with what stands against sending them now. Returns 1 if one may not be sent, else 0."""
+    """Show these requests with the obstacles to sending them now. Returns 1 if one may not be sent, else 0."""
     with _open_context(arguments) as context:
         _show(context, arguments.requests, arguments)
         requests = [context.records.request(each) for each in arguments.requests]
@@ -330,13 +329,13 @@ def _outcome(state: State, denied: Denied | None) -> str:
 
 
 def _obstacles(context: _Context, stored: StoredRequest) -> list[Denied]:
-    """What stands against sending this request now."""
+    """The obstacles to sending this request now."""
     facts = context.records.facts(stored, context.now, context.inbound_of(stored))
     return obstacles(stored.request, facts, context.policy, context.now)
 
 
 def _show(context: _Context, ids: Sequence[int], arguments: argparse.Namespace) -> int:
-    """Print these requests, each with what stands against sending it now. Returns 0."""
+    """Print these requests, each with the obstacles to sending it now. Returns 0."""
     found = [context.records.request(each) for each in ids]
     if arguments.json:
         return _print(
@@ -354,7 +353,7 @@ def _show(context: _Context, ids: Sequence[int], arguments: argparse.Namespace) 
 
 
 def _print_messages_elsewhere(context: _Context, stored: StoredRequest) -> None:
-    """Print their messages to a number that we listen to, which explain why no window is open although they wrote."""
+    """Print when the person wrote to a number that we listen to: such a message opens no window."""
     for each in context.inbound_of(stored):
         if each.source is not Source.CLOUD_API:
             number = each.account.partition("@")[0]

@@ -23,7 +23,7 @@ class Core:
         return self._ask("SELECT 1 FROM contact_identities LIMIT 1", {}) is not None
 
     def phone_of_lead(self, lead_id: int) -> str | None:
-        """The digits of a lead's WhatsApp id.
+        """The digits of a lead's WhatsApp id: of its own contact, else of one that was merged into that.
 
         None if it has no phone, there is no such lead, or the database can't be read.
         """

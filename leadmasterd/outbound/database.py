@@ -157,7 +157,8 @@ def key_file(path: Path) -> Path:
 def open_database(path: Path) -> tuple[sqlite3.Connection, IdentityKey]:
     """Open the database for reading and writing, and read its secret; both are made if there is no database.
 
-    Raises CannotUseDatabase, and CannotUseState where the secret is missing or another one.
+    Raises CannotUseDatabase, and CannotUseState if the secret is missing or not the one that the database was made
+    with.
     """
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -250,8 +251,8 @@ def _new_key(path: Path) -> IdentityKey:
 def _key_of(connection: sqlite3.Connection, path: Path) -> IdentityKey:
     """Read the secret that belongs to this database.
 
-    Raises CannotUseState if it is missing or another one: keys would differ, so that suppressed people could be written
-    to.
+    Raises CannotUseState if it is missing or another one: people would then have other keys, so that those who are
+    suppressed could be written to.
     """
     file = key_file(path)
     [digest] = connection.execute("SELECT digest FROM identity_key").fetchone()

@@ -111,7 +111,7 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Consent:
-    """A person agreed to messages of this purpose (`granted`), or took that back. None changes; later ones follow."""
+    """A person agreed to messages of this purpose (`granted`), or took that back. Never changed: later ones follow."""
 
     purpose: Purpose
     granted: bool
@@ -151,7 +151,7 @@ class Facts:
     template: TemplateRecord | None = None
     """The template of the request; None: it has none, or it is not recorded."""
     consents: Sequence[Consent] = ()
-    """Everything that this person said about it, in any order."""
+    """All that this person agreed to or took back, in any order."""
     inbound: Sequence[Inbound] = ()
     """What is known of this person's messages to us."""
     sent_by_account: Sequence[datetime] = ()
@@ -162,7 +162,7 @@ class Facts:
 
 @dataclass(frozen=True, slots=True)
 class QuietHours:
-    """From `start` until just before `end` on the shop's clock, across midnight if `end` is earlier; they differ."""
+    """From `start` until just before `end` on the shop's clock, across midnight if `end` is earlier. Never equal."""
 
     start: time
     end: time
@@ -214,7 +214,7 @@ def decide(request: Request, facts: Facts, policy: Policy, now: datetime) -> All
 def obstacles(request: Request, facts: Facts, policy: Policy, now: datetime) -> list[Denied]:
     """Everything against sending this message now, in the order of RULES; empty: it may be sent.
 
-    Obstacles that approval or time would lift are left out for a request that will never be sent: they don't matter.
+    For a request that will never be sent, obstacles that approval or time would lift are left out: they don't matter.
     Raises ValueError if `now` has no zone.
     """
     if now.tzinfo is None:
@@ -333,7 +333,7 @@ def _quiet_hours(_request: Request, _facts: Facts, policy: Policy, now: datetime
 
 
 def _end_of_quiet(quiet: QuietHours, now: datetime, zone: ZoneInfo) -> datetime:
-    """When the shop's clock shows `end` next (UTC); where a clock change skips that, when it would have shown it."""
+    """When the shop's clock shows `end` next (UTC). If a clock change skips that time, when it would have shown it."""
     local = now.astimezone(zone)
     day = local.date() if local.time() < quiet.end else local.date() + timedelta(days=1)
     end = datetime.combine(day, quiet.end, zone)
@@ -355,7 +355,7 @@ def _contact_cap(_request: Request, facts: Facts, policy: Policy, now: datetime)
 def _below_cap_at(cap: int, sent: Sequence[datetime], now: datetime) -> datetime | None:
     """When fewer than `cap` of these attempts will be within the last 24 hours; None if that is so already."""
     ends = sorted(at + DAY for at in sent if now < at + DAY)  # when each of them stops counting
-    return ends[len(ends) - cap] if len(ends) >= cap else None
+    return ends[len(ends) - cap] if len(ends) >= cap else None  # after this one `cap` - 1 are left
 
 
 def _pair_rate(_request: Request, facts: Facts, _policy: Policy, now: datetime) -> Denied | None:
@@ -399,4 +399,4 @@ _MAY_PASS: Final = frozenset(
         Reason.PAIR_RATE,
     }
 )
-"""What approval of this request or time would lift. The other obstacles would stand against a new request too."""
+"""What approval of this request or time would lift. A new request would meet the other obstacles too."""

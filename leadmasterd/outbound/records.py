@@ -56,7 +56,10 @@ class State(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class NewRequest:
-    """What a person or a program asks for. `recipient`: digits with the country code; `person`: their key."""
+    """What a person or a program asks for. `recipient`: digits with the country code.
+
+    `person`: the key of the recipient, as `Records.person` makes it.
+    """
 
     account: str
     person: str
@@ -72,8 +75,8 @@ class NewRequest:
 class StoredRequest:
     """A request with its state. `recipient` and `text` are None once the person was forgotten.
 
-    `actor`: who drafted it. `text`: as the person would read it, or did; None too if the template is not recorded, or
-    now takes another number of values.
+    `actor`: who drafted it. `text`: as the person would read it, or as they read it. It is None too if the template is
+    not recorded, or now takes another number of values.
     """
 
     request_id: int
@@ -258,11 +261,11 @@ class Records:
         return found[0] if found else None
 
     def templates(self) -> list[StoredTemplate]:
-        """All of them, by name."""
+        """All recorded templates, sorted by account, name and language."""
         return self._templates("1")
 
     def _templates(self, condition: str, *values: str) -> list[StoredTemplate]:
-        """Those for which an SQL condition with these values holds, by name."""
+        """The templates for which an SQL condition with these values holds, sorted as in `templates`."""
         rows = self._connection.execute(
             "SELECT account, name, language, category, status, body, iif(body = approved_body, approved_by, NULL) "
             f"AS approved_by FROM templates WHERE {condition} ORDER BY account, name, language",
@@ -430,9 +433,9 @@ class Records:
     # ------------------------------------------------------------------ deciding and sending
 
     def facts(self, stored: StoredRequest, now: datetime, inbound: Sequence[Inbound]) -> Facts:
-        """What the decision on this request depends on. `inbound`: the person's messages to us, which are not in here.
+        """What the decision on this request depends on. `inbound`: the person's messages to us: no table here has them.
 
-        A person counts as suppressed by the last row about them in `suppressions`, or because they were forgotten.
+        A person is suppressed if the last row about them in `suppressions` does not lift it, or if they were forgotten.
         """
         request = stored.request
         last_suppression = self._row(
@@ -441,10 +444,11 @@ class Records:
         )
         is_suppressed = last_suppression is not None and last_suppression["cause"] != "lifted"
         is_forgotten = stored.recipient is None
+        # The rules of the caps count the last day themselves. Two days surely have all that they count.
         attempts = self._connection.execute(
             "SELECT account, person, started_at FROM attempts "
             "WHERE started_at > :since AND (account = :account OR person = :person)",
-            {"person": stored.person, "account": request.account, "since": iso(now - 2 * DAY)},  # a day would do
+            {"person": stored.person, "account": request.account, "since": iso(now - 2 * DAY)},
         ).fetchall()
         attempted = self._row("SELECT 1 FROM attempts WHERE request_id = :id", id=stored.request_id)
         consents = self._connection.execute(

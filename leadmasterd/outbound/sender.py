@@ -33,7 +33,7 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True)
 class Sender:
-    """Sends what is approved. `inbound_of`: the person's known messages to us. `clock`: the time, with its zone."""
+    """Sends what is approved. `inbound_of`: what is known of the recipient's messages to us. `clock`: an aware time."""
 
     records: Records
     gateway: Gateway

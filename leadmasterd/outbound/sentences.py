@@ -60,7 +60,7 @@ _WORDS_ES: Final[Mapping[str, str]] = {
 
 
 def english(denied: Denied, zone: tzinfo) -> str:
-    """The obstacle as one sentence. `zone`: of the times in it."""
+    """The obstacle as one sentence, with times in this zone."""
     return _filled(ENGLISH, denied, zone, never="there was none")
 
 
@@ -72,7 +72,7 @@ def spanish(denied: Denied, zone: tzinfo) -> str:
 
 
 def _filled(sentences: Mapping[Reason, str], denied: Denied, zone: tzinfo, *, never: str) -> str:
-    """The sentence of the obstacle's reason, with its values. `never`: the words for a time that there is not."""
+    """The sentence of the obstacle's reason, with its values. `never`: the words in place of a value that is None."""
     values = {**denied.values, "until": denied.until}
     return sentences[denied.reason].format(**{key: _shown(value, zone, never) for key, value in values.items()})
 
