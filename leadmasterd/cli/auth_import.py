@@ -126,7 +126,7 @@ def _configured_browser(config: str | None) -> str:
 def _require_same_number(file: SessionFile, paths: Paths) -> None:
     """Raises Refused if the file is of another number than the one linked here, unless one of the two is unknown."""
     last_account = (read_status(paths) or {}).get("account") or {}
-    linked = Auth(paths).linked_account() or last_account.get("wid")
+    linked = Auth(paths).linked_account() or last_account.get("wid")  # by the session's notes, else by the last run
     if linked and file.account and file.account != linked:
         raise Refused(
             _(

@@ -199,7 +199,7 @@ def _classify(arguments: argparse.Namespace) -> int:
 
 
 def _measure(arguments: argparse.Namespace) -> int:
-    """Classify the bursts of a file that has their right labels too, and print how often the two agree.
+    """Classify the bursts of a file that also has the right label of each, and print how often that label came out.
 
     Returns the exit code. Raises CannotUseLine, which names every bad line, and Refused if the file can't be read or is
     empty.

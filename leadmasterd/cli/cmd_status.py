@@ -61,7 +61,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Print the daemon's state, who waits, and how reliable capture was. Returns 73 for damage, else `exit_code`'s."""
+    """Print the daemon's state, who waits, and how reliable capture was.
+
+    Returns 73 if the database is damaged, else the result of `exit_code`.
+    """
     paths = find_paths(arguments.config)
     running, status = is_running(paths), read_status(paths)
     settings = read_leads_settings(paths)

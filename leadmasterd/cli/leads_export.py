@@ -216,7 +216,7 @@ def _print_result(arguments: argparse.Namespace, table: _Table) -> None:
 
 
 def _write_stdout(table: _Table) -> None:
-    """Write a spreadsheet to a pipe, by way of a temporary file: its writer goes back in the file, a pipe can't."""
+    """Write a spreadsheet to a pipe. It is made in a temporary file first, because its writer has to seek."""
     with tempfile.TemporaryFile() as file:
         table.write(file, None)
         file.seek(0)
@@ -224,7 +224,7 @@ def _write_stdout(table: _Table) -> None:
 
 
 def _print(table: _Table) -> None:
-    """Print a table of text: to a terminal without control characters, to a pipe unchanged, as to a file."""
+    """Print a table of text: unchanged to a pipe, as to a file; on a terminal control characters are left out."""
     if sys.stdout.isatty():
         for text in table.texts():
             for line in text.splitlines():

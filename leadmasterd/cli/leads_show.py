@@ -190,7 +190,7 @@ def _waits(since: str, conversation: Conversation, calendar: "BusinessCalendar |
 
 
 def _classified(row: Classification, clock: Clock) -> str:
-    """A burst in one line: when it came, its words or else its first message's id, its label, why, a person's label."""
+    """A burst in one line: its time; its words, or else its first message's id; its label and why; a person's label."""
     body = printable(" / ".join(text for text in row["texts"] if text.strip()))
     burst = f"«{shortened(body, _BURST)}»" if body else f"[{row['first_message_id']}]"
     text = f"{clock.full(row['sent_at'])}  {burst}: {intent_name(row['intent'])}, {why(row['code'], row['values'])}"

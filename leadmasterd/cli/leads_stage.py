@@ -70,7 +70,7 @@ def _move(arguments: argparse.Namespace) -> int:
         lines.append(_("Lead {lead} is already {stage}.").format(lead=done.before.lead_id, stage=stage_name(stage)))
         if arguments.note:
             lines.append(_("Noted on lead {lead}.").format(lead=done.before.lead_id))
-    elif done.before and done.before.stage == stage:
+    elif done.before and done.before.stage == stage:  # deciding it again has an effect: a new quote, for example
         lines.append(_("Lead {lead} is {stage} again.").format(lead=done.before.lead_id, stage=stage_name(stage)))
         if not done.changes:
             lines.append(_("Nothing else changed."))

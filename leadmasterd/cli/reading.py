@@ -28,7 +28,7 @@ def database(paths: Paths) -> Connection | None:
 
 
 def leads_database(paths: Paths, settings: LightLeadsSettings) -> Connection | None:
-    """The database, in which `due_at` is now computed with the opening hours in these settings, not read as stored.
+    """The database, in which `due_at` is by the opening hours in these settings, even if it was stored by others.
 
     None, with a note on stderr, if there is none yet.
     """

@@ -43,7 +43,7 @@ def time_from(text: str, zone: tzinfo | None) -> datetime:
         if at.tzinfo is None and zone is not None:
             at = at.replace(tzinfo=zone)
         return at.astimezone(UTC)
-    except (ValueError, OverflowError) as error:  # not a date, or too early or late for any
+    except (ValueError, OverflowError) as error:  # not a date, or out of datetime's range
         raise CannotUseArgument(
             _(
                 "cannot use the time {text}: write it as 2026-11-23 or 2026-11-23T14:30, or as hoy, ayer, 7d or 12h"

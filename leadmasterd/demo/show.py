@@ -40,7 +40,7 @@ _LOOK_EVERY: Final = 0.05
 
 
 class _Written(NamedTuple):
-    """What must be the same of a message when written and when captured. `phone`: the customer's; None: unknown."""
+    """The parts of a message that must be captured as they were written. `phone`: the customer's; None: unknown."""
 
     phone: str | None
     own: bool
@@ -203,7 +203,7 @@ class Demo:
                 self._speak(conversation)
 
     def _speak(self, conversation: Conversation) -> None:
-        """Have the stand-in deliver a conversation's messages, dated a second apart, the last one `minutes_ago`.
+        """Have the stand-in deliver a conversation's messages, dated a second apart; the last is `minutes_ago` old.
 
         WhatsApp's times are whole seconds, and the order of messages within one second is unknown.
         """

@@ -19,7 +19,7 @@ Cell = str | int | datetime | timedelta | None
 CONTROLS: Final = dict.fromkeys({*range(0x20), *range(0x7F, 0xA0)} - {ord("\n"), ord("\t")}, " ")
 """For `str.translate`: control characters become spaces, except line breaks and tabs."""
 _ONE_LINE: Final = {**CONTROLS, **dict.fromkeys(map(ord, "\n\t\u2028\u2029"), " "), 0xFFFE: "\ufffd", 0xFFFF: "\ufffd"}
-"""For text in one line: also breaks and tabs become spaces. XML cannot hold U+FFFE and U+FFFF, which are replaced."""
+"""For text in one line: line breaks and tabs become spaces too. U+FFFE and U+FFFF are replaced: XML can't hold them."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -78,7 +78,7 @@ def pages(
 ) -> Iterator[Sequence[ExportRow]]:
     """All rows in order of their ids, in pages of at most `PAGE`, none of them empty.
 
-    `reading`: opens the database for one page; it is closed again before the page is yielded. `since`: only rows
+    `reading`: gives the database for one page, in a `with` that ends before the page is yielded. `since`: only rows
     active since then, ISO, UTC.
     """
     after = 0

@@ -113,7 +113,7 @@ class _Sheet:
 
     def write(self, rows: Iterable[Mapping[str, Any]]) -> Written:
         """Write the header and all rows. Raises Refused for more rows than a sheet can have."""
-        self._sheet.set_row(0, 30)
+        self._sheet.set_row(0, 30)  # points: titles take up to two lines
         for place, column in enumerate(self._columns):
             self._sheet.set_column(place, place, column.width)
             self._put(self._sheet.write_string, 0, place, column.title, self._heading)
@@ -163,4 +163,4 @@ class _Sheet:
             return text
         self._cut += 1
         room = (_MOST_UNITS - 1) * _UNIT_BYTES  # without the ellipsis
-        return encoded[:room].decode("utf-16-le", "ignore") + "…"  # `ignore`: half a character at the end
+        return encoded[:room].decode("utf-16-le", "ignore") + "…"  # `ignore` drops half a character at the end

@@ -181,7 +181,7 @@ def _closings(now: Figures, before: Figures) -> str:
 
 
 def _silences(now: Figures, before: Figures) -> str:
-    """How many of the silences that reached each age the customer ended."""
+    """For each age in days: how many silences became that old, and how many of these the customer ended."""
     rows = zip(now["silences"]["by_days"], before["silences"]["by_days"], strict=True)
     lines = [
         [

@@ -84,7 +84,7 @@ def so_far(figures: Figures, clock: Clock) -> str:
 
 
 def compared_with(report: Report, clock: Clock) -> str:
-    """Says of which period the figures in the last column are, and until when they count if not until its end."""
+    """Names the period of the figures in the last column, and until when they count if that is before its end."""
     before = report["before"]
     words = _("Compared with: {stretch}").format(stretch=stretch(before, clock))
     if before["until"] == before["ends"]:
@@ -114,7 +114,7 @@ def open_or_dash(seconds: float | None) -> str:
 
 
 def answer_rows(now: FirstAnswers, before: FirstAnswers, lengths: Lengths, earlier: Lengths) -> list[Row]:
-    """A row for each bucket, a row for those who still wait in time, and a row for those not answered in time so far.
+    """Rows of leads: one for each bucket of answered ones, one for those still in time, one for those never answered.
 
     `lengths`, `earlier`: which lengths of `now` and `before` to show, in opening hours or by the clock.
     """
@@ -137,7 +137,7 @@ def typical_rows(lengths: Lengths, earlier: Lengths, in_words: LengthInWords) ->
 
 
 def within_target(now: FirstAnswers, before: FirstAnswers) -> tuple[str, str, str]:
-    """A label, now and before: how many were answered in time, of those who were answered or have waited too long."""
+    """A label, now and before: how many were answered in time, of those answered or never answered so far."""
     this, that = (of_how_many(each["within_target"], each["answered"] + each["never"]) for each in (now, before))
     return _("within the target"), this, that
 
@@ -167,7 +167,7 @@ def left_out(first: FirstAnswers) -> str:
 
 
 def answered(first: FirstAnswers) -> str:
-    """The first sentence of a report: how many were answered, within the target, and never."""
+    """The first sentences of a report: how many enquiries were answered, in time or not, and how many were not."""
     if not first["leads"]:
         return _("Nobody opened an enquiry.")
     parts = [
