@@ -111,7 +111,7 @@ class Daemon:
         if not await self._lock_state():
             return
         self._profile.take_over()
-        with speaking(self._settings.language):  # an error here ends the daemon; a person who started it reads it
+        with speaking(self._settings.language):  # an error ends the daemon, and the person who started it reads why
             self._node = find_node(self._settings.listener.node)
             self._browser = choose_browser(self._settings.listener.browser, used_by=self._profile.used_by).path
             check_temporary_folder()
@@ -128,7 +128,7 @@ class Daemon:
         if not self._settings.alerts_in_use:
             await self._listen(account)
             return
-        # Alerts start first, because a database that can't be opened is a reason for one.
+        # Alerts start first, because a database that can't be opened is a reason for an alert.
         failure: Exception | None = None
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._feeds.run(), name="alerts and feeds")

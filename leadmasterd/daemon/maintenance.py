@@ -130,7 +130,8 @@ class Daily(BaseTrigger):  # type: ignore[misc] # apscheduler ships no types
 
     def _time_on(self, day: date, zone: tzinfo | None) -> datetime:
         """The time of the job on that day. If the clock skips it then, the time that the clock shows instead."""
-        return datetime.combine(day, self._at, zone).astimezone(UTC).astimezone(zone)
+        local = datetime.combine(day, self._at, zone)
+        return local.astimezone(UTC).astimezone(zone)  # by way of UTC, in which no time is skipped
 
 
 class Maintenance:

@@ -6,7 +6,7 @@ from typing import Final
 
 _M_TRIM_THRESHOLD: Final = -1
 _M_ARENA_MAX: Final = -8
-"""As glibc's malloc.h has them."""
+"""Parameters of mallopt, as glibc's malloc.h numbers them."""
 _FREE_AT_THE_TOP: Final = 128 * 1024
 """Bytes of free memory at the end of the heap from which on malloc gives it back. This is also glibc's default, but
 glibc raises it by itself, to twice the largest block that was ever freed, unless it is set."""

@@ -22,7 +22,7 @@ _KEPT: Final = timedelta(days=1)
 class OutboxUpkeep:
     """Runs on the writer's thread.
 
-    `low_water`: every feed is done with the events up to this one. `crowded`: events up to
+    `low_water`: every feed is done with the events up to this one; 0: not known yet. `crowded`: events up to
     this one take too much disk, so they are dropped without delay.
     """
 

@@ -128,7 +128,7 @@ class Sweeper:
             self._changed.clear()
             try:
                 async with asyncio.timeout_at(self._due):
-                    await self._changed.wait()
+                    await self._changed.wait()  # then `_due` has another value to wait for
             except TimeoutError:
                 await self._sweep()
 

@@ -61,4 +61,5 @@ class ActiveWarnings:
         return None if active is None else Trouble(code=active.code, detail=self._details[active])
 
     def _of_the_store(self) -> Warnable | None:
+        """The active warning of the store; None if nothing keeps it from writing."""
         return next((each for each in self._details if each.of_the_store), None)

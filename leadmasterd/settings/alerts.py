@@ -140,7 +140,7 @@ class AlertsSettings(Section):
         return self.tells or bool(self.ping_url.get_secret_value())
 
     def problem(self) -> tuple[str, str, str] | None:
-        """What is wrong if two values do not fit together: a key, its value for people, and what it must be.
+        """What is wrong if two values do not fit together: a key, its value as people may see it, and what it must be.
 
         None: they fit.
         """

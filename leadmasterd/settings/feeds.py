@@ -143,9 +143,9 @@ class WebhookFeed(_Signed):
     )
 
     def problem(self) -> tuple[str, str, str] | None:
-        """What is wrong with one value or with two together: a key, its value for people, and what it must be.
+        """What is wrong with a value, or with two together: a key, its value as people may see it, and what it must be.
 
-        None: nothing is. The URL is never shown: many hubs take a secret in it.
+        None: nothing is wrong. The URL is never shown: many hubs take a secret in it.
         """
         if problem := self._secret_problem():
             return problem

@@ -20,7 +20,7 @@ def language_of(words: Sequence[str]) -> Language:
     data = _settings(_config_in(words))
     choice = variable("GENERAL__LANGUAGE") or _text(data, "general", "language") or "auto"
     country = variable("LEADS__COUNTRY")
-    if country is None:
+    if country is None:  # an empty one is given, and means no country
         country = _text(data, "leads", "country")
     return spoken(choice, os.environ, DEFAULT_COUNTRY if country is None else country.strip())
 

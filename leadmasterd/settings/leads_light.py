@@ -50,7 +50,7 @@ class LightLeadsSettings(NamedTuple):
     """Keys, such as `leads.stale_days`, whose value can't be used, so that the default holds."""
 
     def hours_version(self) -> str:
-        """Text to compare settings by: it differs if the SLA target does, or when the business is open.
+        """Text to compare settings by: it differs if the SLA target or the opening hours do.
 
         For the same settings it equals `PlainLeads.hours_version`.
         """

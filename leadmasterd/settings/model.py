@@ -499,7 +499,7 @@ _AS_JSON: Final[dict[Any, str]] = {
 def _variables() -> dict[str, tuple[str, str]]:
     """Every variable that is a setting, in capitals, with the setting's key and how its value is written.
 
-    How it is written is said of lists and tables only (`_AS_JSON`), and empty for other types.
+    The last is a text of `_AS_JSON` for lists and tables, and empty for other types.
     """
     found = {}
     for name, top in Settings.model_fields.items():
@@ -698,7 +698,7 @@ def _allowed(error: ErrorDetails) -> str:
 
 
 def _known_keys(name: str, known: set[str]) -> str:
-    """A hint for an unknown name: the known one that is spelled most like it, if any is, and all of them."""
+    """A hint for an unknown name: the known name that is most like it, if there is one, and a list of all."""
     close = nearest(name, known)
     hint = _("did you mean `{close}`?").format(close=close) + " " if close else ""
     return hint + _("known here: {known}").format(known=", ".join(sorted(known)))

@@ -61,7 +61,7 @@ class PlainLeads:
         return BusinessCalendar.of(self.hours, self.overrides, self.timezone, self.country, holidays=self.holidays)
 
     def hours_version(self) -> str:
-        """Text to compare settings by: it differs if the SLA target does, or when the business is open.
+        """Text to compare settings by: it differs if the SLA target or the opening hours do.
 
         For the same settings it equals `LightLeadsSettings.hours_version`.
         """
@@ -74,7 +74,7 @@ class PlainLeads:
         )
 
     def derived_by(self) -> str:
-        """Text to compare settings by: it differs if any setting does that leads are derived by."""
+        """Text to compare settings by: it differs if any setting differs by which leads are derived."""
         relevant = {
             "timezone": self.timezone,
             "country": self.country,

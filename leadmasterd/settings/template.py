@@ -17,7 +17,7 @@ def names_in(template: Any) -> Iterator[str]:
             for piece in _PIECES.finditer(template):
                 if piece[1]:
                     yield piece[1]
-                elif piece[0] in "{}":
+                elif piece[0] in "{}":  # a single brace
                     raise ValueError(
                         _("text with names in braces, as {example}; a brace itself is written twice").format(
                             example="{data.lead_id}"

@@ -18,7 +18,10 @@ class Inbox:
         """When the last heartbeat came through the path of messages (monotonic)."""
 
     def post(self, happened: Happened, **values: object) -> None:
-        """Queue what happened to the child, or a command of the operator. `values`: see `Event`."""
+        """Queue what happened to the child, or a command of the operator.
+
+        `values`: details, which the reason of a change quotes.
+        """
         now = asyncio.get_running_loop().time()
         self._events.put_nowait(Event(happened, now, random.random(), values))
 

@@ -202,7 +202,7 @@ class State:
     codes: int = 0
     """Codes shown in this child's life and not scanned."""
     unopened: int = 0
-    """Starts in a row that ended before the page said anything about the session."""
+    """Starts in a row that make the profile suspect: they ended before the page said anything about the session."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -260,7 +260,7 @@ class To:
     chores: tuple[Effect, ...] = ()
     """For STOPPING: what to do with the profile when the child is gone, before that phase begins."""
     suspects_profile: bool = False
-    """Counts against the profile: three in a row restore a snapshot."""
+    """Makes the profile suspect: the third such start in a row restores a snapshot."""
     values: tuple[tuple[str, object], ...] = ()
     """What the reason quotes besides the event's values, as names and values."""
     limit: Limit | None = None
@@ -406,6 +406,7 @@ def _failures_by(state: State, event: Event, timing: Timing) -> int:
     """Failures in a row until now. After a calm period 0, even if its timer has not been processed yet."""
     if state.ready_since is None:
         return state.failures
+    # Only the time with a live stream is calm.
     alive_until = event.now if state.stream_dead_since is None else state.stream_dead_since
     was_calm = alive_until - state.ready_since >= timing.calm_period
     return 0 if was_calm else state.failures
@@ -420,7 +421,7 @@ def _ban_ends_at(event: Event, timing: Timing) -> float | None:
 
 
 def _unopened(state: State, to: To) -> int:
-    """The number of starts in a row that make the profile suspect, after this outcome.
+    """`State.unopened` after this outcome: one more if the outcome makes the profile suspect.
 
     It is 0 again when a start has reached a phase or a connection that needs a working profile, and when a snapshot
     replaces the profile.
@@ -683,7 +684,7 @@ TABLE: Final[Mapping[Phase, Row]] = {
             Happened.HEARTBEAT_LOST: fails("heartbeat_lost"),
             Happened.DELIVERY_STALLED: fails("deaf"),
             Happened.PLANNED_RESTART: stops(Phase.STARTING, "recycle", _SNAPSHOT),
-            # The timer ends the calm period, or the time for which a stream may be dead.
+            # The timer marks the end of the calm period, or of the time for which a stream may be dead.
             Happened.TIMER: either(
                 STREAM_IS_DEAD,
                 enters(Phase.RECONNECTING, "stream_lost", limit=Limit.STREAM_BACK),

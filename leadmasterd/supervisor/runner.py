@@ -114,7 +114,7 @@ class Runner:
 
     async def _watch_exit(self, child: Stoppable) -> None:
         """Post EXITED when the child ends by itself. If it is being stopped, GONE follows instead."""
-        code = await asyncio.shield(child.exited)
+        code = await asyncio.shield(child.exited)  # a cancellation of this task must not reach the child's own
         if child is self._child and self.state.phase is not Phase.STOPPING:
             self._inbox.post(Happened.EXITED, exit_code=code)
 
