@@ -8,8 +8,8 @@
 //   way of `WAWebSendNonMessageDataRequest`. Both must work, or ciphertexts never heal.
 // - `WAWebSocketModel`: the page itself calls `Socket.logout(reason)` when the server has unlinked us, and without it nobody
 //   would learn of that. `client.logout()` is refused in Node instead.
-// - `WAWebDrawerManager` has had `openDrawerMid` since `Cmd` has not (docs/fidelity.md). It shows a drawer and sends nothing,
-//   and the page itself calls it.
+// - `WAWebDrawerManager` has taken over `openDrawerMid` from `Cmd` (docs/fidelity.md). It shows a drawer and sends nothing, and
+//   the page itself calls it.
 
 /**
  * Module -> paths of the refused functions within its exports; a `*` at the end stands for any rest of the name, so
@@ -122,8 +122,8 @@ export const OURS = {
 };
 
 /**
- * Functions of `window.WWebJS`, the library's helpers in the page, that send. They are refused themselves, since some use
- * low-level stanzas that the page needs too (rejecting a call).
+ * Functions of `window.WWebJS`, the library's helpers in the page, that send. The helpers themselves are refused, since some send
+ * by low-level functions that the page needs too (to reject a call).
  */
 export const SENDERS = [
   'sendMessage',

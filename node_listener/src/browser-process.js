@@ -1,4 +1,4 @@
-// The browser that the library launches: closing it gracefully, killing it, and which kind of failure a failed start was.
+// The browser that the library launches: closing it gracefully, killing it, and why a start failed.
 import { ignorePipeErrors } from './browser.js';
 
 /** @param {import('whatsapp-web.js').Client} client */
@@ -35,7 +35,8 @@ export function createBrowserProcess(client) {
 
     /**
      * Why initialize() failed, as the reason of `bye`.
-     * @returns {'browser_failed' | 'initialize_failed' | 'browser_gone'} it did not start; it runs, and the page failed; it ended
+     * @returns {'browser_failed' | 'initialize_failed' | 'browser_gone'} it did not start; it runs, but the
+     *   page failed; it has ended
      */
     failure() {
       if (!client.pupBrowser) return 'browser_failed';

@@ -4,7 +4,7 @@ import { launchOptions } from './browser.js';
 import { Client } from './library.js';
 import { createProfileAuth } from './profile-auth.js';
 
-/** How long a pairing code is valid, and after which the library asks for a new one. */
+/** Seconds for which a pairing code is valid. The library then asks for a new one. */
 export const PAIRING_CODE_SECONDS = 180;
 
 /**

@@ -12,7 +12,9 @@ import { inspectPage } from './page/compatibility.js';
  * @typedef {object} Member
  * @property {string} module
  * @property {string} name path within the module's exports
- * @property {'be called' | 'be' | 'hold a Map' | 'be guarded' | 'trigger'} must
+ * @property {'be called' | 'be' | 'hold a Map' | 'be guarded' | 'trigger'} must `be called`: be a function; `be`: be there;
+ *   `hold a Map`: be a function of a module that has a Map; `be guarded`: be replaced by our blocker; `trigger`: be an emitter
+ *   that triggers `event`
  * @property {string} [event] with `trigger`: the event, whose name must stand in the source of some function of the member
  *
  * @typedef {object} Role what a member is for

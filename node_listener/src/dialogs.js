@@ -57,9 +57,8 @@ export function isPasskeyCheck(text) {
 }
 
 /**
- * The name of a dialog on which more depends than its words say; null for any other. `disk_full`: WhatsApp Web cannot store
- * anything, and ends this with a logout (WAWebStorageQuotaExceededPopup and WAWebCacheStorageOpenFailedPopup, build of
- * 2026-04-27).
+ * The name of a dialog whose cause the daemon must know; null for any other. `disk_full`: WhatsApp Web cannot store anything, and
+ * ends this with a logout (WAWebStorageQuotaExceededPopup and WAWebCacheStorageOpenFailedPopup, build of 2026-04-27).
  * @param {string} text
  * @param {ReadonlySet<string>} signs what events of the page have said so far: with `disk_full` any dialog counts as that one
  * @returns {string | null}

@@ -1,6 +1,6 @@
 // Limits reports of errors: a page that fails in a loop must not fill the wire.
 
-/** Milliseconds in which each error is reported once, and this many different ones at most. */
+/** In so many milliseconds each error is reported once, and at most PER_WINDOW different ones are. */
 const WINDOW = 60_000;
 const PER_WINDOW = 60;
 

@@ -1,5 +1,4 @@
-// Subscribes to the library's events, and gives each listener only what we use of their arguments. They arrive through the
-// read-only view.
+// Subscribes to the library's events through the read-only view, and gives each listener only those arguments that we use.
 
 /**
  * @typedef {import('./message/raw.js').Raw} Raw

@@ -7,8 +7,8 @@ const LONGEST_TEXT = 512;
 const LONGEST_LIST = 20;
 
 /**
- * A line as JSON within the limit. It takes three steps until it fits: `data`, the raw record, becomes null; `body` is cut; every
- * text and list is cut. The last two set `truncated`.
+ * A line as JSON within the limit. Up to three steps are taken until it fits: `data`, the raw record, becomes null; `body` is cut;
+ * every text and list is cut. The last two set `truncated`.
  * @param {Record<string, unknown>} line
  * @param {number} [limit] bytes
  * @returns {string}

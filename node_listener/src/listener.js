@@ -188,8 +188,8 @@ export function createListener(options, userAgent, wire, stopReading) {
   }
 
   /**
-   * Says that the account is not online, unless the options forbid it: the phone is silent while another device is. Each
-   * connection starts as available, so this follows each of them.
+   * Announces that the account is not online, unless the options forbid it: the phone shows no notifications while another device
+   * is online. Each connection starts as online, so this is done after each.
    */
   async function becomeUnavailable() {
     if (!options.presence_unavailable) return;
@@ -231,7 +231,7 @@ export function createListener(options, userAgent, wire, stopReading) {
     wire.send('outbound_blocked', { module: 'whatsapp-web.js', function: method, where: 'view' });
   }
 
-  // The page's own logout cannot be refused (boundary.js), so that of the library is, here.
+  // The page's own logout cannot be refused (see boundary.js), so the library's is refused here.
   client.logout = async () => {
     refused('logout');
     throw new Error('leadmasterd only listens: Client.logout was refused');

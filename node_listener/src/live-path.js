@@ -37,8 +37,9 @@ const TO_INJECT = [
 const TO_ATTACH = ['WAWebCollections', 'WAWebSyncGatingUtils', 'WAWebAddonReactionTableMode'];
 /** Without one of these no message arrives, so they are waited for longer. */
 const VITAL = ['WAWebSocketModel', 'WAWebCollections'];
-/** Milliseconds in which no further module is loaded, after which those that are missing count as not in this build. */
+/** Once no further module was loaded for so many milliseconds, those still missing count as not in this build. */
 const MODULES_SETTLED = 2_000;
+/** The same while a vital one is missing. */
 const VITAL_SETTLED = 15_000;
 const MODULES_POLL = 100;
 /** The library's helpers in the page, to load them again. */
@@ -54,15 +55,15 @@ const { LoadUtils } = createRequire(import.meta.url)('whatsapp-web.js/src/util/I
  * @property {boolean} ready
  * @property {Account | null} account known once attached
  * @property {string | null} webVersion
- * @property {number} retryAt milliseconds since 1970: attaching is not tried again before
+ * @property {number} retryAt milliseconds since 1970 before which attaching is not tried again
  * @property {number} retries
  *
  * @typedef {ReturnType<typeof createLivePath>} LivePath
  */
 
 /**
- * Wraps the client's inject(), getWWebVersion() and attachEventListeners() at once; what follows happens as the library calls
- * them, and in check().
+ * Wraps the client's inject(), getWWebVersion() and attachEventListeners() at once. All else happens when the library calls these,
+ * and in check().
  * @param {object} parts
  * @param {import('whatsapp-web.js').Client} parts.client
  * @param {import('./page/install.js').PageConfig} parts.config
@@ -82,7 +83,9 @@ export function createLivePath({ client, config, call, checkCompatibility, onSta
   let load = newLoad(null);
   let stopped = false;
   let initialized = false;
+  /** Milliseconds since 1970 before which new QR codes are not asked for again. */
   let qrRefreshAt = 0;
+  /** How often they were asked for since codes were last shown. */
   let qrRefreshes = 0;
   /** @type {ReturnType<typeof skipWhileBusy> | null} runs the library's sync handler; null until the library has set it */
   let attaching = null;
@@ -136,7 +139,7 @@ export function createLivePath({ client, config, call, checkCompatibility, onSta
   }
 
   /**
-   * Injects, and tries again after failures that pass by themselves: without a network for as long as it lasts, else
+   * Injects, and tries again after failures that pass by themselves: without a limit while there is no network, else
    * INJECT_ATTEMPTS times. Throws the last failure.
    */
   async function injectWithRetries() {
@@ -203,7 +206,7 @@ export function createLivePath({ client, config, call, checkCompatibility, onSta
     await library.attachEventListeners();
   }
 
-  /** check(), whose failure is reported and not thrown. One that a reload caused is no failure: the next load is checked too. */
+  /** Runs check() and reports what it throws, unless a reload caused that: the next load is checked as well. */
   async function checkSafely() {
     try {
       await check();
@@ -212,7 +215,7 @@ export function createLivePath({ client, config, call, checkCompatibility, onSta
     }
   }
 
-  /** Asks the page for new QR codes. Each further time in vain another way is tried first. */
+  /** Asks the page for new QR codes. When that was in vain, the next call tries another way first. */
   async function askForQrCodes() {
     qrRefreshAt = Date.now() + QR_TIMEOUT;
     const way = await call(refreshQr, qrRefreshes);
@@ -228,7 +231,7 @@ export function createLivePath({ client, config, call, checkCompatibility, onSta
     const page = await call(probe, config);
     if (page.state !== null) onState(page.state, page.stream);
     if (stopped || page.attached) return;
-    if (page.state === 'UNPAIRED') qrRefreshes = 0;
+    if (page.state === 'UNPAIRED') qrRefreshes = 0; // codes are shown
     const codesStopped = page.state === 'UNPAIRED_IDLE';
     if (codesStopped && wantsQr() && Date.now() >= qrRefreshAt) await askForQrCodes();
     if (!page.injected) {

@@ -20,10 +20,10 @@ export const OPTIONS_VARIABLE = 'LEADMASTERD_LISTENER';
  *
  * @typedef {object} Timing milliseconds
  * @property {number} heartbeat between two heartbeats, and between two looks at a page that is not attached yet
- * @property {number} authentication the library waits for the page to be up
- * @property {number} protocol puppeteer waits for an answer of the browser
- * @property {number} evaluate our own evaluations in the page may take
- * @property {number} late modules of the page may be loaded after the library has attached; what is missing then is reported so
+ * @property {number} authentication how long the library waits for the page to be up
+ * @property {number} protocol how long puppeteer waits for an answer of the browser
+ * @property {number} evaluate how long one of our evaluations in the page may take
+ * @property {number} late how long after the library has attached a module may still be loaded; then it counts as missing
  */
 
 /** Options that nothing can start with. The message names the key, its value and what it must be. */

@@ -31,7 +31,8 @@ const SESSION_GOES_ON = ['CONNECTED', 'OPENING', 'PAIRING', 'TIMEOUT', 'SCREEN_L
  */
 
 /**
- * Sets all of it up. It lasts as long as the browser: scripts and bindings are installed again in each document that it loads.
+ * Sets up guards, bindings and listeners. They last as long as the browser: scripts and bindings are installed again in each
+ * document that it loads.
  * @param {import('whatsapp-web.js').Client} client whose browser is up and has loaded nothing yet
  * @param {import('./page/install.js').PageConfig} config
  * @param {PageListener} on
@@ -126,7 +127,7 @@ function guardNavigation(client, page, on) {
       try {
         await handler.call(client, frame);
       } catch (error) {
-        // the next load has a navigation of its own
+        // another navigation has interrupted this one, and the handler runs for that too
         if (!isNavigation(error)) on.pageError('inject', errorText(error));
       }
     });

@@ -49,7 +49,8 @@ export function createPairing({ client, wire, phone, timeout, held }) {
   };
 
   /**
-   * Asks for a pairing code, which comes as the library's event. If that fails, it is refused and linking goes on as before.
+   * Asks for a pairing code, which comes as an event of the library. If that fails, `command_error` is sent and linking goes on as
+   * before.
    * @param {string} newPhone digits
    */
   async function request(newPhone) {

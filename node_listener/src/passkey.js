@@ -1,5 +1,5 @@
-// WhatsApp asks some accounts for a passkey, when they link or later, which only a person can answer: what the page shows of that
-// -> `passkey` lines.
+// What the page shows when WhatsApp asks for a passkey -> `passkey` lines. It asks some accounts, when they link or later, and
+// only a person can answer.
 
 /**
  * @typedef {import('./page/page.js').Passkey} Passkey
@@ -19,7 +19,7 @@ export function createPasskey({ wire, onCancelled }) {
   /**
    * Reports the end of the current step, if there is one.
    * @param {'done' | 'failed'} step
-   * @param {'event' | 'level'} by whether an event of the page showed it, or what a look at the page found
+   * @param {'event' | 'level'} by `event`: an event of the page showed it; `level`: a look at the page did
    */
   function end(step, by) {
     if (current === null) return;

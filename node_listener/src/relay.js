@@ -18,7 +18,7 @@ const HEARTBEAT = 'leadmasterd_heartbeat';
 /** How many calls are remembered, so that each is reported once: the page reports a call again at every change. */
 const REMEMBERED_CALLS = 200;
 
-/** Seconds before its end from which on a disappearing message counts as expired: the page's clock may be ahead of ours. */
+/** A disappearing message counts as expired this many seconds before its end: the page's clock may be ahead of ours. */
 const EXPIRY_SLACK = 60;
 
 /** @typedef {import('./message/raw.js').Raw} Raw a record as the page has it */
@@ -36,8 +36,8 @@ export function createRelay(wire, groups, now = Date.now) {
   let liveChanges = 0;
 
   /**
-   * Puts a message on the wire, with the edit or revocation that its record shows. A notice of a changed phone number becomes a
-   * line of its own, and what is not captured none.
+   * Puts a message on the wire, with the edit or revocation that its record shows. The notice of a changed phone number becomes a
+   * `number_change` line; nothing is sent for what is not captured.
    * @param {Raw} raw
    * @param {import('./message/message-line.js').Via} via
    * @returns {boolean} whether a `message` or `ciphertext` line was sent

@@ -15,6 +15,7 @@
  *   pass by themselves. Null for the chats, a code to scan, and a page that loads
  */
 export function screenShown({ state, mode, synced, chats, hadChats, signs, text }) {
+  // how long a screen must be shown before it is reported, in milliseconds
   const AT_ONCE = 3_000;
   const MAY_PASS = 30_000;
   /** The page itself gives up the first sync after 180 s (WAWebSyncBootstrap). */

@@ -52,7 +52,8 @@ export function createSession({ wire, leave, leaving, onState, now = Date.now })
   }
 
   /**
-   * Sends a line unless one of the same type and code was sent a short time ago: the page says it at each attempt to connect.
+   * Sends a line unless one of the same type and code was sent within REPEAT_WINDOW: the page repeats these at each attempt to
+   * connect.
    * @param {string} type
    * @param {Record<string, unknown>} fields
    */
@@ -67,7 +68,8 @@ export function createSession({ wire, leave, leaving, onState, now = Date.now })
     /**
      * The state of the socket and of the server's stream behind it; reported when either has changed.
      * @param {string} newState
-     * @param {string | null} [newStream] null when this build has none. The library does not know it and leaves it out: it stays
+     * @param {string | null} [newStream] null when this build has none. The library, which does not know it, leaves it out: then
+     *   the last one stays
      */
     state(newState, newStream = stream) {
       const stateChanged = newState !== state;
@@ -107,7 +109,8 @@ export function createSession({ wire, leave, leaving, onState, now = Date.now })
     },
 
     /**
-     * The page has reloaded or gone to another address, which ends a logout that it announced, or is the first sign of one.
+     * The page has reloaded or gone to another address. That completes a logout that was announced, or is the first sign of one
+     * if the address says so.
      * @param {string} address the new one
      */
     moved(address) {

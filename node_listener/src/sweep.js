@@ -10,14 +10,16 @@ import { errorText } from './stderr.js';
 const PIECE = 1_000_000;
 /** How many chats one evaluation is asked for: asking costs more than reading a short chat. */
 const CHATS_AT_ONCE = 25;
-/** After how many characters of JSON and milliseconds it begins no further chat: more at once would only wait in memory. */
+/** One evaluation begins no further chat after so many characters of JSON, or milliseconds: more would only wait in memory. */
 const TOGETHER = { bytes: 100_000, time: 200 };
-/** How many evaluations may end without having read a chat to its depth, each after `loadTime`. */
+/** How many evaluations, each of `loadTime`, may be spent on reading one chat before it is given up. */
 const MOST_LOADS = 100;
 /** Messages that one read of the disk asks for: as many as the page itself does (WAWebCollectionConstants). */
 const PAGE = 50;
-/** Milliseconds after which an offline delivery counts as ended: the page itself waits no longer for it
- *  (WAWebEventsWaitForOfflineDeliveryEnd). */
+/**
+ * Milliseconds after which the delivery of messages that waited at the server counts as ended: the page itself does not wait
+ * longer for its end (WAWebEventsWaitForOfflineDeliveryEnd).
+ */
 const LONGEST_DELIVERY = 300_000;
 
 /**
@@ -40,7 +42,7 @@ class PageGone extends Error {}
  * @param {import('./page/install.js').PageConfig} parts.config
  * @param {Pick<ReturnType<typeof import('./relay.js').createRelay>, 'message' | 'change' | 'changes' | 'reactions'>} parts.relay
  *   puts records on the wire
- * @param {() => boolean} parts.ready whether live messages arrive: a sweep before that would leave a stretch that nothing covers
+ * @param {() => boolean} parts.ready whether live messages arrive. If they do not, a message that comes after the sweep is missed
  * @param {number} parts.loadTime milliseconds the page may read in one evaluation
  * @param {number} parts.patience milliseconds to wait for a delivery that still goes on, or for chats that the page has not
  *   loaded
@@ -93,7 +95,7 @@ export function createSweeper({ wire, call, config, relay, ready, loadTime, pati
           if (result.unloaded && mayWait) unloaded.push(chat);
           else report(chat, result, isDelivering || sharedChats.has(chat.chat));
           if (result.gone) throw new PageGone('the page was reloaded');
-          // If it was only this chat, go on. A page that hangs fails here, instead of once for every chat.
+          // The page did not answer for this chat. If it answers this, go on; if it hangs, fail here and not for every chat.
           if (result.silent) await call(askForChats, namespace);
         }
         if (unloaded.length > 0) await sleep(500);
@@ -128,8 +130,8 @@ export function createSweeper({ wire, call, config, relay, ready, loadTime, pati
   }
 
   /**
-   * Puts votes on the wire. They are in one table for all chats, read from the earliest start of any; of each chat only those
-   * since its own start count. No message depends on this, so a failure is only reported.
+   * Puts votes on the wire. The page has one table for all chats, so it is read since the earliest start of any chat, and then
+   * each vote is compared with the start of its own chat. No message depends on this, so a failure is only reported.
    * @param {ListedChat[]} listed
    * @param {SweepCommand} command
    */
@@ -154,8 +156,8 @@ export function createSweeper({ wire, call, config, relay, ready, loadTime, pati
   }
 
   /**
-   * Waits until the page has received what waited at the server for it, for as long as `patience`.
-   * @returns {Promise<boolean>} whether it is still receiving then; false also when the sweep is stopped
+   * Waits, for `patience` at most, until the page has received the messages that waited for it at the server.
+   * @returns {Promise<boolean>} whether it is still receiving them; false also when the sweep is stopped
    */
   async function waitForDeliveryEnd() {
     const until = Date.now() + patience;
@@ -190,7 +192,7 @@ export function createSweeper({ wire, call, config, relay, ready, loadTime, pati
       // the page may have read fewer than it was asked for; without an answer each of them is read alone
       for (const chat of some.slice(0, pieces?.length)) {
         const isCurrent = relay.changes === changesBefore;
-        if (swept > 0 && pieces !== null && !isCurrent) break;
+        if (swept > 0 && pieces !== null && !isCurrent) break; // the rest is asked for again, several at once
         yield { chat, result: await sweepChat(chat, isCurrent ? pieces?.[swept] : undefined) };
         swept += 1;
       }
@@ -338,6 +340,7 @@ function newResult() {
 }
 
 /**
+ * What a sweep reads of a chat.
  * @param {ListedChat} listed
  * @param {SweepCommand} command
  * @returns {Wanted | null} null for a chat to ignore, or with nothing new
@@ -359,8 +362,8 @@ function depthFrom(since, command) {
 }
 
 /**
- * The chats whose person has another chat as well. The page may join the two, and then the one that stays holds messages of the
- * other, older than what was read of it: so nothing of them may count as covered.
+ * The chats whose person has another chat as well. The page may join the two: the one that stays then also has messages of the
+ * other, which may be older than what is known of it. So neither may count as covered.
  * @param {ListedChat[]} listed
  * @returns {Set<string>} their ids
  */
@@ -378,8 +381,8 @@ export function ofOnePerson(listed) {
 }
 
 /**
- * Where to start in a chat: its own start, or the common one. The start of another id of its person counts only where it is
- * earlier: the page may have two chats of one person, and then more may have been read of the other.
+ * Where to start in a chat: its own start, or the common one. The start of another id of its person counts only if it is earlier.
+ * A later one may be that of a second chat of this person, of which more has been read.
  * @param {ListedChat} listed
  * @param {SweepCommand} command
  * @returns {number | null} seconds, null for a chat to ignore

@@ -1,10 +1,7 @@
 // The only writer of the protocol: envelope, numbering, line limit, and the queue in front of a reader that is slower than us.
 import { limitedJson } from './line-limit.js';
 
-/**
- * Beyond this, live messages are dropped: Node does not block on a full pipe, it keeps what is written in memory, without a
- * limit.
- */
+/** When more bytes wait for the reader, live messages are dropped: Node would keep all of them in memory, without a limit. */
 export const MAX_QUEUED_BYTES = 8 * 1024 * 1024;
 /** A write takes no further line after this many characters, about what a pipe holds. Fewer writes wake the reader less often. */
 const WRITE_SIZE = 64 * 1024;

@@ -6,7 +6,7 @@ import { flag, number, record, text } from './raw.js';
 /** @typedef {import('./raw.js').Raw} Raw */
 
 /**
- * The fields of `reaction`, of one entry of the page's reaction table. `emoji` is empty when the reaction was taken back. The
+ * The fields of a `reaction` line, from one entry of the page's reaction table. `emoji` is empty for one that was taken back. The
  * sender is built from the parts of `author` or `from`: the library reads their `_serialized`, which builds since July 2026
  * lack, and loses the sender.
  * @param {Raw} raw
@@ -30,7 +30,7 @@ export function reactionFields(raw) {
 }
 
 /**
- * The fields of `call`, of a call that rings. How it ends is in the `call_log` message that follows, so `answered` is false here.
+ * The fields of a `call` line, for a call that rings. How it ends is in the `call_log` message that follows: `answered` is false.
  * @param {Raw} raw as page/watch-calls.js reports it
  * @param {number} now seconds, for a call without a time
  * @returns {{call_id: string, chat: string, t: number, outgoing: boolean, answered: boolean, video: boolean,

@@ -34,7 +34,7 @@ export function quotedOf(raw) {
 }
 
 /**
- * The product that is quoted. One whose page the message was written from may be named by the id of the quoted message alone.
+ * The product that is quoted. When a message was written from a product's page, only the id of the quoted message may name it.
  * @param {string} id of the quoted message
  * @param {Raw} quoted its record, empty when there is no copy of it
  */

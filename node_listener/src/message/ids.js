@@ -93,8 +93,8 @@ export function isBot(id) {
 }
 
 /**
- * A message's identity from its key's parts. A key that only has its serialized form is parsed: `fromMe_remote_id`, in a
- * chat with oneself `_in` or `_out`, in a group `_participant` (WAWebMsgKey).
+ * A message's identity from its key's parts. A key that only has its serialized form is parsed: `fromMe_remote_id`, followed by
+ * `_in` or `_out` in a chat with oneself and by `_participant` in a group (WAWebMsgKey).
  * @param {unknown} key
  * @returns {MessageId | null} null when it has no chat or no id
  */

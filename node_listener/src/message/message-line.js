@@ -179,7 +179,7 @@ function authorOf(raw) {
 }
 
 /**
- * The field `contact`: what the page's address book knows; of the phone and the LID, else what the id itself shows.
+ * The field `contact`: what the page's address book knows. Where it has no phone or LID, the id itself may be one.
  * @param {Raw} raw
  * @param {import('./ids.js').MessageId} id
  * @returns {ContactFacts}

@@ -12,7 +12,7 @@ import { flag, list, number, record, text } from './raw.js';
 
 /** Longer texts are cut. They only describe, and the raw record has all of them. */
 const LONGEST = 4096;
-/** Words for PaymentInfo.Status of WAProto: a status is an index. 0 stands for unknown. */
+/** Words for the values of PaymentInfo.Status (WAProto), by their number. 0 is unknown. */
 const PAYMENT_STATUS = [
   null,
   'processing',

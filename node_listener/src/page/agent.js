@@ -35,7 +35,7 @@ export function prepareAgent(config) {
   agent.guardAll();
   if (agent.guarding) return;
   agent.guarding = true;
-  // Modules that come late are guarded late, most within seconds (the second wave), some when something is opened.
+  // Modules that are not loaded yet are guarded once they are: most load within seconds, some only when something is opened.
   for (const wait of [1_000, 3_000, 10_000, 30_000]) setTimeout(agent.guardAll, wait);
   setInterval(agent.guardAll, 60_000);
 }
@@ -74,17 +74,17 @@ export function patchHelpers(config) {
   const { injectToFunction } = helpers;
   const { round } = agent;
   /**
-   * What the library runs in front of a function of the page, wrapped so that it cannot keep the page from calling that
-   * function: if it fails before the call, the failure is reported and the function called. The library itself catches
-   * exceptions, but no rejected promise: for a poll vote that it cannot read, the page's table would not get the vote.
-   * @param {any} target names the function
-   * @param {any} callback the library's; it is given the page's function and is to call it
+   * Wraps a callback that the library puts in place of a function of the page. The callback is given this function and is to
+   * call it. If it fails before it has done so, the failure is reported and the function is called all the same. The library
+   * itself catches exceptions, but no rejected promises: a poll vote that it cannot read would not get into the page's table.
+   * @param {any} target names the page's function
+   * @param {any} callback the library's
    */
   const alwaysCalling =
     (target, callback) =>
     (/** @type {any} */ module, /** @type {Function} */ pageFunction, /** @type {any[]} */ ...args) => {
       const callUnchanged = () => pageFunction.apply(module, args);
-      if (round !== agent.round) return callUnchanged(); // of an earlier attempt to attach
+      if (round !== agent.round) return callUnchanged(); // the callback belongs to an earlier attempt to attach
       let called = false;
       const callNoted = (/** @type {any[]} */ ...given) => {
         called = true;
@@ -111,14 +111,14 @@ export function patchHelpers(config) {
   };
   // Acks, unread counts and the like would cross to Node with a whole model each time, and have no listener there.
   for (const name of config.ignored) page[name] = () => {};
-  // Some of these send by low-level stanzas that the page itself needs, so they are refused here and not there.
+  // Some of these helpers send by low-level functions that the page needs too. So the helpers are refused, not those functions.
   for (const name of config.senders) agent.blockPath(helpers, name, 'WWebJS');
 }
 
 /**
  * Runs once the library's listeners are attached: begins to count the messages that are added and those that are passed to
- * Node, to watch calls and votes, and to send the heartbeat. All in one task of the page, so that no message falls between the
- * two counts. A second call in the same document starts none of that again.
+ * Node, to watch calls and votes, and to send the heartbeat. All of it begins in one task of the page, so that each message is in
+ * both counts or in neither. A second call in the same document starts none of that again.
  * @param {PageConfig} config
  * @returns {{document: string, account: import('./page.js').Account, web_version: string | null}}
  */
@@ -135,13 +135,14 @@ export function startWatching(config) {
   if (agent.timer) return noteAttached(); // attached again after a failure: the counters are already running
   const { Msg } = page.require('WAWebCollections');
   const { Socket } = page.require('WAWebSocketModel');
+  /** Messages added to the page's store that are to be captured, and messages passed to Node. The daemon compares the two. */
   const counts = { added: 0, emitted: 0 };
   /** Keys of the ciphertexts passed to Node. One that is decrypted later comes again and must not be counted twice. */
   const ciphertexts = new Set();
 
   /** @param {{id?: unknown, type?: unknown}} message */
   const isCounted = (message) => agent.isWanted(agent.messageId(message.id), message.type, config.groups);
-  /** Names a message, by what stays the same when its chat is known by another id. @param {{fromMe: unknown, id: unknown}} id */
+  /** A text for a message that stays the same when the id of its chat changes. @param {{fromMe: unknown, id: unknown}} id */
   const keyOfId = (id) => `${id.fromMe}_${id.id}`;
 
   Msg.on('add', (message) => {
@@ -164,9 +165,12 @@ export function startWatching(config) {
   watchCalls(agent);
   watchVotes(agent);
 
-  /** @type {'incoming' | 'complete' | null} the recent history that follows a link; null where this build does not say */
+  /**
+   * @type {'incoming' | 'complete' | null} how far the recent history has come, which WhatsApp sends after a link. Null where
+   *   this build does not say
+   */
   let history = null;
-  /** Reads how far that has come. The page may answer by a promise: then the answer is in the next heartbeat. */
+  /** Updates `history`. The page may answer by a promise: then the next heartbeat has the answer. */
   const readHistory = () => {
     if (history === 'complete') return;
     const status = firstOf(() => agent.requireOriginal('WAWebUserPrefsHistorySync').getHistorySyncStatus());
@@ -178,7 +182,7 @@ export function startWatching(config) {
   };
   const textOrNull = (/** @type {unknown} */ value) => (typeof value === 'string' ? value : null);
 
-  // A heartbeat takes the same binding, handler of the library and event as a message: one that arrives proves all three.
+  // A heartbeat takes the same way as a message: binding, handler of the library, event. One that arrives proves that all work.
   const beat = () => {
     readHistory();
     page.onAddMessageEvent({

@@ -1,6 +1,6 @@
 // Runs in the page: finds out which of the modules and members that capture relies on are there, and reads A/B switches and
-// message types. Members are looked up and not called. Of the page's switches two functions are called, which only read: the
-// page's own getter of a switch also records that it was read. What follows from the answer is decided in ../compatibility.js.
+// message types. Members are looked up and not called. Only two functions of the page are called, which read the switches; its
+// usual getter is not used, since it also records the read. What follows from the answer is decided in ../compatibility.js.
 
 /**
  * @typedef {object} Inspection

@@ -8,7 +8,7 @@
  */
 
 /**
- * Where a page load stands. This can be asked at any time, unlike the library's events.
+ * How far a page load has come. Unlike an event this can be asked for at any time.
  * @param {Config} config
  */
 export function probe(config) {
@@ -42,9 +42,9 @@ export function markInjected(config) {
 }
 
 /**
- * Asks the page for new QR codes once it has stopped showing any. The library would do it in Node, where there is no window
- * (Client.js:290), and by `Cmd.refreshQR`, which is gone by 2026-04-27.
- * @param {number} tried how often this was done in vain since codes were last shown; each time another way comes first
+ * Asks the page for new QR codes once it has stopped showing any. The library's own attempt fails: it runs in Node, where there
+ * is no window (Client.js:290), and calls `Cmd.refreshQR`, which is gone by 2026-04-27.
+ * @param {number} tried how often this was done in vain since codes were last shown, so that each time another way is tried first
  * @returns {string | null} the way that was taken, null if this build has none of them
  */
 export function refreshQr(tried) {

@@ -3,10 +3,10 @@
 // announce the account as available at each connect and confirm messages as an active device (WAWebStreamModel). Sent as source
 // text (evaluateOnNewDocument), so it may use nothing from outside itself.
 
-/** Makes document.hasFocus() false, and keeps the window's own events of it from the page. */
+/** Makes document.hasFocus() false, and hides the window's focus and blur events from the page. */
 export function takeFocusAway() {
   const page = /** @type {any} */ (globalThis);
-  // a method, which like the browser's own has its name and is no constructor
+  // Written as a method, so that like the browser's own it is named hasFocus and is no constructor.
   const { hasFocus } = {
     hasFocus() {
       return false;
@@ -18,7 +18,7 @@ export function takeFocusAway() {
     enumerable: true,
     writable: true,
   });
-  // The page gets no such event of the window itself. Fields that it focuses keep theirs.
+  // Only events of the window itself are hidden: fields that the page focuses keep theirs.
   for (const type of ['focus', 'blur']) {
     page.addEventListener(
       type,

@@ -111,7 +111,8 @@ export function guardPage(config) {
   const isHolder = (value) => (typeof value === 'object' && value !== null) || typeof value === 'function';
 
   /**
-   * Blocks the functions at a path within exports; see boundary.js for `*`. What this build does not have needs no block.
+   * Blocks the function at a path within exports; with a `*` at its end, all functions whose names begin so. What this build does
+   * not have counts as blocked.
    * @type {import('./page.js').Agent['blockPath']}
    */
   const blockPath = (exports, path, module) => {
@@ -154,7 +155,7 @@ export function guardPage(config) {
   };
 
   /**
-   * The exports of a module with its guarded functions blocked: the same object, unless that cannot be changed.
+   * The exports of a module with its guarded functions blocked: the same object, or a proxy where it cannot be changed.
    * @param {string} module
    * @param {any} exports
    */
@@ -173,8 +174,8 @@ export function guardPage(config) {
   /** @type {any} the page's own `require` */
   let originalRequire = null;
   /**
-   * Wraps the page's `require`: modules come with their shims, and guarded. A proxy and not a new function, so that properties
-   * such as require.ensure stay reachable.
+   * Wraps the page's `require`, so that each module it returns is completed (shims.js) and guarded. The wrapper is a proxy, so
+   * that properties such as require.ensure stay reachable.
    * @param {any} original returned unchanged when it is no function, or wrapped already
    */
   const wrapRequire = (original) => {
@@ -191,7 +192,7 @@ export function guardPage(config) {
     return proxy;
   };
 
-  /** Wraps `require` once more, in case the page has declared one of its own over the trap. */
+  /** Wraps `require` again, if the page has defined one of its own in place of our trap. */
   const ensureTrap = () => {
     if (typeof page.require === 'function' && !wrappedRequires.has(page.require))
       trap('require', wrapRequire);
@@ -230,9 +231,9 @@ export function guardPage(config) {
   };
 
   /**
-   * Whether code that puppeteer evaluated in the page is the caller, and no script of the page's own. Code that came in another
-   * way counts as the page's: refusing the page its own socket would end all listening.
-   * @param {Function} called the function whose caller is meant; the stack begins below it
+   * Whether the caller is code that puppeteer evaluated in the page, whose address in a stack begins with `pptr:`. All other code
+   * counts as the page's own: refusing the page its own socket would end all listening.
+   * @param {Function} called the function whose caller is meant; the stack begins with that caller
    */
   const calledFromOutside = (called) => {
     /** @type {{stack?: unknown}} */
@@ -249,8 +250,8 @@ export function guardPage(config) {
   };
 
   /**
-   * Refuses a function or a constructor of the browser to all code but the page's own. By workers and sockets one could send past
-   * the functions above; the page needs its own, and nothing else here needs any.
+   * Refuses a function or a constructor of the browser to all code but the page's own. With a worker or a socket one could send
+   * without the guarded functions; the page needs them, and nothing else here does.
    * @param {any} holder the object that has it
    * @param {string} name
    * @param {string} shown its name in the report
@@ -265,9 +266,9 @@ export function guardPage(config) {
         if (calledFromOutside(/** @type {Function} */ (handler.apply))) refuse();
         return Reflect.apply(target, self, args);
       },
-      construct(target, args, asked) {
+      construct(target, args, newTarget) {
         if (calledFromOutside(/** @type {Function} */ (handler.construct))) refuse();
-        return Reflect.construct(target, args, asked);
+        return Reflect.construct(target, args, newTarget);
       },
     };
     holder[name] = new Proxy(original, handler);
@@ -286,7 +287,7 @@ export function guardPage(config) {
   };
   Object.defineProperty(page, config.namespace, { value: agent, enumerable: false });
   trap('require', wrapRequire);
-  // The library waits for Debug.VERSION before it asks for its first module.
+  // The library asks for its first module once there is a Debug.VERSION, so `require` is checked again when the page sets `Debug`.
   trap('Debug', (value) => {
     ensureTrap();
     return value;

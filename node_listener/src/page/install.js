@@ -64,7 +64,7 @@ const SHARED = [
   screenShown,
 ];
 
-/** Functions that only a sweep needs, besides. */
+/** Functions that only a sweep needs. */
 const SWEEPING = [
   factsOfParties,
   beginReading,

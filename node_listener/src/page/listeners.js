@@ -29,18 +29,18 @@ export function guardListeners(config) {
     typeof listener === 'function' ? (wrappers.get(listener) ?? listener) : listener;
   const guardedEmitters = new WeakSet();
   /**
-   * Whether the code that runs now is the library's or ours, so that a listener it subscribes is to be wrapped: it has called
-   * window.require() in this task of the page, which nobody else does.
+   * Whether the code that runs now is the library's or ours: the listeners that it subscribes are wrapped. It has called
+   * window.require(), which the page's own code never does. Reset when that code has ended.
    */
   let isOursRunning = false;
-  /** How many wrapped listeners are being called. What runs once they have returned is the page's own code again. */
+  /** How many wrapped listeners run. What they require() does not set it: the page's own code goes on once they have returned. */
   let listenersRunning = 0;
 
   agent.failed = (where, error) => {
     const message = `${where}: ${error}`;
     const now = Date.now();
     const isRecent = now - (lastReports.get(message) ?? 0) < 1000;
-    if (isRecent || lastReports.size > 1000) return;
+    if (isRecent || lastReports.size > 1000) return; // an endless number of different messages is not kept
     lastReports.set(message, now);
     agent.report({ kind: 'page_error', source: 'listener', message });
   };
@@ -52,7 +52,7 @@ export function guardListeners(config) {
      * @param {any[]} args
      */
     function safe(...args) {
-      // of an attempt to attach that failed half-way, and that another one has followed
+      // subscribed by an attempt to attach that failed half-way: a later attempt has subscribed its own
       if (round !== null && round !== agent?.round) return undefined;
       listenersRunning += 1;
       try {

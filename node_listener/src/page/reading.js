@@ -3,15 +3,15 @@
 // Known from WhatsApp Web's own code (build of 2026-04-27; WAWebDBMessageFindLocal, WAWebChatLoadMessages,
 // WAWebDBMessageUtils):
 // - `msgFindByDirection` reads the disk: {status, messages}, plain records, oldest first; 404 when the anchor is not on disk.
-//   It adds nothing to memory and does not wait for the chat to be loaded. So an empty answer with 200 proves the end, but
-//   not where it is the only one, of a chat that has messages: the disk may have those under another id.
-// - `loadEarlierMsgs` answers `[]` after an error, and like any page that is not full this sets `noEarlierMsgs`; from then on
-//   the answer is `undefined`. So neither an empty answer nor the mark proves the end: only a page with messages that sets
-//   the mark does.
-// - The disk is in the order of arrival, so a message with an old time may come after newer ones. Only a whole page of messages
-//   that are all old enough ends the reading.
-// A build that cannot read the disk and sets no mark has no other sign of the end than an empty answer. It counts where
-// paging back has brought a message since the page was loaded: before that, nothing shows that it works at all.
+//   It adds nothing to memory and does not wait for the chat to be loaded. So an empty answer with 200 proves the end. But if
+//   the first answer is empty and memory has messages of the chat, the disk may have them under another id.
+// - `loadEarlierMsgs` loads earlier messages into memory ("paging back") and answers with them. After an error it answers `[]`.
+//   An answer with fewer messages than usual, also `[]`, sets the mark `noEarlierMsgs`; from then on it answers `undefined`. So
+//   neither an empty answer nor the mark proves the end: only an answer with messages that sets the mark does.
+// - The disk is in the order of arrival, so a message with an old time may come after newer ones. So reading ends only when all
+//   messages of an answer are older than asked for.
+// A build that cannot read the disk and sets no mark shows the end by nothing but an empty answer. That is believed once paging
+// back has brought a message since the page was loaded: before that, nothing shows that it works at all.
 
 import { messageId } from '../message/ids.js';
 import { isSystemType } from '../message/kinds.js';
@@ -60,8 +60,8 @@ export function keyOf(message) {
 }
 
 /**
- * Goes on reading until `depth` or the end is reached, or the time of one call is over. In the last case `reading.done` stays
- * false, and another call goes on. Reads the disk; once that fails, pages back.
+ * Goes on reading until `depth` or the end is reached (`reading.done`), or the time of one call is over: then another call goes
+ * on. Reads the disk; once that fails, pages back.
  * @param {ChatReading} reading
  * @param {Depth} want
  */
@@ -113,7 +113,7 @@ export async function readDisk(reading, want, until) {
       if (!reading.known.has(key)) reading.known.set(key, message);
     }
     if (messages.length > 0 && reading.onDisk.size === before) throw new Error('the same page came twice');
-    // an empty answer is the end, and ends the reading as well
+    // true for an empty answer too, which is the end
     reading.done = messages.every((/** @type {MessageModel} */ message) => Number(message.t) < want.depth);
     reading.anchor = messages[0]?.id;
   }
@@ -150,6 +150,7 @@ export async function pageBack(reading, want, until) {
   while (!reading.done && Date.now() < until) {
     const olderCount = [...known.values()].filter(older).length;
     if (olderCount >= want.page) {
+      // memory already has as many older messages as one answer would bring
       reading.done = true;
       return;
     }
@@ -184,8 +185,8 @@ export async function pageBack(reading, want, until) {
 }
 
 /**
- * What a promise gives, if it does so in time. Counts in `reading.silent` the calls in a row that did not; throws at the third
- * of the disk, and when the promise rejects.
+ * The value of a promise, if it comes in time; rejects as the promise does. `reading.silent` counts the calls in a row without an
+ * answer: from the third on this throws, if it is the disk that is read.
  * @param {Promise<any>} promise
  * @param {ChatReading} reading
  * @param {number} until milliseconds since 1970

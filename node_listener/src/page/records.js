@@ -112,7 +112,7 @@ export function contactFacts(wid) {
 export function messageRecord(message, serialized, facts = factsOfParty) {
   const raw = plain(serialized ?? firstOf(() => message.serialize()) ?? message) ?? {};
   const id = messageId(message.id);
-  // The live key and wids come first: a build may have left any of their forms out of what serialize() gives.
+  // The ids of the message itself come first: what serialize() gives may lack every form of them that we can read.
   if (id !== null) raw.id = id;
   for (const name of ['from', 'to', 'author']) {
     const text = widText(message[name]);
@@ -129,7 +129,7 @@ export function messageRecord(message, serialized, facts = factsOfParty) {
     if (value !== null && value !== undefined) raw[name] = value;
   }
   raw.leadmasterd_contact = facts(message.id);
-  if (isHosted(message.author)) raw.leadmasterd_hosted = true;
+  if (isHosted(message.author)) raw.leadmasterd_hosted = true; // as text, an id no longer names the device
   return raw;
 }
 

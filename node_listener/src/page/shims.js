@@ -40,16 +40,17 @@ export function installShims(config) {
     // The library wraps `set` of the module's Map if the module has an `on` (Client.js:1066-1097). It is given an empty module
     // while it attaches, and wraps nothing: watch-calls.js does that, and more.
     WAWebCallCollection: (real) => (agent.attaching || !real ? {} : real),
-    // Only written to: isPlaceholderMessageResendEnabled (Client.js:1028).
+    // The library only sets a property of it: isPlaceholderMessageResendEnabled (Client.js:1028).
     WAWebSyncGatingUtils: orEmpty,
-    // `change:battery` in attach, `change:ref` for the QR, serialize() for ready.
+    // The library subscribes to `change:battery` and, for QR codes, to `change:ref`, and calls serialize() before it is ready.
     WAWebConnModel: (real) => {
       const Conn = real?.Conn ?? {};
       complete(Conn, 'on', doNothing);
       complete(Conn, 'serialize', () => ({}));
       return real?.Conn ? real : { Conn };
     },
-    // Chats removed, archived, read: we do not listen to these. Only `on`, so that a sweep still sees that there is no list.
+    // The library subscribes to chats that are removed, archived or read, which nobody here needs. Only `on` is filled in, so
+    // that a sweep still notices where the list of chats is missing.
     WAWebCollections: (real) => {
       if (!real) return undefined;
       if (!real.Chat) return Object.create(real, { Chat: { value: { on: doNothing }, enumerable: true } });
@@ -62,7 +63,7 @@ export function installShims(config) {
       complete(known, 'getMaybeMeLidUser', () => null);
       return known;
     },
-    // Progress and logout events; the page's address shows a logout as well.
+    // The library subscribes to progress and logout events. The page's address shows a logout as well.
     WAWebCmd: (real) => {
       const Cmd = real?.Cmd ?? {};
       complete(Cmd, 'on', doNothing);
@@ -83,6 +84,7 @@ export function installShims(config) {
 
   /** Module -> its replacement, so that every require() returns the same one. */
   const replacements = new Map();
+  // What cannot be loaded and has no replacement throws as it does without us.
   agent.shim = (module, load) => {
     if (!Object.hasOwn(shims, module)) return load();
     let real;

@@ -31,10 +31,10 @@ import { votesSince } from './votes.js';
  * @typedef {Omit<Piece, 'records' | 'changes'> & {records: string[], changes: string[]}} PieceText the same while the page
  *   makes it: each record is JSON already
  *
- * @typedef {object} Place
- * @property {string} chat
- * @property {number} since seconds
- * @property {number} depth seconds: changes since then are wanted too; at most `since`
+ * @typedef {object} Place a chat, and what of it is to be read
+ * @property {string} chat its id
+ * @property {number} since seconds: messages since then are wanted
+ * @property {number} depth seconds, at most `since`: of messages since then edits and revocations are wanted too
  * @property {number | null} at where the piece starts: null for the first, then `next` of the piece before
  *
  * @typedef {object} Limits
@@ -43,11 +43,11 @@ import { votesSince } from './votes.js';
  * @property {number} bytes about how much JSON one piece may hold
  * @property {{bytes: number, time: number}} together after this much JSON, or these milliseconds, a call begins no further chat
  *
- * @typedef {Place & Limits} Want
+ * @typedef {Place & Limits} Want a piece that is asked for
  */
 
 /**
- * Adds to the agent what a sweep asks for (`agent.sweeping`), once a document.
+ * Adds to the agent the functions that a sweep calls (`agent.sweeping`), once in each document.
  * @param {PageConfig} config
  * @returns {boolean} false: the page has reloaded, and nothing is prepared there yet
  */
@@ -73,9 +73,9 @@ export function prepareSweeping(config) {
 }
 
 /**
- * For how long the page has been receiving what waited for it at the server, counted from the first call in this document that
- * saw it: until that ends older messages may come after newer ones. A build that does not say receives all of it before it is
- * synced (WAWebOfflineHandler, build of 2026-04-27).
+ * For how long the page has been receiving the messages that waited for it at the server, counted from the first call that saw
+ * it in this document. Until all have come, an older message may come after a newer one. A build that does not say whether it is
+ * receiving has received all of them before it is synced (WAWebOfflineHandler, build of 2026-04-27).
  * @param {Pick<Sweeping, 'deliveringSince'>} sweeping
  * @returns {number | null} milliseconds; null when nothing is being delivered
  */
@@ -87,7 +87,7 @@ export function deliveringFor(sweeping) {
     sweeping.deliveringSince = null;
     return null;
   }
-  const now = performance.now(); // no clock that may jump
+  const now = performance.now(); // unlike Date.now() it is not changed when the clock is set
   sweeping.deliveringSince ??= now;
   return now - sweeping.deliveringSince;
 }
@@ -108,7 +108,7 @@ export function listChats({ listed }, groups) {
   let unnamed = 0;
   // A chat without a time has no message; but in a build whose chats have no time at all, any of them may have new ones.
   const hasTimes = chats.some(({ t }) => t !== undefined);
-  const timeOfOthers = hasTimes ? 0 : Number.MAX_SAFE_INTEGER;
+  const timeIfNone = hasTimes ? 0 : Number.MAX_SAFE_INTEGER;
   listed.clear();
   for (const chat of chats) {
     const id = firstOf(() => widText(chat.id));
@@ -118,7 +118,7 @@ export function listChats({ listed }, groups) {
     const facts = id.endsWith('@g.us') ? null : firstOf(() => contactFacts(chat.id));
     const aliases = [];
     for (const alias of [facts?.phone, facts?.lid]) if (alias && alias !== id) aliases.push(alias);
-    wanted.push({ chat: id, t: chat.t ?? timeOfOthers, aliases });
+    wanted.push({ chat: id, t: chat.t ?? timeIfNone, aliases });
   }
   return { total: chats.length, unnamed, wanted };
 }
@@ -165,10 +165,10 @@ export async function readChat({ listed, reading: readings, paged }, groups, wan
     const page = /** @type {any} */ (globalThis);
     const chats = page.require('WAWebCollections').Chat.getModelsArray();
     const listedChat = listed.get(want.chat);
-    // The page may have put another model in its place since, and what that one has is not in the old one.
+    // The page may have replaced the model of this chat since it was listed, and the old one does not get new messages.
     const isCurrent = listedChat !== undefined && chats.includes(listedChat);
     const chat = isCurrent ? listedChat : chats.find((each) => widText(each.id) === want.chat);
-    // It may be there under another id now, and then its messages were not read.
+    // The chat may be there under another id now, so its messages count as not read.
     if (!chat) return { ...emptyPiece(), next: null, doubt: 'the page no longer has this chat' };
     readings.set(want.chat, beginReading(chat, paged));
   }
@@ -183,7 +183,7 @@ export async function readChat({ listed, reading: readings, paged }, groups, wan
 }
 
 /**
- * A piece without anything, after which the chat is asked for again from its beginning (`next`).
+ * A piece without anything. Its `next` asks for the first piece again, of the reading that has begun.
  * @returns {PieceText}
  */
 export function emptyPiece() {
@@ -219,7 +219,7 @@ export function chooseMessages(reading, groups, want) {
   reading.through = Number.isFinite(newest) ? newest : null;
   /** @param {import('./page.js').MessageModel} message */
   const isCaptured = (message) => {
-    // the only system message that is captured: asked for as if it were one that a person wrote
+    // isWanted() refuses system messages; this one is captured, so its type is given as that of a text
     const type = isNumberChange(message) ? 'chat' : message.type;
     return isWanted(messageId(message.id), type, groups);
   };
@@ -251,7 +251,7 @@ export async function nextPiece(reading, entries, want) {
     const isRevoked = message.type === 'revoked';
     const hasReaction = message.hasReaction !== undefined && message.hasReaction !== null;
     if (hasReaction && !isRevoked) reactedTo.push(message.id);
-    // An older message counts only if it was revoked or edited. A new one is not asked for that: a build may throw.
+    // An older message counts only if it was revoked or edited. A new one is not asked whether it was: a build may throw there.
     if (!fresh && !isRevoked && !message.latestEditSenderTimestampMs) continue;
     try {
       const record = JSON.stringify(messageRecord(message, undefined, facts));

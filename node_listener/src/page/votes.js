@@ -13,8 +13,8 @@ import { contactFacts, firstOf } from './records.js';
  */
 
 /**
- * Reports votes as they come. The collection also gets old ones, with the history of a new link and when the page restores a
- * chat: those are left to the sweep.
+ * Reports votes as they come. Old votes are left to the sweep: the collection gets those too, with the history of a new link and
+ * when the page restores a chat.
  * @param {Agent} agent
  */
 export function watchVotes(agent) {

@@ -6,7 +6,7 @@
 import { contactFacts, firstOf } from './records.js';
 
 /**
- * Wraps both ways by which the page learns of a call; again and again until the module is loaded.
+ * Wraps both ways by which the page learns of a call, as soon as the module is loaded.
  * @param {import('./page.js').Agent} agent
  */
 export function watchCalls(agent) {
@@ -25,6 +25,7 @@ export function watchCalls(agent) {
     agent.report({ kind: 'call', source, call: raw });
   };
 
+  /** Reports the calls that are there already, and wraps; later, if the module is not loaded yet. */
   const wrap = () => {
     let collection;
     try {

@@ -1,4 +1,4 @@
-// Runs in the page: acknowledges the dialogs that only want that, and reports all. Nobody looks at this page, and the phone
+// Runs in the page: clicks away the dialogs that only want to be acknowledged, and reports all. Nobody looks at it, and the phone
 // unlinks a device that leaves "What's new" open after some five minutes (wwebjs#3550, OpenWA#982, #998).
 // Sent as source text together with dialogs.js (see install.js).
 

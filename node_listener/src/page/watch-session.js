@@ -43,7 +43,7 @@ export function watchSession(config) {
     session.signs.add('logout');
     agent.report({ kind: 'logout', step });
   };
-  /** Makes a listener that notes a passkey step, which watch-screens.js then reports. Only that of a code is given one. */
+  /** Makes a listener that notes a passkey step, which watch-screens.js then reports. Only the step `code` comes with a code. */
   const notePasskey =
     (/** @type {import('./page.js').PasskeyStep} */ step) => (/** @type {unknown} */ given) => {
       const code = step === 'code' && typeof given === 'string' ? given : null;
@@ -61,7 +61,7 @@ export function watchSession(config) {
       subscribeTo(Socket, { 'change:state': reportState, 'change:stream': reportState });
       reportState();
     },
-    // `starting_…` when the server or the page itself unlinks us; a refused connection (401, 403, 406) skips it
+    // `starting_…` comes when the server or the page itself unlinks us, but not when a connection is refused (401, 403, 406)
     WAWebCmd: ({ Cmd }) =>
       subscribeTo(Cmd, {
         starting_logout_from_bridge: reportLogout('starting'),
@@ -109,7 +109,7 @@ export function watchSession(config) {
       }
     }
   };
-  /** The same, again and again until none is left. */
+  /** Subscribes again and again, until no module is left. */
   const listenToAll = () => {
     listen();
     const isMainMissing = 'WAWebSocketModel' in modules || 'WAWebCmd' in modules;
