@@ -67,7 +67,7 @@ def dismiss(editor: LeadEditor, who: Who, *, seen_at: str | None = None) -> Dism
     """End the waiting in one conversation (`who` is its number), or in all conversations of a person.
 
     `seen_at`: the time of the last message or call that the person deciding has read; by default that of the last one
-    captured. What is newer goes on waiting, also what was sent before the decision and is captured after it.
+    captured. What is newer goes on waiting, even if it was sent before the decision and is captured after it.
     Dismissing again changes nothing. Raises Refused when nobody waits there, or only with something newer.
     """
     subject = editor.find(who)

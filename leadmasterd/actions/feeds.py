@@ -77,7 +77,7 @@ def retry(editor: LeadEditor, settings: Settings, name: str, events: Collection[
     """Deliver again what was given up: the events with these ids, or all dead letters if `events` is empty.
 
     They are written to the outbox for this feed alone, in their old order and with new ids, as the receiver may have
-    seen the old ones. They are deleted as dead letters after that is committed: a crash in between has them delivered
+    seen the old ones. Once that is committed, the dead letters are deleted. A crash in between has them delivered
     twice.
     Raises Refused if an id is not among the feed's dead letters.
     """

@@ -100,8 +100,8 @@ def in_slices(
     """Run `work` on all of these conversations, SLICE in each transaction.
 
     `began`: when the rebuild began (ISO, UTC); the counts are of what changed since. Conversations with which `work`
-    fails because of a defect are returned as failures. Raises every LeadmasterdError of `work`. If the database file is
-    damaged, which is checked at the first failure, raises that error instead.
+    fails because of a defect are returned as failures. Raises every LeadmasterdError of `work`. At the first failure it
+    checks the database file, and raises what is wrong with the file.
     """
     daemon_runs = is_running(editor.paths)
     failures: list[Failure] = []

@@ -100,7 +100,7 @@ def reclassify(
             "WHERE conversation_id IN (SELECT value FROM json_each(:slice)) AND sent_at >= :since)",
             values,
         )
-        mark_dirty(editor.connection, dict.fromkeys(conversations, since or None))  # None: all
+        mark_dirty(editor.connection, dict.fromkeys(conversations, since or None))  # None: from the beginning
         editor.projector.project(conversations, datetime.now(UTC))
         for before, after, number in editor.connection.execute(_COMPARED, values).fetchall():
             bursts += number

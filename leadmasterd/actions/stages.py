@@ -295,7 +295,7 @@ def _notes_of(editor: LeadEditor, subject: Subject, decision: Row) -> list[Row]:
 def _circumstances(
     editor: LeadEditor, subject: Subject, who: Who, stage: str, *, stage_shown: str | None
 ) -> _Circumstances:
-    """What there is before this decision, and whether it would change anything; parameters as in `move_to_stage`.
+    """What is found before this decision, and whether it would change anything; parameters as in `move_to_stage`.
 
     Raises Refused when there is nothing to close, or the lead that was named is not the current one.
     """

@@ -136,10 +136,10 @@ def _rarity(counts: Any, bursts: int) -> Any:
 
 
 def _heaviest(heavy: Any) -> tuple[Any, Any]:
-    """Which weights are kept: the columns of their features, and for each of these by intent whether it is kept.
+    """Which weights are kept: the columns of their features, and for each of these columns which intents keep theirs.
 
-    `heavy`: the size of all weights, by feature and intent. At most `_MOST_FEATURES` features have any weight, and all
-    together have `_MOST_WEIGHTS`, or a few more if several are equal to the smallest.
+    `heavy`: how heavy all weights are, by feature and intent. At most `_MOST_FEATURES` features have any weight, and
+    all together have `_MOST_WEIGHTS`, or a few more if several are equal to the smallest.
     """
     columns = np.sort(np.argsort(-heavy.max(axis=1), kind="stable")[:_MOST_FEATURES])
     heavy = heavy[columns]
@@ -152,7 +152,7 @@ def _heaviest(heavy: Any) -> tuple[Any, Any]:
 def _scale_rows_to_length_one(matrix: Any) -> None:
     """Divide each row by its Euclidean length, in place. Empty rows stay empty."""
     entries = np.diff(matrix.indptr)
-    filled = np.flatnonzero(entries)
+    filled = np.flatnonzero(entries)  # the rows that are not empty
     lengths = np.sqrt(np.add.reduceat(matrix.data * matrix.data, matrix.indptr[filled]))
     matrix.data /= np.repeat(lengths, entries[filled])
 
@@ -193,7 +193,7 @@ def _rows(names: Sequence[str], weights: Any, rarity: Any) -> tuple[float, dict[
 
     `weights`: by feature and intent, already multiplied by the feature's rarity.
     """
-    step = float(np.abs(weights).max() / 127)
+    step = float(np.abs(weights).max() / 127)  # so that each weight in steps, plus `ZERO`, fits into a byte
     weights_in_steps = np.round(weights / step).astype(int)
     rarity_in_steps = np.round(rarity * RARITY_STEPS).astype(int)
     rows = {}

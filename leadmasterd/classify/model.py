@@ -221,7 +221,7 @@ class Model:
             together = sum(customers.values())
             if _SURER * together > likely:
                 group = max(customers, key=customers.__getitem__)
-                likely = together  # whatever customers want, they are not turned away
+                likely = together  # how likely it is a customer
         best = max(self._members[group], key=shares.__getitem__)
         sure = evidence.known >= LEAST_KNOWN and likely >= LEAST_GROUP and shares[best] >= LEAST_INTENT
         return Guess(
@@ -267,8 +267,8 @@ class Model:
     def _counted_again(self, numbers: Iterable[int]) -> int:
         """The sum of the rows of repeated numbers: a number that occurs n times adds its row n - 1 times.
 
-        Words of a burst may have features in common, which are to count once. This is what a sum over the words has too
-        much.
+        Words of a burst may have features in common, which are to count once. So this is to be subtracted from a sum
+        over all words.
         """
         met = set[int]()
         again = []

@@ -128,7 +128,7 @@ class Reloading:
                 return
 
     def _load(self, *, first: bool = False) -> None:
-        """Load both files; in place of a broken one, what was loaded before stays in use.
+        """Load both files. If one is broken, what was loaded in its place before stays in use.
 
         Calls `on_change` for a new classifier, except the first time, and `on_problem` for a new problem.
         """

@@ -212,7 +212,7 @@ class RuleSet:
 def _suits(rule: Rule, burst: Normalised) -> bool:
     """Whether the burst meets the rule's `question`, and its `whole` if the rule looks at no words.
 
-    Such a `whole` rule matches only a burst without words. (Of a rule with phrases, `_by_phrases` checks `whole`.)
+    Such a `whole` rule matches only a burst without words. (`_by_phrases` checks `whole` of a rule with phrases.)
     """
     if rule.question is not None and rule.question != burst.question:
         return False

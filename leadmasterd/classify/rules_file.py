@@ -69,7 +69,7 @@ def _check_extend(file: "_Table", given: Mapping[str, Any], packaged: RuleSet | 
 
 
 def _rule_set(own: Sequence[Rule], given: Mapping[str, Any], extended: RuleSet | None) -> RuleSet:
-    """The file's own rules, and then the extended set's, without those that it drops (`off`) or replaces (same id).
+    """The file's own rules, then those of `extended` that the file neither drops (`off`) nor replaces (by the same id).
 
     The order of intents is the file's `answer_first`, else that of the extended set; intents not in it come last.
     """
@@ -161,6 +161,7 @@ class _Problems:
 
         If none of them sets it, as when the key is missing, it is the first of them.
         """
+        # At the beginning of a line, or within an inline table: { key = ... }
         pattern = re.compile(rf"\s*[\"']?{re.escape(key)}[\"']?\s*=|.*[{{,]\s*{re.escape(key)}\s*=")
         for index in range(begin, end):
             if pattern.match(self._lines[index]):

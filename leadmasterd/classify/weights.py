@@ -15,8 +15,8 @@ _SLOTS_PER_NAME: Final = 2
 class Rows:
     """A hash table with open addressing: a name's hash leads to a slot, which has the number of its row. Immutable.
 
-    Rows are numbered from 1 on. Names are compared by the 64 bits of their hash only. One name in 10^14 that is not in
-    the table has the hash of a name that is, and is taken for that one.
+    Rows are numbered from 1 on. Names are compared by the 64 bits of their hash only. Of the names that
+    are not in the table, one in 10^14 has the hash of a name that is, and is taken for that one.
     """
 
     def __init__(self, rows: Iterable[tuple[str, int]], *, most: int, bits: int) -> None:

@@ -294,6 +294,7 @@ class Books:
     def commit(self, changes: Mapping[str, Changes], *, now: str) -> None:
         """Write the changes of several feeds in one transaction. Raises sqlite3.Error, and then none of it is kept."""
         execute = self._connection.execute
+        # What would not happen again by itself must survive a power cut.
         to_flush = any(each.dead or each.given_up or each.disabled is not None for each in changes.values())
         execute(f"PRAGMA synchronous = {'FULL' if to_flush else 'NORMAL'}")
         execute("BEGIN IMMEDIATE")
@@ -310,7 +311,7 @@ class Books:
         """Write the changes of one feed, inside the transaction of `commit`."""
         execute = self._connection.execute
         execute_many = self._connection.executemany
-        execute_many(
+        execute_many(  # a cursor never goes back
             "INSERT INTO cursors (feed, stream, event_id) VALUES (?, ?, ?)"
             " ON CONFLICT DO UPDATE SET event_id = max(event_id, excluded.event_id)",
             [(feed, stream, event_id) for stream, event_id in changes.cursors.items()],

@@ -228,6 +228,7 @@ class Feed:
         if stream is None:
             stream = self._new_stream(event.stream, event.event_id)
             self._ready.append(stream)
+        # What is held is the beginning of a stream, without holes; a stream that waits holds nothing.
         not_held = stream.more or stream.due is not None or len(stream.queue) >= OF_A_STREAM
         if not_held:
             stream.more = True
@@ -298,7 +299,7 @@ class Feed:
         Returns the seconds after which to look again; None: not before `_wake` is set.
         """
         if self._gave_up_to < self._give_up_to:
-            if self._under_way:
+            if self._under_way:  # the end of each try sets `_wake`
                 return None
             self._give_up_some()
             return 0.0
@@ -460,7 +461,7 @@ class Feed:
         """
         for stream in self._failing:
             if stream.due is not None and stream.tries < TRIES - 1:
-                stream.due = None
+                stream.due = None  # makes its entry in `_waiting` stale
                 self._ready.append(stream)
 
     # ------------------------------------------------------------------ giving up what takes too much disk
@@ -502,9 +503,9 @@ class Feed:
         """Whether this event of the outbox is for this feed and not final. The feed need not have read it."""
         if not self._is_for_us(event):
             return False
-        if event.event_id > self._read_to:
+        if event.event_id > self._read_to:  # not read yet, so it is final only if it was at the start
             return event.event_id > self._cursors.get(event.stream, 0)
-        stream = self._streams.get(event.stream)
+        stream = self._streams.get(event.stream)  # None: all that was read of the stream is final
         return stream is not None and event.event_id >= stream.next_id
 
     def _skip(self, stream: _Stream, end: int) -> None:
@@ -527,7 +528,7 @@ class Feed:
     def collect(self) -> Changes:
         """Hand over the changes since the last call, which the caller commits.
 
-        They include the new floor if it has moved: the event before the first one that is not final in any stream.
+        They include the new floor if it has moved: the id up to which all events of all streams are final.
         """
         changes = self._changes
         self._changes = Changes()
@@ -601,7 +602,7 @@ class Bookkeeper:
         """Have `run` commit once more and end."""
         self._stopping = True
         self._something.set()
-        self._much.set()
+        self._much.set()  # so that `run` waits for neither
 
     async def run(self) -> None:
         """Commit until `stop`. Must not be cancelled: a thread would still be writing."""
@@ -618,7 +619,7 @@ class Bookkeeper:
     async def _commit(self) -> None:
         """Collect and commit all changes there are now.
 
-        It is retried every second until it succeeds, or until `stop`; meanwhile each feed stops by itself at
+        It is retried every second until it succeeds, or until `stop`. Meanwhile a feed tries no more once it has
         UNCOMMITTED changes.
         """
         collected = {feed.name: feed.collect() for feed in self._feeds}

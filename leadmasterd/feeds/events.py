@@ -93,7 +93,7 @@ class Outbox:
         return bool(changed)
 
     def last_id(self) -> int:
-        """The highest id ever given, also when its row was deleted meanwhile; 0: none."""
+        """The highest id ever given, even if its row has been deleted since; 0: none."""
         return reading.newest(self._connection)
 
     def after(self, event_id: int, limit: int) -> News:
@@ -101,7 +101,7 @@ class Outbox:
         return News(event_id, reading.after(self._connection, event_id, limit))
 
     def of_stream(self, stream: int, between: tuple[int, int], limit: int) -> list[Event]:
-        """The next events of one stream, after the first of two ids and up to the second."""
+        """The next events of one stream. `between`: after the first of these ids, and up to the second."""
         return reading.of_stream(self._connection, stream, between, limit)
 
     def count_after(self, event_id: int) -> int:

@@ -139,7 +139,8 @@ class Circuit:
     def failed(self, outcome: Outcome, now: float) -> None:
         """A try failed: open the circuit, or pause for longer, if that is due.
 
-        During a pause only tries fail that began before it: they don't lengthen it, unless the receiver asks for that.
+        A try that fails during a pause began before it. It does not lengthen the pause, unless the receiver asks for
+        that.
         """
         self.failures += 1
         asked = min(outcome.retry_after or 0.0, LONGEST_ASKED_PAUSE)

@@ -57,7 +57,7 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def _note_what_is_ignored(config: str | None) -> None:
-    """Print which variables and sections of the settings are ignored: a misspelt name must not seem to be in force."""
+    """Print which variables and sections of the settings are ignored: else a misspelt name would seem to work."""
     sentences = list(ignored_variables())
     file = find_file(config)
     if file:

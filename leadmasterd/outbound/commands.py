@@ -210,9 +210,9 @@ def request(arguments: argparse.Namespace) -> int:
 def _recipient(context: _Context, text: str) -> tuple[int | None, str]:
     """The number of the lead, None if a phone was given, and the digits to write to.
 
-    Fewer than seven digits are the number of a lead. If the listener knows a phone, its digits are those of its
-    WhatsApp id; else they are as typed if that is complete, or the match key. Raises Refused for a lead without a
-    phone, and CannotUseArgument for what is no phone.
+    Fewer than seven digits are the number of a lead. For a phone that the listener knows, they are the digits of its
+    WhatsApp id; for another one those that were typed, or its match key if these are not complete. Raises Refused for
+    a lead without a phone, and CannotUseArgument for what is no phone.
     """
     if text.isascii() and text.isdigit() and len(text) < 7:
         phone = context.core.phone_of_lead(int(text))

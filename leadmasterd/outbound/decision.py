@@ -162,7 +162,10 @@ class Facts:
 
 @dataclass(frozen=True, slots=True)
 class QuietHours:
-    """From `start` until just before `end` on the shop's clock, across midnight if `end` is earlier. Never equal."""
+    """From `start` until just before `end` on the shop's clock, across midnight if `end` is earlier.
+
+    The two are never equal.
+    """
 
     start: time
     end: time
@@ -355,7 +358,7 @@ def _contact_cap(_request: Request, facts: Facts, policy: Policy, now: datetime)
 def _below_cap_at(cap: int, sent: Sequence[datetime], now: datetime) -> datetime | None:
     """When fewer than `cap` of these attempts will be within the last 24 hours; None if that is so already."""
     ends = sorted(at + DAY for at in sent if now < at + DAY)  # when each of them stops counting
-    return ends[len(ends) - cap] if len(ends) >= cap else None  # after this one `cap` - 1 are left
+    return ends[len(ends) - cap] if len(ends) >= cap else None  # after this one ends, `cap` - 1 are left
 
 
 def _pair_rate(_request: Request, facts: Facts, _policy: Policy, now: datetime) -> Denied | None:
@@ -399,4 +402,4 @@ _MAY_PASS: Final = frozenset(
         Reason.PAIR_RATE,
     }
 )
-"""What approval of this request or time would lift. A new request would meet the other obstacles too."""
+"""Obstacles that approval of this request or time would lift. A new request would meet the others too."""

@@ -262,7 +262,7 @@ class Records:
 
     def templates(self) -> list[StoredTemplate]:
         """All recorded templates, sorted by account, name and language."""
-        return self._templates("1")
+        return self._templates("1")  # true of all
 
     def _templates(self, condition: str, *values: str) -> list[StoredTemplate]:
         """The templates for which an SQL condition with these values holds, sorted as in `templates`."""
@@ -327,7 +327,7 @@ class Records:
         return request_id
 
     def _check_values(self, account: str, content: Template) -> None:
-        """Raise Refused unless this template is recorded and takes as many values as it was given."""
+        """Raise Refused unless this template is recorded, and takes as many values as `content` gives."""
         template = self.template(account, content.name, content.language)
         if template is None:
             raise Refused(
@@ -444,7 +444,7 @@ class Records:
         )
         is_suppressed = last_suppression is not None and last_suppression["cause"] != "lifted"
         is_forgotten = stored.recipient is None
-        # The rules of the caps count the last day themselves. Two days surely have all that they count.
+        # The rules count what was sent in the last day; two days are read so that none of that is missing.
         attempts = self._connection.execute(
             "SELECT account, person, started_at FROM attempts "
             "WHERE started_at > :since AND (account = :account OR person = :person)",

@@ -68,7 +68,7 @@ class Sender:
         try:
             state, detail = self._hand_over(stored)
         except BaseException as error:
-            # It may have been sent. The next message waits until a person has looked at this one.
+            # It may have been sent. To raise ends the sending, so a person can look at it before the next message.
             self.records.add_status(
                 request_id, State.UNKNOWN, actor=ACTOR, now=self.clock(), detail=type(error).__name__
             )

@@ -46,7 +46,7 @@ class JsonLines:
     def _open(self) -> None:
         """Open the file and cut off a last line that a crash left unfinished: its event is delivered again."""
         self._file = os.open(self._path, _FLAGS, 0o600)
-        if not _BEGINNING.startswith(os.pread(self._file, len(_BEGINNING), 0)):
+        if not _BEGINNING.startswith(os.pread(self._file, len(_BEGINNING), 0)):  # a new file has less, or nothing
             os.close(self._file)
             raise CannotUseSettings(
                 _("cannot use {path}: it holds something else; name another file in `path`").format(path=self._path)
