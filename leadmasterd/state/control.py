@@ -90,7 +90,7 @@ class ControlServer:
 
         Raises ValueError if the line is no JSON, and OSError if the client has left.
         """
-        line = await reader.readline()  # before a refusal too: unread data would cost the client our answer
+        line = await reader.readline()  # before a refusal too, so that the client gets to read it
         peer = writer.get_extra_info("socket")
         credentials = peer.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
         _pid, uid, _gid = struct.unpack("3i", credentials)

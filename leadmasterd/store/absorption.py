@@ -34,8 +34,8 @@ _KEEP_LATER_REACTIONS: Final = (
     "DELETE FROM reactions WHERE conversation_id = :keep AND EXISTS (SELECT 1 FROM reactions other "
     f"WHERE other.conversation_id = :drop AND {_SAME_REACTION} AND other.reacted_at > reactions.reacted_at)"
 )
-"""The two people in a chat each have one reaction to a message: the latest, whichever of their ids it came under. This
-deletes those in `keep` of which `drop` has a later one; what is left in `keep` then stands against `drop`."""
+"""The two people in a chat each have one reaction to a message: the latest, whichever of their ids it came under. So
+first those in `keep` are deleted of which `drop` has a later one, then those in `drop` that `keep` has as well."""
 _DROP_EARLIER_REACTIONS: Final = (
     "DELETE FROM reactions WHERE conversation_id = :drop AND EXISTS (SELECT 1 FROM reactions other "
     f"WHERE other.conversation_id = :keep AND {_SAME_REACTION})"
@@ -57,7 +57,7 @@ _MOVE_WITHOUT_DUPLICATES: Final = (
     _KEEP_LATER_REACTIONS, _DROP_EARLIER_REACTIONS, _MOVE_REACTIONS, _LINK_REACTIONS,
     _MARK_ANSWERED_CALLS, _MOVE_CALLS, _DROP_CALLS,
 )  # fmt: skip
-"""In this order: tables of which both conversations may hold the same row."""
+"""For tables in which both conversations may have the same row. To be run in this order."""
 
 
 def absorb(connection: sqlite3.Connection, one: int, other: int, *, at: str, gone: set[int] | None = None) -> int:
@@ -109,7 +109,7 @@ def _rename_in_undone_merges(connection: sqlite3.Connection, keep: int, drop: in
 def _absorb_conversations(connection: sqlite3.Connection, keep: int, drop: int) -> set[int]:
     """Give the conversations of the contact `drop` to `keep`. Returns the ids of messages that are deleted as copies.
 
-    Where `keep` has a conversation with the same account already, that one takes up the other.
+    Where `keep` has a conversation with the same account already, the two become one.
     """
     gone: set[int] = set()
     for account, conversation in connection.execute(

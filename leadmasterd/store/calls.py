@@ -28,7 +28,7 @@ SELECT call_row_id, started_at FROM calls c
 WHERE conversation_id = :conversation AND outgoing = :outgoing AND call_id <> :line
 AND (julianday(:at) - julianday(started_at)) * 86400
     BETWEEN {-LINE_BEFORE.total_seconds()} AND {LINE_AFTER.total_seconds()}
--- no line has the call's id, and no other line, unless it is another call's, is near it in time
+-- no line has the call's id, and no other line is near it in time (lines with the id of another call do not count)
 AND NOT EXISTS (SELECT 1 FROM messages m WHERE m.conversation_id = c.conversation_id AND m.stanza_id = c.call_id)
 AND NOT EXISTS (
     SELECT 1 FROM messages m WHERE m.conversation_id = c.conversation_id AND m.type = '{CALL_LOG}'

@@ -15,18 +15,18 @@ from leadmasterd.times import believable, iso
 from leadmasterd.wire.events import SweepChat, SweepDone
 
 LIVE_GRACE: Final = timedelta(seconds=10)
-"""How long after WhatsApp's time a message may still arrive live. An older one that a sweep finds was not delivered."""
+"""How long a message may take to arrive live. If a sweep finds an older one, the live path did not deliver it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Tally:
-    """What the running sweep has found so far. The first three are about messages that were not stored yet."""
+    """What the running sweep has found so far. The first three are about new messages: not stored before."""
 
     new: int = 0
     undelivered: int = 0
-    """Those so old that the live path should have delivered them."""
+    """New messages so old that the live path should have delivered them."""
     young: frozenset[int] = frozenset()
-    """Ids of the others, which may still arrive live."""
+    """Ids of the other new messages, which may still arrive live."""
     newest: str | None = None
     """WhatsApp's time (ISO) of the newest message read, stored before or not; impossible times do not count."""
     ahead: bool = False

@@ -51,7 +51,7 @@ def check_not_emptied(path: Path, captured_before: Callable[[], bool]) -> None:
         wal = path.with_name(f"{path.name}-wal")
         wal_has_content = wal.exists() and wal.stat().st_size > 0
         held_messages = wal_has_content or captured_before()
-    except OSError:  # opening it says why
+    except OSError:  # opening the file will fail too, and say why
         return
     if held_messages:
         raise DatabaseDamaged(
@@ -195,6 +195,7 @@ def _checked_version(connection: sqlite3.Connection, path: Path) -> int:
             ).format(path=path, version=version, ours=SCHEMA_VERSION)
         )
     tables = {name for (name,) in connection.execute("SELECT name FROM sqlite_schema WHERE type = 'table'")}
+    # Our own file may have those two and no version yet, if its first migration was interrupted.
     if version == 0 and tables - {"_sqlite_migrations", "sqlite_sequence"}:
         raise CannotUseDatabase(
             _(

@@ -1,8 +1,8 @@
 """Idle work that keeps the file small, and notes each day how large it is.
 
 Wire lines over a day old leave `raw_events` for blocks (`raw_blocks`), lines that were kept long enough are deleted,
-and space that is then unused is given back to the disk. Before a line leaves, the author of its message is decided by
-it once more (`mending`), so that columns hold all that leads are derived from. Lines with a problem stay where they
+and space that is then unused is given back to the disk. Before a line leaves, the author of its message is decided
+once more (`mending`), so that columns hold all that leads are derived from. Lines with a problem stay where they
 are: they may be all that there is of what somebody wrote.
 """
 
@@ -83,7 +83,7 @@ class DiskUpkeep:
         self._packed_through_id = 0
         """All lines with ids up to this one are packed, by steps that were committed."""
         self._packing_through_id = 0
-        """The same, with what the current step packs."""
+        """Like `_packed_through_id`, but with what the current step packs."""
         self._rests_until = 0.0
 
     def step(self) -> bool:
@@ -236,7 +236,7 @@ class DiskUpkeep:
 
 
 def _sent_at(line: RawLine, now: datetime) -> str:
-    """WhatsApp's time of what the line tells; "" if it gives none, or one that is impossible or in the future."""
+    """WhatsApp's time in a line; "" if the line has none, or if it is impossible or in the future."""
     event, _ = decode_line(line.line.encode("utf-8", "replace"))
     return believable(getattr(event, "t", None), now) or ""
 

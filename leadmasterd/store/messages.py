@@ -408,7 +408,7 @@ class Messages:
         return not self._people.is_one_person(stored.sender, copy.sender)
 
     def _keep_differing(self, account: int, stored: Stored, copy: CapturedMessage, line: bytes | None) -> None:
-        """Keep the line of a message that differs from the stored one with its chat, id and time.
+        """Keep the line of a message that differs from the stored one with the same chat, id and time.
 
         Only once, as sweeps repeat it. Does nothing for an earlier text of an edited message.
         """
@@ -521,8 +521,8 @@ class Messages:
     def revoke(self, account: int | None, revoke: MessageRevoke, item: Item) -> Mapping[int, str]:
         """Mark a message as revoked if it was deleted for everyone. Returns the dirty conversations.
 
-        One that was deleted only on our phone had been sent all the same: of that only the wire line is kept. Does
-        nothing if the message is not stored, or was revoked before.
+        If it was deleted only on our phone, the other party still has it: then only the wire line is kept. Does nothing
+        if the message is not stored, or was revoked before.
         """
         stored = self.find(account, revoke.key, revoke.t)
         if stored is None or stored.revoked:

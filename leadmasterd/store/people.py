@@ -90,6 +90,7 @@ class People:
                 "WHERE v.conversation_id = ? ORDER BY 1",
                 (conversation,),
             ).fetchall()
+            # No rows: it is a group, or no phone is known.
             found = self._threads[conversation] = tuple(each for (each,) in rows) or (conversation,)
         return found
 

@@ -86,7 +86,7 @@ class Rows:
         return result
 
     def _notice_other_writers(self) -> None:
-        """Drop the caches if another connection has written since the last batch (`PRAGMA data_version`)."""
+        """If another connection has written since the last batch, drop the caches and read the next message id."""
         version = self._db.execute("PRAGMA data_version").fetchone()[0]
         if version == self._data_version:
             return

@@ -8,7 +8,7 @@ from typing import Final
 
 ROWS_TOGETHER: Final = 100
 """Rows that one statement inserts. `executemany` runs a statement for each row, which takes a third longer. It also
-releases and takes the interpreter's lock for each row, which the thread that reads the next lines needs."""
+takes the interpreter's lock again for each row, while another thread needs that lock to read the next lines."""
 NULL: Final = float("nan")
 """Binds NULL faster than None does. SQLite stores NaN as NULL, but for None Python looks for an adapter (0.25 us)."""
 

@@ -6,7 +6,7 @@ chat's own (moved when that chat was read). Both only move forward, and never be
 stored. A chat starts at the later of the two, less a slack for messages that arrive with an older time. The page may
 have several chats of one person; the watermark is that of the chat that was read last. A sweep that began before an
 outage was over moves only watermarks of chats, because it may have read other chats before that. Live messages move
-neither: that one arrived says nothing about those before it.
+neither: a message that arrived says nothing about earlier ones.
 
 Both hold WhatsApp's time of the newest message read, because our clock may be wrong for days. In a quiet account the
 watermark stays at the newest message. There the slack of a periodic sweep is counted from the last whole sweep, so that
@@ -100,11 +100,11 @@ def plan(
 
 
 def _start_from_watermark(account: _Account, watermark: datetime, *, slack: timedelta, floor: datetime) -> datetime:
-    """The watermark less the slack. `floor`: what is older is not wanted, as it was sent long before the linking."""
+    """The watermark less the slack. `floor`: before this time no messages are wanted."""
     start = watermark - slack
-    if slack < CATCH_UP_SLACK:  # periodic: the slack counts from the last whole sweep, but at most to the watermark
+    if slack < CATCH_UP_SLACK:  # periodic: the slack counts from the last whole sweep; no later than the watermark
         start = min(watermark, max(start, _moment(account.last_ready_at) - slack))
-    # A message that was read is older than the floor only if our clock was wrong at the linking.
+    # The newest message that was read is older than the floor only if our clock was wrong at the linking.
     floor_is_plausible = watermark > floor - CLOCKS_AGREE
     if floor_is_plausible:
         start = max(min(watermark, floor), start)
@@ -145,7 +145,8 @@ def _later_starts(
 def _unreadable_since(connection: sqlite3.Connection, account_id: int) -> dict[str, int]:
     """Chats with messages that are not readable yet, and the time of the oldest: by now they may be readable.
 
-    Messages that are not sent to this device at all (view-once) never become readable, and are left out.
+    Messages that are not sent to this device at all (view-once, `unavailable_fanout`) never become readable, and are
+    left out.
     """
     rows = connection.execute(
         "SELECT v.chat, min(m.sent_at) FROM messages m JOIN conversations v USING (conversation_id) "

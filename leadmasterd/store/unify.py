@@ -66,7 +66,7 @@ def unify_in_conversations(connection: sqlite3.Connection, conversations: Sequen
 
 
 def unify_of_participant(connection: sqlite3.Connection, ids: Sequence[str]) -> set[int]:
-    """Unify messages that groups hold twice of the participant with these ids. Returns the ids of the deleted rows."""
+    """Unify messages that a participant with these ids has twice in a group. Returns the ids of the deleted rows."""
     condition = (
         "participant IN (SELECT value FROM json_each(:values)) AND (conversation_id, stanza_id) IN "
         "(SELECT conversation_id, stanza_id FROM messages WHERE participant IN (SELECT value FROM json_each(:values)) "
@@ -120,7 +120,8 @@ def _take_over(connection: sqlite3.Connection, older: Stored, younger: _Row) -> 
     if not has_content(older, younger) and _both_readable(older, younger):
         younger_is_earlier_text = younger.body in earlier_texts(connection, older.message_id)
         if not younger_is_earlier_text:
-            if older.body not in earlier_texts(connection, younger.message_id):
+            older_is_earlier_text = older.body in earlier_texts(connection, younger.message_id)
+            if not older_is_earlier_text:  # else a version of the younger row, which moves along, keeps that text
                 if judge(older, younger) != "tells_more":
                     return False
                 _keep_version(connection, "edit", ids)
@@ -186,7 +187,7 @@ def earlier_texts(connection: sqlite3.Connection, message_id: int) -> set[str | 
 
 
 def _replace(connection: sqlite3.Connection, gone: Mapping[int, int]) -> None:
-    """Let all that refers to a message that goes refer to the one that stays, and delete it. `gone`: as in `_unify`."""
+    """Delete the rows `gone` (as in `_unify`), once all that refers to them refers to the rows that stay."""
     pairs = [(stays, goes) for goes, stays in gone.items()]
     for table, column in _REFERENCES:
         connection.executemany(f"UPDATE OR IGNORE {table} SET {column} = ? WHERE {column} = ?", pairs)
@@ -196,9 +197,10 @@ def _replace(connection: sqlite3.Connection, gone: Mapping[int, int]) -> None:
 
 
 def record_merges(connection: sqlite3.Connection, table: str, pairs: Sequence[tuple[int, int]]) -> None:
-    """Note which id stays in place of one that goes. `table`: `message_merges` or `conversation_merges`.
+    """Note which id replaces a deleted one. `table`: `message_merges` or `conversation_merges`.
 
-    `pairs`: (the id that stays, the id that goes). Earlier notes of an id that goes now name the id that stays.
+    `pairs`: (the id that stays, the deleted id). If an earlier note names the deleted id as the one that stays, it is
+    corrected.
     """
     connection.executemany(f"UPDATE {table} SET kept_id = ? WHERE kept_id = ?", pairs)
     connection.executemany(
@@ -207,11 +209,14 @@ def record_merges(connection: sqlite3.Connection, table: str, pairs: Sequence[tu
 
 
 def _move_corrections(connection: sqlite3.Connection, gone: Mapping[int, int]) -> None:
-    """Replace the ids of messages in the JSON lists of `corrections`. No list names an id twice."""
+    """Replace the ids of deleted messages in the JSON lists of `corrections`.
+
+    If a list then has an id twice, it is kept once.
+    """
     for correction, text in connection.execute(
         "SELECT correction_id, message_ids FROM corrections WHERE EXISTS (SELECT 1 FROM json_each(message_ids) "
-        "WHERE value IN (SELECT CAST(key AS INTEGER) FROM json_each(?)))",
-        (json.dumps({str(goes): 0 for goes in gone}),),
+        "WHERE value IN (SELECT value FROM json_each(?)))",
+        (json.dumps(list(gone)),),
     ).fetchall():
         ids: Iterable[int] = json.loads(text)
         unique = list(dict.fromkeys(gone.get(each, each) for each in ids))

@@ -76,7 +76,7 @@ class Document(NamedTuple):
     """The texts by which a message is found.
 
     `place`: its row id in the index; the later a message was sent, the higher. `text`: what it says and holds.
-    `before`: its texts before it was edited. `quoted`: what the message said that it answers; "" if it answers none.
+    `before`: its texts before it was edited. `quoted`: what the quoted message said; "" if none is quoted.
     """
 
     place: int
@@ -162,6 +162,7 @@ def fill(connection: sqlite3.Connection, *, least: int, seconds: float = LONGEST
     Makes the index if there is none. In the caller's transaction. Raises IndexBroken.
     """
     through = indexed_through(connection)
+    # Counted by ids, which is enough to compare with `least`: a few ids are of messages that were merged.
     [[waiting]] = connection.execute(
         "SELECT (SELECT coalesce(max(message_id), 0) FROM messages) - ? + (SELECT count(*) FROM reworded)",
         (through or 0,),
@@ -196,10 +197,10 @@ def fill(connection: sqlite3.Connection, *, least: int, seconds: float = LONGEST
 
 
 def _add(connection: sqlite3.Connection, documents: list[Document]) -> None:
-    """Add the words of these documents to the index, in the order of their places: so FTS5 writes many at once.
+    """Add the words of these documents to the index, in the order of their places: FTS5 then writes many at once.
 
-    A document that is in the index already gets these words too. FTS5 keeps for each word its rows, and one that it
-    has twice counts once.
+    A document that is in the index already gets these words too. FTS5 keeps for each word its rows, and a row
+    that it has twice counts once.
     """
     words_of_each = ((each.place, each.words()) for each in sorted(documents))
     try:
@@ -212,7 +213,7 @@ def _add(connection: sqlite3.Connection, documents: list[Document]) -> None:
 
 
 def _flush(connection: sqlite3.Connection) -> None:
-    """Have FTS5 write what it holds now. If it failed at the commit, nothing would show that the index is the cause.
+    """Have FTS5 write what it holds now. If that failed at the commit, nothing would show that the index is the cause.
 
     The end of a savepoint makes it write.
     """
@@ -269,7 +270,7 @@ def indexed_through(connection: sqlite3.Connection) -> int | None:
 
 
 def places_with(connection: sqlite3.Connection, wanted: Sequence[str], *, before: int, limit: int) -> list[int]:
-    """Places in the index of messages that have, for each of these words, one that begins so; the latest first.
+    """Places in the index of messages that have, for each wanted word, a word that begins with it; the latest first.
 
     `wanted`: at least one, as `text.words` gives them. `before`: only places below this one. Raises IndexBroken.
     """
@@ -285,7 +286,7 @@ def _beginning_with(connection: sqlite3.Connection, word: str) -> str:
     """The FTS5 expression for words that begin with this one. It has letters and digits only, so nothing is escaped.
 
     For a beginning that has no index of its own FTS5 first collects all rows, which took 180 ms for 300,000 of them.
-    Rows of whole words it reads one by one, the latest first. As most beginnings are those of few words, the whole
+    Rows of whole words it reads one by one, the latest first. Most beginnings are those of few words, so the whole
     words are looked for instead.
     """
     if len(word) > _INDEXED_BEGINNING:
@@ -305,7 +306,7 @@ def documents(connection: sqlite3.Connection, messages: Sequence[int]) -> Iterat
 
 
 def documents_not_indexed(connection: sqlite3.Connection, through: int | None, limit: int) -> list[Document]:
-    """The newest messages that are not in the index, and the newest of which it lacks some words; `limit` of each.
+    """The newest messages that are not in the index, and the newest of which it lacks words; at most `limit` of each.
 
     `through`: as `indexed_through` gives it.
     """

@@ -32,8 +32,8 @@ LONG_BATCH: Final = 500
 _USUAL_CACHE: Final = 2000
 """KiB of pages that SQLite keeps in memory: its own default."""
 _CACHE_OF_BURSTS: Final = 6000
-"""The same while long batches come. Their rows go to pages all over the indexes. In a smaller cache each page would be
-written and read again several times, which takes 5 us a message."""
+"""KiB of pages while long batches come. Their rows go to pages all over the indexes. In a smaller cache each page would
+be written and read again several times, which takes 5 us a message."""
 RETRY_SECONDS: Final = 1.0
 """Pause before a failed write is tried again."""
 PAUSE_SECONDS: Final = 0.005
@@ -275,7 +275,7 @@ class Writer:
                     rejecting = True
                     was_kept_before = repr(batch[0].record) in self._kept_raw  # sweeps bring it again and again
                     if was_kept_before:
-                        work = BatchResult
+                        work = BatchResult  # nothing is written
                     else:
                         work = partial(rows.reject, batch[0], f"cannot store it: {error}")
                 elif rejecting or _concerns_all(error):
@@ -350,7 +350,7 @@ class Writer:
                     failing = True
                     self._tell(store_error(error))
                     if not self._giving_up.wait(RETRY_SECONDS):
-                        continue
+                        continue  # try again
                 if isinstance(error, Exception) and is_damage(error):
                     self._tell(store_error(error))
                     call.future.set_exception(cannot_use(self._path, error))

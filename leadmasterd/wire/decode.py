@@ -328,7 +328,7 @@ def _message(obj: JsonObject, seq: int) -> Message:
         truncated=obj.get("truncated") is True,
         contact=_contact(obj),
         forwarded=obj.get("forwarded") is True,
-        ephemeral_seconds=_time(obj, "ephemeral_seconds"),
+        ephemeral_seconds=_time(obj, "ephemeral_seconds"),  # read like a time: None if absurd
         media=_object_or_none(obj, "media"),
         quoted=_object_or_none(obj, "quoted"),
         referral=_object_or_none(obj, "referral"),
@@ -434,7 +434,7 @@ def _sweep_done(obj: JsonObject, seq: int) -> SweepDone:
         oldest=_time(obj, "oldest"),
         newest=_time(obj, "newest"),
         error=_text_or_none(obj, "error"),
-        unloaded=_time(obj, "unloaded") or 0,
+        unloaded=_time(obj, "unloaded") or 0,  # read like a time: older children do not write it
         read_by=_text_or_none(obj, "read_by"),
     )
 
