@@ -47,6 +47,7 @@ class DailyAlerts:
         again when `snapshot` is another object: then the database was read again.
         """
         day = clock.today()
+        # The subject of these conditions is their day: those of yesterday are forgotten.
         self._today = {kind: each for kind, each in self._today.items() if each.subject == day.date.isoformat()}
         times_of_day = {
             Kind.FOLLOW_UPS: self._morning or _WITHOUT_MORNING,

@@ -144,9 +144,9 @@ class Observer:
         """Read the status, and the database if that is due, for the other parts. Finds no conditions itself."""
         self._read_status()
         if self._reader.begin_if_due(now):
-            since = now - NEW_FOR if Kind.NEW_LEAD in self._kinds else None
+            leads_since = now - NEW_FOR if Kind.NEW_LEAD in self._kinds else None  # None: no leads are read
             found = self._reader.ask(
-                lambda connection: snapshot(connection, leads_since=since), now, nothing=Snapshot()
+                lambda connection: snapshot(connection, leads_since=leads_since), now, nothing=Snapshot()
             )
             if found is not None:
                 self._snapshot = found

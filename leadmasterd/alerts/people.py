@@ -88,7 +88,7 @@ class People:
         return [*self._conditions.values()]
 
     def _waits(self, snapshot: Snapshot, now: str) -> tuple[Mapping[_Key, Wait], str]:
-        """The waits whose deadline has passed or soon will, and until when (ISO) these stay the same by themselves.
+        """The waits that are missed or about to be, and until when (ISO) they are these, if nobody writes or answers.
 
         A wait has no deadline if the business never opens again; such a wait is left out.
         """
@@ -122,7 +122,7 @@ class People:
             self._warn_at = _warning_times(settings, self._about_to_miss)
 
     def _leads(self, snapshot: Snapshot, now: datetime) -> Mapping[_Key, NewLead]:
-        """The leads that are new now; none if they are not to be told."""
+        """The leads that are new now; none if the settings do not ask for such alerts."""
         if Kind.NEW_LEAD not in self._kinds:
             return {}
         earliest = times.iso(now - NEW_FOR)

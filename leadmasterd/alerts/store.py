@@ -243,7 +243,7 @@ class Store:
         self._inode = _inode(self._path)
 
     def _prepare_new_file(self) -> None:
-        """Remove the WAL of a deleted file, which SQLite would read into a new one, and have all in memory written."""
+        """Remove the WAL of a deleted file, which SQLite would read into the new one. Mark all in memory unwritten."""
         for each in self._wal_files():
             each.unlink(missing_ok=True)
         self._changed |= {("episodes", key): each for key, each in self.episodes.items()}
@@ -287,7 +287,7 @@ class Store:
             self._last_id = last_id
 
     def _write(self) -> None:
-        """Write all changes, and delete what is old, in one transaction. If it fails the changes stay to be written."""
+        """Write all changes, and delete what is old, in one transaction. If that fails, a later call writes them."""
         assert self._connection
         execute = self._connection.execute
         execute("BEGIN IMMEDIATE")

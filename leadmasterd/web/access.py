@@ -27,7 +27,7 @@ COOKIE: Final = "leadmasterd"
 LINK_MINUTES: Final = 10
 SESSION_DAYS: Final = 30
 _SEEN_EVERY: Final = timedelta(minutes=1)
-"""How exact `seen_at` is: otherwise each request would write the file."""
+"""How old `seen_at` may get. If it were exact, each request would write the file."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,7 +151,7 @@ class Access:
             os.close(fd)
 
     def _write(self, book: _Book) -> None:
-        """Replace the file, which belongs to the owner of the state directory whoever writes it (root too)."""
+        """Replace the file. Even if root writes it, it belongs to the owner of the state directory."""
         write_private(self.file, json.dumps({"v": 1, **asdict(book)}, ensure_ascii=False, indent=1).encode() + b"\n")
         give_away(self.file, self.paths)
         self._drop_cache()
@@ -188,7 +188,7 @@ def _parsed(file: Path) -> _Book:
 
 
 def _checked(kept: "_Kept") -> "_Kept":
-    """The same value, if its fields have their types: else comparisons fail later. Raises TypeError and ValueError."""
+    """The same value. Raises TypeError or ValueError if a field has a wrong type: later comparisons would fail."""
     bytes.fromhex(kept.hash)
     for name, value in asdict(kept).items():
         expected = int if name == "id" else str
@@ -220,7 +220,10 @@ def _by_secret(kept: Collection[_Kept], token: str) -> _Kept | None:
 
 
 def form_token(cookie: str) -> str:
-    """The CSRF token that each form of a session contains, so that no other site can post one. `cookie`: its secret."""
+    """The CSRF token that each form of a session contains, so that no other site can post one.
+
+    `cookie`: the session's secret, which its cookie holds.
+    """
     return sha256(b"form:" + cookie.encode("utf-8", "replace")).hexdigest()
 
 

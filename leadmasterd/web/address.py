@@ -1,6 +1,7 @@
-"""The URL at which the page is served now, for `web link`: `web.address`, which holds while its process locks it.
+"""The file `web.address`: the URL at which the page is served now, for `web link`.
 
-The settings alone do not tell: the port may be typed, or any that is free.
+It is valid while the page's process holds a lock on it. The settings do not tell the URL if the port was given on the
+command line, or if any free port was taken.
 """
 
 import fcntl
@@ -15,7 +16,7 @@ from leadmasterd.state.files import give_away, lock_unless_held
 def keep(paths: Paths, url: str) -> int | None:
     """Write the URL to the file and keep it locked until the process ends. Raises OSError.
 
-    Returns the descriptor, whose close ends the lock; None, and nothing is written, if another process holds it.
+    Returns the descriptor; closing it ends the lock. If another process holds the lock: None, and nothing is written.
     """
     fd = os.open(_file(paths), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     give_away(fd, paths)

@@ -87,7 +87,7 @@ def _refused(request: Request, error: Exception) -> Response:
 
 
 def _nothing_captured(request: Request, error: Exception) -> Response:
-    """The page while there is no database yet, which is no failure. Any other missing file is one: raised again."""
+    """The page while there is no database yet. The error of any other missing file is raised again, as a failure."""
     missing = error.args[0] if error.args else None
     if missing != site_of(request).paths.database:
         raise error
@@ -111,7 +111,7 @@ def _not_readable(request: Request, error: Exception) -> Response:
 
 
 def _unavailable(request: Request, error: Exception) -> Response:
-    """The page for errors that are foreseen, as of a locked or damaged database; says whether it may pass by itself."""
+    """The page for errors that were foreseen, such as a locked database. Says whether the error may pass by itself."""
     assert isinstance(error, LeadmasterdError | OSError)
     may_pass = isinstance(error, DatabaseBusy | CannotUseState | OSError)
     logging.getLogger("leadmasterd.web").warning("%s %s: %s", request.method, request.url.path, error)

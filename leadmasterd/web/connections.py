@@ -10,8 +10,8 @@ from typing import ClassVar, Final
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 MOST_SILENT: Final = 200
-"""Connections that are not being answered, above which the oldest is closed. A browser has at most six of them, for the
-five seconds that a connection is kept after an answer."""
+"""How many connections may be open without being answered. With one more, the oldest of them is closed. A browser has
+at most six, each for the five seconds that a connection is kept after an answer."""
 
 
 class PageConnection(H11Protocol):

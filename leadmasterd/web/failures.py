@@ -41,7 +41,7 @@ class Failures:
 
 
 def _without_old(failed: deque[float]) -> deque[float]:
-    """The same deque, from which the times before WAIT seconds ago were removed."""
+    """Remove the times more than WAIT seconds ago from the deque, and return it."""
     while failed and time.monotonic() - failed[0] > WAIT:
         failed.popleft()
     return failed

@@ -34,7 +34,7 @@ LONGEST_LOCK: Final = 15
 """Seconds that a decision waits for the write lock: people press again when a page says nothing for longer."""
 _AT_ONCE: Final = 3
 _deciding: Final = ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="decide")
-"""Its own threads: decisions wait while the database is locked, and must not take the threads that make pages."""
+"""Decisions have threads of their own. They wait while the database is locked, and pages must not wait with them."""
 
 Form = Mapping[str, str]
 """The fields of a posted form."""
@@ -134,14 +134,14 @@ async def read_form(request: Request) -> Form:
 
 
 def number_in(form: Form, field: str) -> int | None:
-    """A field as a number that SQLite can hold; None if it is missing or none."""
+    """A field as a number; None if it is missing, is no number, or may be too large for SQLite."""
     text = form.get(field, "")
-    is_number = text.isascii() and text.isdigit() and len(text) < 19
+    is_number = text.isascii() and text.isdigit() and len(text) < 19  # 18 digits always fit in 64 bits
     return int(text) if is_number else None
 
 
 def needed_number(form: Form, field: str) -> int:
-    """A field as a number. Raises Refused if it is missing or none, which no form of ours has."""
+    """A field as a number. Raises Refused if `number_in` finds none; forms of our own pages always have one."""
     number = number_in(form, field)
     if number is None:
         raise Refused(_("This form is incomplete. Load the page again and repeat it."))

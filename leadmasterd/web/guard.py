@@ -29,7 +29,7 @@ _HEADERS: Final = {
     "Content-Security-Policy": POLICY,
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
-    "Referrer-Policy": "same-origin",  # none to others; under `no-referrer` a form of ours brings `Origin: null`
+    "Referrer-Policy": "same-origin",  # with `no-referrer` our own forms would be posted with `Origin: null`
     "Cross-Origin-Opener-Policy": "same-origin",
     "Cross-Origin-Resource-Policy": "same-origin",
 }
@@ -55,7 +55,7 @@ class Guard:
             if message["type"] == "http.response.start":
                 headers = MutableHeaders(scope=message)
                 headers.update(_HEADERS)
-                # A browser may keep static files, but has to ask whether they changed. Pages it may not keep.
+                # A browser may keep static files, but has to ask each time whether they changed. It may keep no page.
                 headers["Cache-Control"] = "no-cache" if scope["path"].startswith("/static/") else "no-store"
                 if scope.get("leadmasterd.delete_cookie"):
                     headers.append("Set-Cookie", f"{COOKIE}=; Path=/; Max-Age=0; HttpOnly; SameSite=Strict")
@@ -153,12 +153,12 @@ def is_from_here(request: Request) -> bool:
 
 
 def address_of(request: HTTPConnection) -> str:
-    """The client's IP address, behind a proxy that of its client; empty if it is not known."""
+    """The client's IP address: behind a trusted proxy, that of the proxy's client. Empty if it is not known."""
     return request.client.host if request.client else ""
 
 
 def is_still_let_in(request: HTTPConnection) -> bool:
-    """Whether the session of an answer that lasts (a stream of events) has not ended; False if that can't be read."""
+    """Whether the session of a long answer, such as a stream of events, is still valid. False if that can't be read."""
     try:
         return site_of(request).access.admit(request.cookies.get(COOKIE, "")) is not None
     except (LeadmasterdError, OSError):

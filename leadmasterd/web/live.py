@@ -20,7 +20,7 @@ from leadmasterd.state.files import is_running
 LOOK_EVERY: Final = 0.25
 """Seconds between two looks: as often as a page fetches what has changed, so that all of them fetch the same."""
 _SLOW_EVERY: Final = 1.0
-"""Seconds between two looks at what costs more, or seldom changes."""
+"""Seconds between two looks at what is slow to look at, or seldom changes."""
 HEARTBEAT: Final = 15.0
 """Seconds after which a silent stream sends a comment, so that a dead connection is noticed."""
 
@@ -50,7 +50,7 @@ class Watch:
         """Set once the first look was made: only changes after it are noticed."""
         self._closed = False
         self.announced = 0
-        """How many changes were announced, and how often the watch began to look: the version of what pages show."""
+        """A version of what pages show: it grows with each announced change, and when the watch begins to look."""
 
     @property
     def open_pages(self) -> int:
@@ -70,7 +70,7 @@ class Watch:
         while True:
             await self._wanted.wait()
             look = _Look(self._paths)
-            # What changed while nobody looked was announced to no page: answers from before count as old (web.shared).
+            # Changes while nobody looked were not announced, so answers made before count as old (web.shared).
             self.announced += 1
             self._looking.set()
             try:
@@ -106,7 +106,7 @@ class Watch:
         try:
             # The page fetches its parts once the stream is open, so from here on no change may be missed.
             await self._looking.wait()
-            yield "retry: 2000\n\n"
+            yield "retry: 2000\n\n"  # milliseconds after which the browser connects again if the stream breaks
             while not self._closed and may_go_on():
                 try:
                     async with asyncio.timeout(HEARTBEAT):
@@ -117,7 +117,7 @@ class Watch:
                 stream.woken.clear()
                 events = sorted(stream.events)
                 stream.events.clear()
-                yield "".join(f"event: {event}\ndata: 1\n\n" for event in events)
+                yield "".join(f"event: {event}\ndata: 1\n\n" for event in events)  # without data, browsers drop it
         finally:  # this may run while the task is cancelled, so nothing may be awaited here
             self._streams.discard(stream)
 
@@ -134,6 +134,7 @@ class _Look:
         self._inode = 0
         """Of the database that is open."""
         self._slow_at = time.monotonic()
+        """When it last looked at what is looked at only once a second."""
         self._database = self._open()
         self._status = self._status_state()
         self._running = self._is_running()
@@ -186,7 +187,7 @@ class _Look:
             return str(error)
 
     def _is_other_file(self) -> bool:
-        """Whether another file lies where the database was opened, or none, as after a restored backup."""
+        """Whether the database was replaced or removed since it was opened, as by restoring a backup."""
         try:
             return self._paths.database.stat().st_ino != self._inode
         except OSError:

@@ -31,8 +31,8 @@ from leadmasterd.web.site import Site
 _FIRST_PASSED_FD: Final = 3
 """The file descriptor at which systemd passes the first socket (sd_listen_fds(3))."""
 _BACKLOG: Final = 64
-"""Connections that may wait to be accepted. When no file descriptor is left, asyncio logs a traceback for each of
-them every second, so there are few."""
+"""Connections that may wait to be accepted. Few, since asyncio logs a traceback for each of them every second when no
+file descriptor is left."""
 _LAST_ANSWERS: Final = 3
 """Seconds that answers which have begun may still take when the process is to end."""
 
@@ -44,7 +44,7 @@ def serve(paths: Paths, place: Place, language: Language, *, idle: float | None)
     """
     listening = _passed_socket() or _listen(place)
     if listening.family != socket.AF_UNIX:
-        host, port = listening.getsockname()[:2]
+        host, port = listening.getsockname()[:2]  # the real ones: systemd has its own settings, and port 0 is any
         place = replace(place, host=host, port=port)
         place.check()
         with suppress(OSError):  # without the file `web link` takes the address from the settings

@@ -27,7 +27,7 @@ MORE: Final = 200
 """Leads in each column after that."""
 _MOST_DAYS: Final = 3650
 _NUMBERS: Final = ("leads", "stuck", "unplanned", "silent")
-"""Keys of a column whose sums over all columns are shown."""
+"""Keys of the numbers of a column. The page shows the sum of each over all columns."""
 
 
 def show(request: Request) -> Response:
@@ -70,7 +70,7 @@ def _choices() -> list[tuple[Only | None, str, str]]:
 
 
 def _link(shown: dict[str, str | None], **changed: str | None) -> str:
-    """The path of this board with other choices. `shown`: the choices of now; None leaves one out."""
+    """The path of this board with other choices. `shown`: the present choices; None leaves one out."""
     choices = shown | changed
     return "/board?" + urlencode({key: value for key, value in choices.items() if value})
 

@@ -1,7 +1,7 @@
 """Forms that decide about a conversation, on whichever page they stand: label, stage, note, no answer needed; and undo.
 
-A form contains what its page showed, such as the stage of then. So pressing a button twice, or after somebody else has
-decided, does no more than was meant.
+A form contains what its page showed, such as the lead's stage at that time. So a button that is pressed twice, or after
+somebody else has decided, does no more than was meant.
 """
 
 from typing import TYPE_CHECKING, Final

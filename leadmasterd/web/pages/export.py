@@ -87,7 +87,7 @@ def _spreadsheet(site: Site, kind: Kind) -> tuple[IO[bytes], int]:
 
 
 def _kind(request: Request) -> Kind:
-    """What a row stands for, by `?by=`; a lead without it. Raises HTTPException (404) for another word."""
+    """What a row stands for: by `?by=` in the address, else a lead. Raises HTTPException (404) for an unknown word."""
     by = request.query_params.get("by", "lead")
     kind = next((kind for kind in KINDS.values() if kind.name == by), None)
     if kind is None:
@@ -125,7 +125,7 @@ def _parts(lines: Iterator[str]) -> Iterator[bytes]:
 
 
 def _chunks(file: IO[bytes]) -> Iterator[bytes]:
-    """The rest of the file, which is closed at its end or when the browser leaves."""
+    """The rest of the file in parts. The file is closed at its end, or when the browser leaves."""
     with file:
         while chunk := file.read(_CHUNK):
             yield chunk

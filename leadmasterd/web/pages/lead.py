@@ -55,7 +55,8 @@ class About:
     waits: list[tuple[str, bool]]
     """A line for each conversation that waits for an answer, and whether it is overdue."""
     seen: str | None
-    """When they last wrote; None if they do not wait. With it a dismissal leaves waiting what the page did not show."""
+    """When they last wrote, by this page; None if they do not wait. The form "no answer needed" contains it, so that
+    what they wrote later still waits."""
     planned: list[Entry]
     classified: list[Entry]
     touches: list[Entry]
@@ -69,7 +70,7 @@ class About:
 def show(request: Request) -> Response:
     """The page of a conversation: the messages of all chats of its person, their lead, and forms to decide about it.
 
-    The address may name a message (`at`, `older`, `newer`: see `_place`); else the newest are shown. A group is of no
+    The address may name a message (`at`, `older`, `newer`: see `_place`); else the newest are shown. A group has no
     contact, so only its messages are shown. Raises HTTPException (404) if there is no such conversation.
     """
     site = site_of(request)
@@ -138,7 +139,7 @@ def _about(connection: Connection, site: Site, subject: Subject, clock: Clock) -
     calendar = settings.calendar() if waiting else None  # slow to load
     chat = next(each["chat"] for each in conversations if each["conversation_id"] == subject.conversation_id)
     here = waiting_details(connection, [subject.conversation_id]).get(subject.conversation_id)
-    jids = [each["value"] for each in reversed(person["identities"]) if each["kind"] == "wa_jid"]
+    jids = [each["value"] for each in reversed(person["identities"]) if each["kind"] == "wa_jid"]  # newest first
     return About(
         name=lead_words.name_of(person, chat),
         names=words.names(person),
@@ -166,7 +167,7 @@ def _is_overdue(conversation: Conversation, now: str) -> bool:
 
 
 def _possible_duplicates(connection: Connection, root: int) -> list[ContactSummary]:
-    """Other contacts that may be the same person as the contact `root`, each once; only those with a chat."""
+    """Other contacts with a chat that may be the same person as the contact with the id `root`; each once."""
     found = {
         each["contact_id"]: each
         for proposal in duplicates_of(connection, root)

@@ -17,8 +17,9 @@ _MOST_TYPED: Final = 200
 
 
 def show(request: Request) -> Response:
-    """The form, and what was found for `q`: nothing before anything was captured, and only the form while `q` is empty.
+    """The form, and what was found for the words in `q`. While `q` is empty, only the form is shown.
 
+    Before anything was captured, nothing is found.
     `before`: where the previous page of results ended; without it, or if it is no number, the newest are shown.
     """
     typed = request.query_params.get("q", "")[:_MOST_TYPED]

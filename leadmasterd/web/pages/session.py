@@ -23,9 +23,9 @@ from leadmasterd.web.render import render
 from leadmasterd.web.site import Site, site_of
 
 _DAYS: Final = 7
-"""That the record of outages goes back."""
+"""How many days back outages are shown."""
 _MOST_CHANGES: Final = 30
-"""Changes of the daemon's phase that are listed."""
+"""How many changes of the daemon's phase are listed."""
 
 
 def show(request: Request) -> Response:
@@ -77,7 +77,8 @@ def _scan_of(site: Site, scan: Scan) -> dict[str, Any]:
     """What the template shows of a QR code to scan or a pairing code to type.
 
     `qr`: whether there is a picture to show. `version`: a number that differs for each picture, so that none comes from
-    the browser's cache. `drawn_at`: when it was drawn, ISO; None without a picture. `pairing_code`: or empty.
+    the browser's cache. `drawn_at`: when it was drawn, ISO; None without a picture. `pairing_code`: as `ABCD-1234`;
+    empty if there is none.
     """
     try:
         drawn_at = site.paths.qr_picture.stat().st_mtime

@@ -38,7 +38,7 @@ _LONGEST: Final = 240
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One conversation that waits, in words. Those of strangers are safe to show. Times are ISO."""
+    """One conversation that waits, in words. What strangers wrote is safe to show. Times are ISO."""
 
     conversation: int
     who: str
@@ -73,7 +73,8 @@ class Row:
 def show(request: Request) -> Response:
     """The whole page, or with `?fragment` the part of it that changes. `from`: how many rows to skip.
 
-    The open pages of a session ask for the fragment at the same moment, after each change: they share one answer.
+    After each change all open pages of a session ask for the fragment at the same moment, so they share one answer.
+    While no page is open, changes are not counted. A shared answer could be old then, so none is shared.
     """
     site = site_of(request)
     session = session_of(request)
@@ -93,6 +94,7 @@ def _page(request: Request) -> HTMLResponse:
     with site.reading() as plain:
         connection = with_current_deadlines(plain, site.leads, while_pending=False)
         count = count_waiting(connection, now)
+        # Without `business_seconds` the time waited is a lower bound. That is exact enough, and needs no calendar.
         found = waiting(connection, now, limit=PAGE, skip=skip, target_seconds=target, business_seconds=None)
         details = waiting_details(connection, [row["conversation_id"] for row in found])
     rows = [_row(row, details[row["conversation_id"]], target, clock) for row in found]
@@ -198,7 +200,7 @@ def _touch(detail: WaitingDetail) -> str:
 
 @cache
 def label_buttons() -> Markup:
-    """HTML of a button for each label, in groups. Made once: each row has all of them, which would be thousands."""
+    """HTML of a button for each label, in groups. Made once for all rows, since each row has all the buttons."""
     groups = {
         group_name(group): [(intent, intent_name(intent)) for intent in intents]
         for group, intents in INTENTS.items()

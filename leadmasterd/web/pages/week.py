@@ -1,4 +1,4 @@
-"""`/week?from=2026-11-16&to=2026-11-22`: the report of a period, by default of this week; `/week.html`: it as a file.
+"""`/week`: the report of this week, or of `?from=2026-11-16&to=2026-11-22`. `/week.html`: the same report as a file.
 
 Both days belong to the period.
 """
@@ -18,7 +18,7 @@ from starlette.routing import Route
 from leadmasterd.clock import Clock
 from leadmasterd.queries.deadlines import with_current_deadlines
 from leadmasterd.queries.report import Report, report
-from leadmasterd.queries.report.periods import Period, between, day_begins, day_begun, month_of, week_of
+from leadmasterd.queries.report.periods import Period, between, day_begins, month_of, week_of
 from leadmasterd.report import document, words
 from leadmasterd.text import _
 from leadmasterd.web.render import render
@@ -111,7 +111,7 @@ def _asked_for(request: Request, clock: Clock) -> Period:
 def _days(period: Period, clock: Clock) -> Days:
     """The days of a period, whose end is the first moment of the day after them."""
     first = period.begins.astimezone(clock.zone).date()
-    after = day_begun(period.ends, clock.zone) or period.ends.astimezone(clock.zone).date()
+    after = period.ends.astimezone(clock.zone).date()
     return Days(first, after - timedelta(days=1))
 
 
