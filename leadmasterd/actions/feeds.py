@@ -77,9 +77,8 @@ def retry(editor: LeadEditor, settings: Settings, name: str, events: Collection[
     """Deliver again what was given up: the events with these ids, or all dead letters if `events` is empty.
 
     They are written to the outbox for this feed alone, in their old order and with new ids, as the receiver may have
-    seen the old ones. Once that is committed, the dead letters are deleted. A crash in between has them delivered
-    twice.
-    Raises Refused if an id is not among the feed's dead letters.
+    seen the old ones. Once that is committed, the dead letters are deleted. A crash in between leaves them in both
+    places, so they can be delivered twice. Raises Refused if an id is not among the feed's dead letters.
     """
     feed = feed_of(settings, name)
     with open_books(editor.paths, "rw") as books:

@@ -145,7 +145,7 @@ def _change_label(
         return _label_of(editor, burst), write(burst, at)
 
     def first_changed(before_and_written: tuple[str | None, _Written]) -> str | None:
-        """When the first message was sent whose label may have changed."""
+        """When the first of the messages was sent whose label may have changed."""
         _before, written = before_and_written
         return _first_sent_at(editor, written.message_ids)
 

@@ -91,7 +91,7 @@ def undo_note(editor: LeadEditor, who: Who, *, note_id: int | None = None) -> No
 
 
 def _same_note(editor: LeadEditor, lead: int, text: str, *, since: str) -> int | None:
-    """The id of a note with this text, by the same person, since this time and not withdrawn; None if there is none."""
+    """The id of a note on this lead with this text, by the same person, since then and not withdrawn; else None."""
     found = rows(
         editor.connection,
         "SELECT event_id FROM lead_events e WHERE lead_id = :lead AND kind = 'note' AND actor = :actor "

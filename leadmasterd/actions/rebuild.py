@@ -64,14 +64,14 @@ class Rebuilt:
 def rebuild(editor: LeadEditor, on_progress: OnProgress = lambda _done, _total: None) -> Rebuilt:
     """Derive all leads again from messages, settings and what people decided.
 
-    Who wrote each message is decided again too, where its line of the wire is still stored.
+    Who wrote each message is decided again too, if its line of the wire is still stored.
     """
     began = times.iso(datetime.now(UTC))
     with editor.transaction():
         editor.projector.adopt_policy()
         mark_all_dirty(editor.connection)
     dirty = rows(editor.connection, "SELECT conversation_id FROM unjudged ORDER BY conversation_id")
-    packed = decided_by_packed(editor.connection)  # who wrote what, by the lines that are packed away
+    packed = decided_by_packed(editor.connection)  # what packed lines of the wire say of it
 
     def decide_and_project(conversations: Sequence[int]) -> None:
         """Decide who wrote the messages of these conversations, and derive their leads."""

@@ -125,7 +125,7 @@ def _copies(bursts: Sequence[Normalised]) -> Iterator[tuple[int, Normalised]]:
 
 
 def _rarity(counts: Any, bursts: int) -> Any:
-    """How much each feature counts in a burst: the more, the fewer bursts have it (inverse document frequency).
+    """How much each feature counts in a burst: more if fewer bursts have it (inverse document frequency).
 
     `counts`: how many of all `bursts` have each feature. The result is rounded to steps of 1 / `RARITY_STEPS`, at most
     255 of them, because the file has one byte for it.

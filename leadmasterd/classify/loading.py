@@ -94,7 +94,7 @@ def _model(content: bytes, where: str) -> Model:
 
 
 def _read(file: Path, largest: int, error: type[CannotUseRules | CannotUseModel]) -> bytes:
-    """The bytes of a regular file of at most `largest` bytes. Raises the given error, which says why it cannot."""
+    """The bytes of a regular file of at most `largest` bytes. `error`: the class to raise if the file can't be used."""
     try:
         if not stat.S_ISREG(file.stat().st_mode):
             raise error(_("cannot use {file}: it is not a regular file; move it away").format(file=file))

@@ -288,8 +288,8 @@ def _made(examples: Sequence[Lesson], filled: Sequence[Lesson]) -> str:
 def write(document: Mapping[str, Any], file: Path, mode: int = 0o600) -> None:
     """Write a model's file atomically. Raises OSError.
 
-    It holds customers' words, so by default only its owner may read it. If root writes it, it is given to the
-    owner of the folder.
+    It holds customers' words, so by default only its owner may read it. If root writes it, it is given to the owner
+    of the folder.
     """
     content = gzip.compress(json.dumps(document, sort_keys=True, separators=(",", ":")).encode(), 9, mtime=0)
     temporary = file.with_name(f".{file.name}.{os.getpid()}")

@@ -115,7 +115,7 @@ class GivenUp:
 
 
 class Standing(NamedTuple):
-    """What commands of a person may have changed of a feed. `dead`: how many dead letters it has."""
+    """What a person's commands may have changed in a feed. `dead`: how many dead letters it has."""
 
     state: State
     reason: str
@@ -276,7 +276,7 @@ class Books:
         return {feed: GivenUp(*rest) for feed, *rest in rows}
 
     def standings(self) -> dict[str, Standing]:
-        """By feed, for all feeds that the books know."""
+        """The standing of every feed that the books know, by its name."""
         given_up = self._given_up()
         rows = self._connection.execute(
             "SELECT feed, state, reason, (SELECT count(*) FROM dead_letters WHERE feed = feeds.feed) FROM feeds"

@@ -396,7 +396,7 @@ class Feed:
                     "feed %s: the receiver seems to be down (%s)", self.name, outcome.why, extra={"action": "feed_down"}
                 )
         planned = wait_after(tries, outcome, random.random())
-        if planned is None:
+        if planned is None:  # it was the last try, or the event can never be delivered
             log.error(
                 "feed %(feed)s: event %(event)d was given up after %(tries)d tries (%(why)s)",
                 {"feed": self.name, "event": event.event_id, "tries": tries, "why": outcome.why},

@@ -69,7 +69,7 @@ def by_template(template: Mapping[str, Any], event: Event, *, after_gap: bool) -
 
 
 def _is_replayed(event: Event) -> bool:
-    """Whether a person had it sent again: such an event is for one feed, the first time it was for all."""
+    """Whether a person had the event sent again: such an event is for one feed only."""
     return event.feed is not None
 
 

@@ -168,9 +168,9 @@ def open_database(path: Path) -> tuple[sqlite3.Connection, IdentityKey]:
         raise cannot_use(path, error) from error
     try:
         connection.row_factory = sqlite3.Row
-        connection.execute("PRAGMA synchronous = FULL")
+        connection.execute("PRAGMA synchronous = FULL")  # no power cut undoes an attempt
         connection.execute("PRAGMA foreign_keys = ON")
-        connection.execute("PRAGMA secure_delete = ON")
+        connection.execute("PRAGMA secure_delete = ON")  # overwrites what is forgotten
         connection.execute("BEGIN IMMEDIATE")
         key = _prepare(connection, path)
         connection.execute("COMMIT")
