@@ -116,9 +116,9 @@ def holder_of_lock(paths: Paths) -> int | None:
 
 
 def owner_of(path: Path) -> str:
-    """The user to name in a `sudo -u` line: the owner of the path, or of its nearest parent that this user can see.
+    """The user to name in a `sudo -u` line: the owner of the path, or of its nearest parent whose owner is known.
 
-    Without such an owner, or if the owner has no name: "leadmasterd", the service's usual user.
+    "leadmasterd", the service's usual user, if none is known.
     """
     for place in (path, *path.parents):
         with contextlib.suppress(OSError, KeyError):  # not visible to us, or a user without a name

@@ -30,7 +30,7 @@ NO_ID: Final = 1 << 62
 
 
 def mark_dirty(connection: sqlite3.Connection, since: Mapping[int, str | None]) -> None:
-    """Mark conversations for projection. `since`: by conversation the earliest changed time (ISO); None: unknown."""
+    """Mark conversations for projection. `since`: conversation -> earliest time (ISO) that changed; None: unknown."""
     connection.executemany(_MARK, since.items())
 
 

@@ -209,7 +209,7 @@ class DiskUpkeep:
     def _expired_before(self, now: datetime) -> str:
         """Lines captured before this time (ISO) were kept long enough; "" when lines are kept for ever.
 
-        By the known time if our clock is later, because it may have jumped ahead.
+        If our clock is later than the known time, that is used instead: our clock may have jumped ahead.
         """
         if not self._days:
             return ""

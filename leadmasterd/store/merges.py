@@ -47,7 +47,7 @@ def members_of(connection: sqlite3.Connection, root: int) -> list[int]:
 
 
 def was_undone(connection: sqlite3.Connection, root: int, other_root: int) -> bool:
-    """Whether a merge between any contacts of these two persons was undone: a person said that they are two."""
+    """Whether somebody has undone a merge between any contacts of these two persons: they are not one person."""
     undone = connection.execute(
         "SELECT 1 FROM contact_merges WHERE undone_at IS NOT NULL AND ("
         "kept_id IN (SELECT value FROM json_each(:one)) AND merged_id IN (SELECT value FROM json_each(:other)) OR "

@@ -146,7 +146,7 @@ class People:
             (account_id, contact, chat, at),
         )
         conversation = int(cursor.lastrowid or 0)
-        for other in self.thread(conversation):  # their threads have one conversation more now
+        for other in self.thread(conversation):  # their cached threads lack the new conversation
             self._threads.pop(other, None)
         return conversation
 

@@ -93,7 +93,7 @@ def _near(known: Sequence[Stored], t: int | None) -> Sequence[Stored]:
     undated = bisect_left(known, _UNDATED + 1, key=_sort_time)
     first = bisect_left(known, t - SAME_MESSAGE_SECONDS, lo=undated, key=_sort_time)
     last = bisect_left(known, t + SAME_MESSAGE_SECONDS + 1, lo=first, key=_sort_time)
-    return [*known[:undated], *known[first:last]]
+    return [*known[:undated], *known[first:last]]  # those without a time come first, and are near any time
 
 
 def has_content(one: Content, other: Content) -> bool:

@@ -107,7 +107,7 @@ def _start_from_watermark(account: _Account, watermark: datetime, *, slack: time
     # The newest message that was read is older than the floor only if our clock was wrong at the linking.
     floor_is_plausible = watermark > floor - CLOCKS_AGREE
     if floor_is_plausible:
-        start = max(min(watermark, floor), start)
+        start = max(min(watermark, floor), start)  # not before the floor, but never after the watermark
     return start
 
 
@@ -132,7 +132,8 @@ def _later_starts(
     """The starts of chats whose own watermark is later than the account's, by their ids in the page.
 
     `account_watermark`: ISO, "" if there is none. The page may have two chats of one person, as after a change of
-    number. A watermark is of the one that was read (`swept_chat`), so the other one has no start of its own.
+    number. The watermark is that of the chat that was read (`swept_chat`), so the other chat has no start of its own.
+    Watermarks in the future are ignored.
     """
     rows = connection.execute(
         "SELECT swept_chat, swept_through_at FROM conversations WHERE account_id = ? AND swept_through_at > ? "
