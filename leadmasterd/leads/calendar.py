@@ -35,6 +35,7 @@ _DAY: Final = 86400
 _BLOCK_DAYS: Final = 8
 """Days whose open time is added up and kept together."""
 _TOTALS_KEPT: Final = 1_024
+"""With so many entries `BusinessCalendar._totals` is emptied."""
 _PROBE: Final = 6 * 3600
 """Seconds between two looks at the UTC offset; see `_stretches_of_one_offset`."""
 _MICRO: Final = 1_000_000
@@ -87,7 +88,7 @@ class BusinessCalendar:
     _blocks: dict[int, int] = field(default_factory=dict, init=False, repr=False, compare=False)
     """Cache: microseconds open in `_BLOCK_DAYS` UTC days, by the first of them."""
     _totals: dict[tuple[int, int], int] = field(default_factory=dict, init=False, repr=False, compare=False)
-    """Cache: microseconds open between two UTC days. It is small: many customers wait from the same day to the same."""
+    """Cache: microseconds open between two UTC days. A small one will do: many customers wait between the same two."""
 
     def __post_init__(self) -> None:
         known_timezone(self.timezone)  # raises ValueError for another

@@ -8,7 +8,7 @@ no learned label silences it.
 
 The same history gives the same rows. When anything of a contact changes, the history from there on is folded again,
 because messages may be captured late and out of order; the state at an earlier moment (`leads.state`) stands for all
-before it. Nothing here looks at a clock: what depends on when it is asked for (overdue, stale) is left to `queries`.
+before it. Nothing here looks at a clock: what depends on the current time (overdue, stale) is left to `queries`.
 
 docs/leads.md shows the rules to people; its table is `OPENING`. All times are milliseconds since 1970.
 """
@@ -38,7 +38,7 @@ _ANOTHER: Final = re.compile(
 )
 """With one of these words, an appointment is a new one and not the one to fetch what was bought."""
 _WORDS_ONLY: Final = frozenset({"chat", "sticker"})
-"""Types of messages in which an "ok" hides nothing else."""
+"""Types of messages in which an "ok" is all that is said; a picture with an "ok" may ask for something."""
 _CATEGORY_STRENGTH: Final[Mapping[Group, int]] = {
     "commercial": 5,
     "after_sale": 4,
@@ -47,6 +47,7 @@ _CATEGORY_STRENGTH: Final[Mapping[Group, int]] = {
     "courtesy": 1,
     "unknown": 0,
 }
+"""The strongest group among its labels says what a conversation is about (`PersonFold._categorise`)."""
 
 
 class LastLead(StrEnum):
@@ -74,7 +75,8 @@ OPENING: Final[Mapping[LastLead, Mapping[Enquiry, Literal["new", "unsorted", "re
     LastLead.LOST_LONG_AGO: {Enquiry.COMMERCIAL: "new", Enquiry.UNCLEAR: None, Enquiry.NONE: None},
     LastLead.JUNK: {Enquiry.COMMERCIAL: "unsorted", Enquiry.UNCLEAR: None, Enquiry.NONE: None},
 }
-"""How a burst opens a lead: the stage of a new one, or the last one again as `new`."""
+"""What a burst does when no lead is open. A stage: it opens a new lead in this stage; `reopen`: it opens the last lead
+again, as `new`; None: nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,10 +106,11 @@ class Change:
     kind: Literal["opened", "stage", "new_topic", "reopened", "proposed", "merged"]
     before: str | None = None
     after: str | None
-    """Of a stage, what it was and what it is; of a topic or a proposal, the intent."""
+    """`before` and `after` are the lead's stages. Of a new topic or a proposal, `after` is the intent."""
     reason: Reason
     actor: str = SYSTEM
     message_id: int | None = None
+    """The message that caused the change, if one did."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,7 +142,7 @@ class Lead:
     reopened: int = 0
     """How often."""
     proposed: str | None = None
-    """The intent of words that seem to end it: a person should say how it ended."""
+    """The intent of the customer's words that seem to end it, for a person to decide; None without such words."""
     first_response_at: int | None = None
     last_message_at: int
     merged_into: "Lead | None" = None
@@ -166,7 +169,7 @@ class Waiting:
     """The message that started it; None for a missed call."""
     lead: Lead | Former | None
     asked: list[Asked]
-    """All that asks for an answer, in order. Of a resumed cycle only what came since then."""
+    """All that asks for an answer, in order. Of a cycle from before the fold began, only what came since then."""
     ended_at: int | None = None
     ended_by: EndOfWaiting | None = None
 
@@ -195,7 +198,7 @@ class FollowUp:
 
 
 def follow_up_due(kind: str, planned_at: int, number: int) -> int:
-    """When a follow-up is due: some days after its quote by its `number` (`QUOTE_DAYS`), else when it was planned."""
+    """When a follow-up is due: on a quote, so many days later as `QUOTE_DAYS` has for its number; else at once."""
     if kind == "quote_silent":
         return planned_at + QUOTE_DAYS[number - 1] * DAY_MS
     return planned_at
@@ -203,7 +206,7 @@ def follow_up_due(kind: str, planned_at: int, number: int) -> int:
 
 @dataclass(frozen=True, slots=True)
 class Category:
-    """What a conversation is about, and how the label was given that says so."""
+    """What a conversation is about, and by which method the label was made that says so."""
 
     group: Group
     by: Method
@@ -236,9 +239,9 @@ class Fold:
     ) -> None:
         """A fold of a history from its beginning; `state.resume` makes it go on from a later moment.
 
-        `people`: by conversation, the person whose it was before anybody merged contacts. `threads`: by conversation,
-        the WhatsApp thread that it is part of. `reopen_ms`: for so long after it was lost, a lead is opened again;
-        later a new one opens.
+        `label_of`: gives a burst its label. `people`: by conversation, the person whose it was before anybody merged
+        contacts. `threads`: by conversation, the WhatsApp thread that it is part of. `reopen_ms`: a lost lead is opened
+        again if the customer writes within this time; later, a new one opens.
         """
         self.result = Folded()
         self.persons: dict[int, PersonFold] = {}
@@ -289,8 +292,8 @@ class Fold:
     def let_go(self) -> tuple[list[Waiting], list[FollowUp]]:
         """Take the waiting cycles and follow-ups that nothing can change any more out of `result`, and return them.
 
-        Only at a boundary (`timeline.Boundary`). Running cycles also forget what they were asked, which nothing after
-        the boundary needs (`leads.state`).
+        Only at a boundary (`timeline.Boundary`). In cycles that stay, `asked` is emptied: nothing after the boundary
+        needs it (`leads.state`).
         """
         changing_waits: set[Waiting] = set()
         planned: set[FollowUp] = set()
@@ -325,15 +328,15 @@ class PersonFold:
         self.last_words: tuple[int, int] | None = None
         """When their last burst began, and its first message."""
         self.planned: list[FollowUp] = []
-        """Follow-ups, among them some that ended lately; `_still_planned` removes these."""
+        """Planned follow-ups, and some that have ended since they were planned: `_still_planned` removes these."""
         self.waiting: dict[int, Waiting] = {}
         """By conversation, its running cycle."""
         self.ended_by_closing: dict[int, Waiting] = {}
         """By conversation, the cycle that the closing of a lead ended, if nobody has answered since."""
         self.muted: dict[int, BurstLabel] = {}
-        """By conversation, the label as noise that a person gave a burst.
+        """By conversation, a label as noise that a person gave to a burst.
 
-        It holds for the bursts that follow, until a person labels one otherwise.
+        It also counts for later bursts there, until a person labels one otherwise.
         """
 
     # ------------------------------------------------------------------ the customer
@@ -371,10 +374,11 @@ class PersonFold:
         intents = {label.intent, *label.before}  # what was written counts, though an edit took it back
         if self._follows_a_sale(burst.at):
             names_another = any(_ANOTHER.search(text) for text in burst.texts)
-            intents -= _OF_THE_SALE - {"appointment"} if names_another else _OF_THE_SALE
+            of_the_sale = _OF_THE_SALE - {"appointment"} if names_another else _OF_THE_SALE
+            intents -= of_the_sale
         groups = {GROUP_OF[intent] for intent in intents}
         if burst.shares and label.method != "person":
-            groups.add("unknown")
+            groups.add("unknown")  # somebody has to look at it
         is_muted = burst.conversation in self.muted
         if not is_muted and (burst.ad or "commercial" in groups):
             return Enquiry.COMMERCIAL
@@ -460,8 +464,8 @@ class PersonFold:
     def _needs_answer(self, burst: Burst, label: BurstLabel) -> bool:
         """Whether somebody must answer. In doubt yes: only a person or a rule may say that it is noise or the end.
 
-        What a customer shares (`SHARED_TYPES`) needs one unless a person says otherwise. An "ok" needs none if it is
-        only words, and if we have ever answered or the lead is closed.
+        What a customer shares (`SHARED_TYPES`) needs an answer unless a person says otherwise. An "ok" needs none if it
+        is only words and either we have answered before or the lead is closed.
         """
         if burst.shares and label.method != "person":
             return True
@@ -476,7 +480,7 @@ class PersonFold:
         return not (only_words and (self.has_answered or lead_is_closed))
 
     def called(self, call: Called) -> None:
-        """An answered call is an answer. A missed call of theirs starts waiting; one of ours changes nothing."""
+        """An answered call is an answer. If we miss their call, waiting starts; if they miss ours, nothing changes."""
         if not call.outgoing:
             self._cancel_quotes(call.at, "call")
         if call.answered:
@@ -485,7 +489,7 @@ class PersonFold:
             self._wait(call.conversation, [(call.at, None)])
 
     def _wait(self, conversation: int, asked: list[Asked]) -> None:
-        """Start a waiting cycle for what was asked, at least one, or add it to the cycle that runs."""
+        """Start a waiting cycle for what was asked, or add that to the running cycle. `asked`: not empty."""
         if conversation in self.waiting:
             self.waiting[conversation].asked += asked
             return
@@ -521,7 +525,7 @@ class PersonFold:
     def stop_waiting(self, conversation: int, at: int, by: EndOfWaiting) -> None:
         """End the waiting in this conversation and in others of its thread, which are the same phone spelled otherwise.
 
-        Cycles in the thread that a closing had ended are not restored any more.
+        Cycles of the thread that an earlier closing ended are forgotten: no reopening will restore them.
         """
         thread = self._threads[conversation]
         self.ended_by_closing = {
@@ -538,13 +542,13 @@ class PersonFold:
         return [each for each in self.waiting if self._threads[each] == thread]
 
     def dismissed(self, dismissal: Dismissed) -> None:
-        """End the waiting in this thread. What the person had not seen when they dismissed it starts a new cycle.
+        """End the waiting in this thread. Messages that the person had not seen by then start a new cycle.
 
-        For a message may be captured after the decision although it was sent before it.
+        There may be such messages: those sent before the decision, but captured after it.
         """
         for each in self._waiting_in(self._threads[dismissal.conversation]):
             waiting = self.waiting[each]
-            if waiting.started_at > dismissal.seen:
+            if waiting.started_at > dismissal.seen:  # nothing of it was seen
                 continue
             del self.waiting[each]
             waiting.ended_at, waiting.ended_by = dismissal.at, "dismissed"
@@ -553,16 +557,16 @@ class PersonFold:
                 self._wait(each, unseen)
 
     def decided(self, decision: Decided) -> None:
-        """A person moved the open lead to another stage, or else the last one; if there is none, they opened one.
+        """A person gave the open lead, or else the last one, another stage.
 
-        A closed stage opens no lead.
+        If there is no lead, an open stage opens one; a closed stage only closes the conversation.
         """
         if decision.stage in CLOSED:
             self._close(decision)
             return
         at, stage, actor = decision.at, decision.stage, decision.actor
         lead = self.open
-        if lead is None and stage in ("unsorted", "new"):
+        if lead is None and stage in ("unsorted", "new"):  # stages in which nobody has answered yet
             self._restore_waiting()
         if lead is None and self.closed is not None:
             lead = self.closed
@@ -576,10 +580,10 @@ class PersonFold:
             self._plan_quotes(decision.conversation, lead, at)
 
     def _close(self, decision: Decided) -> None:
-        """A person gave the open lead a closed stage, or else the last one; without any, they closed the conversation.
+        """A person gave the open lead, or else the last one, a closed stage. Without any, they closed the conversation.
 
-        Waiting ends, except where only the stage of a closed lead is corrected. `junk` always ends waiting, and cancels
-        every follow-up: nothing is left to do.
+        Waiting ends, unless only the stage of a closed lead is corrected. `junk` always ends waiting and cancels every
+        follow-up: nothing is left to do.
         """
         at, stage, actor = decision.at, decision.stage, decision.actor
         is_junk = stage == "junk"
@@ -587,7 +591,7 @@ class PersonFold:
         has_ended_something = False
         if is_junk or not is_correction:
             has_ended_something = bool(self.waiting)
-            while self.waiting:  # each time all of one thread, once: a second stop would forget what to restore
+            while self.waiting:  # one call for each thread: a second one would forget what the first ended
                 self.stop_waiting(next(iter(self.waiting)), at, "closed")
         if is_junk:
             for follow_up in self._still_planned():
@@ -604,11 +608,11 @@ class PersonFold:
             return
         if lead.stage != stage:
             self._move(lead, at=at, stage=stage, reason=Reason("decided"), actor=actor)
-        elif has_ended_something:  # `junk` once more: its record says when this was ended
+        elif has_ended_something:  # `junk` once more: the record says when it ended this
             lead.changes.append(Change(at=at, kind="stage", after=stage, reason=Reason("decided"), actor=actor))
 
     def _restore_waiting(self) -> None:
-        """Let the cycles go on that a closing ended: a person has reopened the lead, so it was closed by mistake.
+        """Let cycles that a closing ended go on: a person has reopened the lead, so it was closed by mistake.
 
         A cycle that started since then in the same conversation becomes part of the restored one.
         """
@@ -641,7 +645,7 @@ class PersonFold:
         self._add_lead(lead, reason, SYSTEM)
 
     def _start_by_hand(self, decision: Decided) -> Lead:
-        """Open a new lead because a person said so. It is opened by the customer's last words, if there are any."""
+        """Open a new lead because a person said so. The customer's last burst, if any, counts as what opened it."""
         lead = Lead(
             conversation=decision.conversation,
             opened_at=decision.at,
@@ -784,9 +788,10 @@ class PersonFold:
                 follow_up.end("cancelled", at, by)
 
     def _categorise(self, conversation: int, label: BurstLabel) -> None:
-        """Set what a conversation is about, unless what is known weighs more.
+        """Set what a conversation is about, unless what is known weighs more than this label.
 
-        A person's label weighs most, and of two the later one; else the stronger group, and of equals the later one.
+        Labels by a person weigh more than all others, and later ones by a person more than earlier ones. Of the others,
+        the stronger group weighs more (`_CATEGORY_STRENGTH`), and of equally strong ones the later.
         """
         known = self.result.categories.get(conversation)
         by_person = label.method == "person"

@@ -1,8 +1,8 @@
 """The state of a fold at a boundary of its history, as JSON values, and how to resume a fold from it. Pure.
 
 Only what can still change is in it: open leads and those closed last, running waiting cycles, planned follow-ups. All
-else is in the tables already. Of the messages that a running cycle asks about only the first is kept: a dismissal after
-the boundary says nothing of messages before it (`projection.checkpoints`).
+else is in the tables already. Of a running cycle's messages only the first is kept: a dismissal after the boundary says
+nothing about messages before the boundary (`projection.checkpoints`).
 
 Leads have numbers (`leads.lead_id`) only once their rows are written. So a state is first taken with a place in a list
 for each lead, and the list gets the numbers later.
@@ -24,7 +24,7 @@ State = dict[str, Any]
 - `folds`: the person folds. Elsewhere a person fold is its place in this list.
 - `persons`: pairs of a person's id and a place in `folds`; persons that were merged share one.
 - `wrote`: the ids of the persons who have written.
-- `categories`: conversation, group, and by whose label.
+- `categories`: for each conversation its id, its group, and the method of the label that says so.
 """
 
 
@@ -71,7 +71,7 @@ class UnnumberedState:
 
     @staticmethod
     def _opening(lead: Lead) -> list[object] | None:
-        """The change that opened the lead, which may still be asked why; None if it is not among its changes."""
+        """The change that opened the lead: its reason may be needed again. None if it is not among its changes."""
         if not lead.changes or lead.changes[0].kind != "opened":
             return None
         change = lead.changes[0]
@@ -229,7 +229,7 @@ def _by_conversation(waits: Iterable[Waiting]) -> dict[int, Waiting]:
 
 
 def _changing(lead: Lead | Former) -> Lead:
-    """A lead that is not merely a number. Raises TypeError for one that is."""
+    """The lead itself. Raises TypeError if only its number is known."""
     if not isinstance(lead, Lead):
         raise TypeError(f"lead {lead.lead_id} cannot change any more")
     return lead

@@ -17,21 +17,21 @@ from typing import Final, NamedTuple
 from leadmasterd.classify.intents import Signals
 
 PROMPT_MS: Final = 10_000
-"""Their first words so soon after our first message are *prompt*: they may be a machine's, for a person has to read
-first."""
+"""A customer's first words so soon after our first message are called *prompt*: a machine may have sent them, because a
+person would have to read ours first."""
 _NEXT_PART_MS: Final = 5_000
 """A machine that sends a picture, a greeting and a menu sends each part this soon after the one before."""
 LONGEST_BURST: Final = 100
-"""Messages of a burst at most. More of them say nothing new, and each message must cost the same to classify."""
+"""A burst has at most so many messages: more say nothing new, and each message must cost the same to classify."""
 NEVER: Final = 1 << 60
-"""More events than any history has: no boundaries are wanted."""
+"""For `every` in `steps`: more events than any history has, so that there are no boundaries."""
 INSTANT_MS: Final = 5_000
 """A long text of ours so soon after the first words of a burst was not typed."""
 
 
 class Inbound(NamedTuple):
-    """An inbound message. A tuple, like `Answered`, because every fold makes one per message: it takes a fifth of the
-    time of a dataclass.
+    """An inbound message. It is a tuple, like `Answered`, because every fold makes one per message: making a dataclass
+    takes five times as long.
     """
 
     at: int
@@ -97,7 +97,7 @@ class Decided:
     stage: str
     actor: str
     number: int
-    """Orders decisions of one time, also `Dismissed` and `Merged`."""
+    """Its id: decisions and dismissals of one time are ordered by it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -247,7 +247,7 @@ def in_order(events: Iterable[Event]) -> list[Event]:
 
 
 def _sort_key(event: Event) -> tuple[int, int, bool, str]:
-    """Time, rank of the kind, calls that were answered after missed ones, and an id."""
+    """Sorts by time, then by the rank of the kind, then missed calls before answered ones, then by an id."""
     if isinstance(event, Inbound | Answered):  # as most are
         return event.at, _RANK[type(event)], False, event.own_id
     answered = isinstance(event, Called) and event.answered
@@ -291,7 +291,7 @@ def steps(
     every: int = NEVER,
     may_part: Callable[[int], bool] = lambda _at: True,
 ) -> Reading:
-    """The steps that these events are, in the order that they have (`in_order`), and where they may be split.
+    """Make steps of these events, which are in order (`in_order`), and find where the history may be split.
 
     Inbound messages are joined to bursts, each at the place of its first message. A burst ends with a silence of
     `burst_ms`, with `LONGEST_BURST` messages, and with anything that we do in its thread, except a call that was not
@@ -299,7 +299,7 @@ def steps(
 
     `people`: by conversation, whose it is. `threads`: by conversation, which WhatsApp thread it is part of.
     `written_to`: by thread, when our side first sent anything there. `every`: boundaries are at least so many events
-    apart. `may_part`: whether a time may be a boundary, as far as the caller knows more than these events.
+    apart. `may_part`: whether a time may be a boundary, by what only the caller knows.
 
     For events that begin at a boundary: `received`: the threads where something had come in before it; `wrote`: the
     people who had written before it.
@@ -313,7 +313,7 @@ def steps(
     for number, event in enumerate(events):
         if (
             number >= next_boundary
-            and event.at > last_at
+            and event.at > last_at  # events of one time stay together
             and not any(begins < event.at <= ends for begins, ends in prompt_times)
             and not any(_goes_on(burst, event.at, burst_ms) for burst in running.values())
             and may_part(event.at)
@@ -345,7 +345,10 @@ def steps(
 def _with_bursts(
     steps_and_messages: Iterable[Step | list[Inbound]], people: Mapping[int, int], prompt_ids: Set[int], wrote: Set[int]
 ) -> list[Step]:
-    """The steps, with a burst in place of each list of messages. The other parameters are as in `steps`."""
+    """The steps, with a burst in place of each list of messages.
+
+    `prompt_ids`: as `_prompt_messages` returns them. `people`, `wrote`: as in `steps`.
+    """
     already_wrote = set(wrote)
     done: list[Step] = []
     for step in steps_and_messages:
@@ -367,12 +370,12 @@ def _goes_on(burst: Sequence[Inbound], at: int, burst_ms: int) -> bool:
 def _prompt_messages(
     events: Iterable[Event], threads: Mapping[int, int], written_to: Mapping[int, int], received: Set[int]
 ) -> tuple[Set[int], Collection[tuple[int, int]]]:
-    """The ids of prompt messages: the first ones in a thread where we wrote first, if they came within seconds of that.
+    """The ids of the prompt messages; and for each thread with any, when the first came and until when more may come.
 
-    And, for each thread that has some, from when until when they came, or a next part of them might still come.
-    `written_to` and `received` are as in `steps`.
+    In a thread where we wrote first, the first messages are prompt that came within `PROMPT_MS` of ours, and those that
+    follow as next parts, each within `_NEXT_PART_MS` of the one before. `written_to`, `received`: as in `steps`.
     """
-    prompt_until: dict[int, int] = dict.fromkeys(received, -1)  # by thread; later messages are not prompt
+    prompt_until: dict[int, int] = dict.fromkeys(received, -1)  # by thread: after that, no message is prompt
     prompt_ids = set()
     times: dict[int, tuple[int, int]] = {}
     undecided = {*threads.values()}  # the threads in which a next message may be prompt
@@ -424,7 +427,7 @@ class Sent(NamedTuple):
     own_id: str
     message_id: int
     automatic: bool
-    """Whether its body is one that only automatic replies have."""
+    """Whether its body is automatic (`projection.auto_replies`)."""
     long: bool
     """Whether it is too long to be typed within `INSTANT_MS`."""
 
@@ -458,9 +461,9 @@ def untyped(
 ) -> set[int]:
     """The ids of one thread's outgoing messages that nobody typed: automatic ones, and long ones that came too quickly.
 
-    Our side's words end the customer's burst; what nobody typed does not. `inbound`: times; both in any order.
-    `before`: what came before all of them. `trail`: a list that gets, after each message, its time and what is
-    remembered then.
+    What a person on our side wrote ends the customer's burst; what nobody typed does not. `inbound`: times. It and
+    `outgoing` may be in any order. `before`: what is remembered from before all of them. `trail`: a list to which, for
+    each message, its time and what is remembered after it are appended.
     """
     events = sorted(
         [*((at, 0, "", None) for at in inbound), *((each.at, 1, each.own_id, each) for each in outgoing)],
@@ -486,8 +489,8 @@ def untyped(
 def _came_too_quickly(at: int, first: int | None, ours: int | None, burst_ms: int) -> bool:
     """Whether a long message of ours came so soon after the first words of a burst that nobody can have typed it.
 
-    Unless a person on our side wrote shortly before these words: they may have been typing since then. `first`, `ours`:
-    as in `Heard`.
+    If a person on our side wrote shortly before these words, they may have been typing since then. `first`, `ours`: as
+    in `Heard`.
     """
     if first is None or at - first > INSTANT_MS:
         return False

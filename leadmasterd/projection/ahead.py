@@ -1,9 +1,9 @@
 """Labels made ahead of the projection, by a second process, while very many conversations have no labels yet.
 
 A burst's label depends on its texts and signals only, so another core can make it while the writer folds. The process
-only saves time: the writer itself labels what it has not labelled, or has labelled with other rules. It takes the
-conversations from the first to the last. The writer takes what is labelled, and while nothing is, the other
-conversations from the last one on, so that neither waits for the other.
+only saves time: what it has not labelled, or has labelled with other rules, the writer labels itself. The process takes
+the conversations from the first one up. The writer takes those that the process has labelled; while there are none, it
+takes others from the last one down. So neither waits for the other.
 """
 
 import logging
@@ -45,11 +45,11 @@ class Labelled(NamedTuple):
     """What the process has labelled of one contact."""
 
     conversation: int
-    """The contact's first dirty one."""
+    """The contact's first dirty conversation."""
     messages: int
-    """How many the contact has."""
+    """How many messages the contact has."""
     labels: dict[object, StoredLabel]
-    """By `label_key`: of the bursts that had none."""
+    """By `label_key`, the labels of the bursts that had no stored label."""
 
 
 class Ahead:
@@ -62,13 +62,14 @@ class Ahead:
         self._db: sqlite3.Connection | None = None
         """The connection whose WAL is copied less often; None while that is as usual."""
         self._not_the_listeners = ExitStack()
-        """Keeps the supervisor from ending the process as one of the listener's."""
+        """Holds what keeps the supervisor from taking the process for one of the listener's, and ending it."""
         self._buffer = bytearray()
         self._version = ""
         """Of the classifier that the process uses."""
         self._ready: deque[Labelled] = deque()
         self._labels: dict[object, StoredLabel] = {}
         self._next_check = 0.0
+        """In `time.monotonic`."""
 
     def labels_for(self, classifier: Classifies) -> Mapping[object, StoredLabel]:
         """The labels of the conversations taken last, by `label_key`; none if they were made by another classifier."""

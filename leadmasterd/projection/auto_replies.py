@@ -1,12 +1,13 @@
 """Finds outgoing messages that nobody typed: greetings and away messages of the WhatsApp Business app, and bots.
 
-A body, or a file, is automatic if it went to three or more persons, each time within seconds of an inbound message, or
-to three within seconds of one another. Then every message with it is automatic, however late. A long text within
-seconds of the first inbound message is automatic by itself. A forwarded message never counts: a person chose it.
+A body (a text or a file) is automatic if it went to at least three persons, to each within seconds of a message of
+theirs, or to all of them within seconds. Then every message with this body is automatic, however late it was sent. A
+long text is automatic by itself if it was sent within seconds of the first message of a burst. A forwarded message
+never counts: a person chose it.
 
 So a new message may show that earlier ones were automatic, in other conversations too, and a merge of contacts may show
-that they were not. The table `sent_bodies` keeps what was sent, because bodies are purged, and it is counted again each
-time; `automatic_bodies` has the bodies that are automatic now.
+that they were not. The table `sent_bodies` keeps a hash of each body that was sent, because the bodies themselves are
+purged. Its rows are counted again each time; `automatic_bodies` has the bodies that are automatic now.
 
 For a history that is loaded from a checkpoint on, `timeline.Heard` stands for what is earlier.
 """
@@ -37,6 +38,7 @@ QUICK_REPLY_MS: Final = 10_000
 TOGETHER_MS: Final = 8_000
 """The same body sent to others within this time is a sign too: somebody who pastes it into three chats takes longer."""
 AUTO_REPLY_PERSONS: Final = 3
+"""At least so many persons were sent an automatic body."""
 _SHORTEST: Final = 13
 """Characters. A shorter text ("dale") proves nothing: people type it within seconds, to many."""
 _LONG: Final = 40
@@ -44,8 +46,8 @@ _LONG: Final = 40
 _FIRST_SENDINGS: Final = 100
 """How many sendings of a body are looked at for `_LEAST_SHARE`."""
 _LEAST_SHARE: Final = 1 / 3
-"""So many of a body's first sendings have a sign of a machine, if it is automatic. A saved reply that a person sent
-quickly now and then has fewer."""
+"""At least this share of an automatic body's first sendings has a sign of a machine. Of a saved reply, which a person
+sent quickly now and then, a smaller share has one."""
 _QUICK: Final = 1
 """A bit of `sent_bodies.signs`: sent within `QUICK_REPLY_MS` of an inbound message."""
 _NEAR: Final = 2
@@ -59,6 +61,7 @@ class _Sending(NamedTuple):
     body_key: str
     long: bool
     signs: int
+    """The sum of `_QUICK` and `_NEAR`, where they apply; 0: it has no sign of a machine."""
     automatic: bool
     """Whether `automatic_bodies` has its body, as of when the row was read; False for a new row."""
 
@@ -74,11 +77,13 @@ class Marked:
     automatic: set[int]
     """Their ids."""
     since: str | None
-    """The history must be folded again from this time (ISO) on, because a body sent then has become automatic, or no
-    longer is, and that is before what is loaded. None: it need not."""
+    """From when on (ISO) the history must be folded again: a body that was sent then, before what is loaded, has become
+    automatic, or no longer is. None: it need not."""
     _before: Mapping[int, Heard]
+    """Thread -> what is remembered of it from before what is loaded."""
     _trails: Callable[[], Trails]
     _first_sent: Mapping[int, int]
+    """As `History.first_sent` returns it."""
 
     def heard(self, at: int) -> dict[int, Heard]:
         """Thread -> what is remembered of its messages before this time (ms). Threads without any are left out."""
@@ -96,8 +101,8 @@ class Marked:
 def prepare_bodies(connection: sqlite3.Connection, histories: Sequence[History]) -> None:
     """Set `bodies` of these histories, which are new and loaded together.
 
-    It saves queries: a body is automatic only if several persons were sent it, so bodies that occur in one of these
-    histories only, and in no table, need not be looked up one by one.
+    This saves queries: only a body that several persons were sent can be automatic. So nothing need be looked up for a
+    body that only one of these histories has and no table.
     """
     keys_of = []
     history_counts: Counter[str] = Counter()
@@ -158,11 +163,11 @@ _KNOWN_BODIES: Final = (
     "SELECT value FROM json_each(?) WHERE EXISTS (SELECT 1 FROM sent_bodies WHERE body_key = value) "
     "OR EXISTS (SELECT 1 FROM automatic_bodies WHERE body_key = value)"
 )
-"""Those of a JSON list of body keys that a table has."""
+"""SQL: those of a JSON list of body keys that one of these tables has."""
 
 
 def _received(history: History) -> Mapping[int, list[int]]:
-    """Thread -> when inbound messages came (ms)."""
+    """Thread -> the times of its inbound messages (ms)."""
     times: dict[int, list[int]] = defaultdict(list)
     for event in history.events:
         if isinstance(event, Inbound):
@@ -178,12 +183,16 @@ _SENDINGS: Final = (
     "FROM {} LEFT JOIN automatic_bodies a USING (body_key) "
     "WHERE {}.conversation_id IN (SELECT value FROM json_each(?1))"
 )
-"""The columns of `_Sending` with the message's id, for a JSON list of conversations."""
+"""SQL: the message's id and the columns of `_Sending`, for a JSON list of conversations.
+
+The gaps: the tables to read, and the one of them whose `conversation_id` is compared.
+"""
 _ALL_SENDINGS: Final = _SENDINGS.format("sent_bodies s", "s")
 _LOADED_SENDINGS: Final = (
     _SENDINGS.format("messages m CROSS JOIN sent_bodies s USING (message_id)", "m")
     + " AND m.sent_at >= ?2 AND m.sent_at < ?3"
 )
+"""`CROSS JOIN` makes SQLite begin with the messages of that time."""
 
 
 def _stored_sendings(connection: sqlite3.Connection, history: History) -> dict[int, _Sending]:
@@ -208,15 +217,19 @@ def _update_sendings(
     *,
     received: Mapping[int, list[int]],
 ) -> set[str]:
-    """Bring `sent_bodies`, and `sendings` with it, up to date. Returns the bodies of all rows that changed."""
+    """Make `sent_bodies` have one row for each candidate with a body that counts, and `sendings` the same rows.
+
+    `sendings`: the rows for what is loaded, as stored so far. `received`: as `_received` returns it. Returns the keys
+    of the bodies whose rows changed.
+    """
     sent = {message.message_id: message for message in candidates if not message.forwarded}
     quick = _quick_reply_ids(history, sent.values(), received)
     changed = set()
-    for message_id in sendings.keys() - sent.keys():
+    for message_id in sendings.keys() - sent.keys():  # no candidates any more
         changed.add(sendings.pop(message_id).body_key)
         connection.execute("DELETE FROM sent_bodies WHERE message_id = ?", (message_id,))
     new: list[Outgoing] = []
-    keys = history.bodies.keys if history.bodies else {}
+    keys = history.bodies.keys if history.bodies else {}  # those that are computed already
     for message_id, message in sent.items():
         quick_sign = _QUICK if message_id in quick else 0
         sending = sendings.get(message_id)
@@ -226,7 +239,7 @@ def _update_sendings(
                 sendings[message_id] = _Sending(body_key, _is_long(message.body), quick_sign, automatic=False)
                 new.append(message)
         elif (sending.signs & _QUICK) != quick_sign:
-            signs = sending.signs ^ _QUICK
+            signs = sending.signs ^ _QUICK  # set it if it is not set, else remove it
             sendings[message_id] = sending._replace(signs=signs)
             changed.add(sending.body_key)
             connection.execute("UPDATE sent_bodies SET signs = ? WHERE message_id = ?", (signs, message_id))
@@ -239,7 +252,7 @@ def _update_sendings(
 def _insert_sendings(
     connection: sqlite3.Connection, history: History, new: Iterable[Outgoing], sendings: dict[int, _Sending]
 ) -> None:
-    """Insert the rows of new messages, and set the sign `_NEAR` where it applies, in `sendings` too."""
+    """Insert the rows of new messages, which `sendings` has, and add the sign `_NEAR` to both where it applies."""
     rows = []
     maybe_elsewhere = []
     for message in new:
@@ -277,12 +290,14 @@ _SENT_NEAR: Final = (
     f"AND strftime('%Y-%m-%dT%H:%M:%fZ', n.sent_at, '+{TOGETHER_MS / 1000} seconds') "
     "WHERE n.message_id IN (SELECT value FROM json_each(?))"
 )
+"""SQL: pairs of one of these messages (a JSON list) and another message with the same body, which was sent to another
+conversation within `TOGETHER_MS` of the first."""
 
 
 def _mark_near(connection: sqlite3.Connection, message_ids: Sequence[int]) -> set[int]:
-    """Set the sign `_NEAR` where one of these messages' bodies went to another conversation within `TOGETHER_MS`.
+    """Add the sign `_NEAR` to each of these messages whose body went to another conversation within `TOGETHER_MS`.
 
-    Both sendings get it. Returns which of these messages did.
+    The message to the other conversation gets it too. Returns which of these messages got it.
     """
     near = with_ids(connection, _SENT_NEAR, message_ids)
     if near:
@@ -296,7 +311,7 @@ def _mark_near(connection: sqlite3.Connection, message_ids: Sequence[int]) -> se
 def _body_key(message: Outgoing) -> str | None:
     """A hash that is equal for the same text, whatever its case and spaces.
 
-    A message with less than `_SHORTEST` characters gets that of its file; None if it has no file.
+    A message with fewer than `_SHORTEST` characters gets a hash of its file instead; None if it has no file.
     """
     text = " ".join(message.body.casefold().split())
     if len(text) < _SHORTEST:
@@ -321,26 +336,26 @@ def _update_automatic_bodies(
 ) -> tuple[set[str], str | None]:
     """Decide again which bodies of this history are automatic, and update `automatic_bodies`.
 
-    `changed`: the bodies whose rows changed. Where a body becomes automatic, or no longer is, other contacts'
-    conversations that were sent it are marked dirty. Returns the automatic bodies, and the first time (ISO) that this
-    history was sent a body for which that changed, if it is earlier than what is loaded; else None.
+    `changed`: the keys of bodies whose rows changed. If a body becomes automatic, or no longer is, the conversations of
+    other contacts that were sent it are marked dirty. Returns the keys of the automatic bodies, and `Marked.since`.
     """
     earlier: list[str] = []
     automatic_before = {sending.body_key for sending in sendings.values() if sending.automatic}
     with_signs = {sending.body_key for sending in sendings.values() if sending.signs}
     to_decide = changed | automatic_before | with_signs
     if history.bodies:
-        to_decide &= history.bodies.elsewhere
+        to_decide &= history.bodies.elsewhere  # the others went to one person only
     if not to_decide:
         return set(), None
     automatic = set()
-    for body_key, was_automatic, signs in connection.execute(
+    for body_key, was_automatic, with_signs_up_to_limit in connection.execute(
         "SELECT value, EXISTS (SELECT 1 FROM automatic_bodies WHERE body_key = value), "
         "(SELECT count(*) FROM (SELECT 1 FROM sent_bodies WHERE body_key = value AND signs > 0 LIMIT ?)) "
         "FROM json_each(?)",
         (AUTO_REPLY_PERSONS, json.dumps(sorted(to_decide))),
     ).fetchall():
-        is_automatic = signs == AUTO_REPLY_PERSONS and _is_automatic(connection, body_key)
+        has_enough_signs = with_signs_up_to_limit == AUTO_REPLY_PERSONS
+        is_automatic = has_enough_signs and _is_automatic(connection, body_key)
         if is_automatic:
             automatic.add(body_key)
         if is_automatic != bool(was_automatic):
@@ -365,13 +380,15 @@ _TO_CONTACT: Final = (
     "(SELECT 1 FROM contacts other WHERE other.merged_into_id = c.contact_id) "
     "FROM sent_bodies JOIN conversations USING (conversation_id) JOIN contacts c USING (contact_id)"
 )
-"""Who was sent a body: the contact, and whether it takes part in any merge."""
+"""SQL: the contact that each row of `sent_bodies` went to, and whether the contact takes part in any merge."""
+_WITH_SIGN: Final = "body_key = ? AND signs > 0 AND signs & ?"
+"""SQL: the rows of a body that have a certain sign. `signs > 0` follows from it, but SQLite uses the partial index
+`sent_bodies_with_signs` only if that is said."""
 
 
 def _is_automatic(connection: sqlite3.Connection, body_key: str) -> bool:
-    """Whether a body is automatic: many of its first sendings have a sign of a machine, and several persons got it.
-
-    They must be `AUTO_REPLY_PERSONS` whom it reached quickly, or as many whom it reached together.
+    """Whether a body is automatic: enough of its first sendings have a sign of a machine (`_LEAST_SHARE`), and at least
+    `AUTO_REPLY_PERSONS` were sent it quickly, or were sent it together.
     """
     [(sendings, with_signs)] = connection.execute(
         "SELECT count(*), sum(signs > 0) FROM "
@@ -384,24 +401,21 @@ def _is_automatic(connection: sqlite3.Connection, body_key: str) -> bool:
 
 
 def _went_quickly_to_several(connection: sqlite3.Connection, body_key: str) -> bool:
-    """Whether `AUTO_REPLY_PERSONS` were sent a body within `QUICK_REPLY_MS` of a message of theirs."""
-    to_contacts = connection.execute(
-        f"SELECT DISTINCT {_TO_CONTACT} WHERE body_key = ? AND signs > 0 AND signs & ?", (body_key, _QUICK)
-    )
+    """Whether at least `AUTO_REPLY_PERSONS` were sent a body within `QUICK_REPLY_MS` of a message of theirs."""
+    to_contacts = connection.execute(f"SELECT DISTINCT {_TO_CONTACT} WHERE {_WITH_SIGN}", (body_key, _QUICK))
     with closing(to_contacts):  # of a body sent to thousands, the first few rows suffice
         return are_several_persons(connection, to_contacts, AUTO_REPLY_PERSONS)
 
 
 def _went_together_to_several(connection: sqlite3.Connection, body_key: str) -> bool:
-    """Whether `AUTO_REPLY_PERSONS` were sent a body within one stretch of `TOGETHER_MS`."""
+    """Whether at least `AUTO_REPLY_PERSONS` were sent a body within some span of `TOGETHER_MS`."""
     near = connection.execute(
-        f"SELECT sent_at, {_TO_CONTACT} WHERE body_key = ? AND signs > 0 AND signs & ? ORDER BY sent_at",
-        (body_key, _NEAR),
+        f"SELECT sent_at, {_TO_CONTACT} WHERE {_WITH_SIGN} ORDER BY sent_at", (body_key, _NEAR)
     ).fetchall()
     times = [to_ms(at) for at, *_ in near]
-    for number, at in enumerate(times):
-        first_together = bisect_left(times, at - TOGETHER_MS)
-        together = near[first_together : number + 1]
+    for number, at in enumerate(times):  # `at` is the end of a span
+        first_in_span = bisect_left(times, at - TOGETHER_MS)
+        together = near[first_in_span : number + 1]
         contacts = {(contact, is_merged) for _at, contact, is_merged in together}
         if len(contacts) >= AUTO_REPLY_PERSONS and are_several_persons(connection, contacts, AUTO_REPLY_PERSONS):
             return True
@@ -422,7 +436,8 @@ def _automatic_messages(
 ) -> tuple[set[int], Callable[[], Trails]]:
     """The ids of the candidates that are automatic, and a function that returns what is remembered of each thread.
 
-    `bodies`: those that are automatic. It is a function because most histories have no boundary, and never need it.
+    It is a function because most histories have no boundary, and only boundaries need its result. `bodies`: the keys of
+    the automatic ones. `received`: as `_received` returns it.
     """
     before = history.heard
     sent: dict[int, list[Sent]] = defaultdict(list)

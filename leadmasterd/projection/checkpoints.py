@@ -1,17 +1,20 @@
-"""The table `checkpoints`: states of a contact's fold, so that a new message needs only the end of a history folded.
+"""The table `checkpoints`: states of a contact's fold, so that for a new message only a history's end is folded again.
 
 A checkpoint is the state of a fold at a boundary (`timeline.Boundary`): reading what is earlier does not depend on
-anything later. It is valid until something before it changes (`unjudged` has the time of the earliest change), until a
-conversation comes to belong to somebody else, and for one build with one set of settings. An invalid or damaged one is
+anything later. It is valid for one build with one set of settings, until something before it changes (`unjudged` has
+the time of the earliest change) or a conversation comes to belong to somebody else. An invalid or damaged checkpoint is
 dropped: then more is folded, and the rows come out the same.
 
 A fold can go on from a checkpoint without anything else from before it, because:
 
-- A burst is never divided by a boundary, nor are first words within seconds of ours (`timeline.steps`).
-- Nor are a call's ringing and its line in the chat.
-- Nor are a dismissal and the time up to which its author had seen what came; it concerns nothing before that time.
-- Whether an own message was typed depends on what came before it in its thread, which is remembered (`timeline.Heard`),
-  and on whether its body is automatic. If that changes, the conversation is dirty from the first sending of that body.
+- A boundary is never within a burst, nor within the first words of a customer who wrote seconds after our first message
+  (`timeline.steps`).
+- It is never between a call's ringing and its line in the chat.
+- It is never between a dismissal and the time up to which its author had seen the messages. A dismissal concerns
+  nothing before that time.
+- Whether a message of ours was typed depends on what came before it in its thread, which is remembered
+  (`timeline.Heard`), and on whether its body is automatic. When a body becomes automatic or no longer is, the
+  conversation is dirty from the first sending of that body on.
 """
 
 import json
@@ -33,8 +36,8 @@ from leadmasterd.projection.sql import insert
 log = logging.getLogger(__name__)
 
 EVERY: Final = 32
-"""Events between two checkpoints. With 64 a message takes a quarter more time; with 16 a twentieth less, but far more
-contacts have one."""
+"""Events between two checkpoints. With 64 a message takes a quarter more time; with 16 a twentieth less, but then far
+more contacts have checkpoints."""
 FORM: Final = 3
 """The version of the state's format. Increasing it makes the checkpoints of older builds invalid."""
 _LONGEST: Final = 1 << 18
@@ -60,11 +63,11 @@ class Checkpoint:
     """The state of a contact's fold at a boundary."""
 
     at: int
-    """Milliseconds. The state has what is earlier."""
+    """The boundary's time, in milliseconds."""
     position: int
-    """How many events that is."""
+    """How many events of the history are earlier."""
     fold: State
-    """What `leads.state.resume` goes on from."""
+    """The state from which `leads.state.resume` goes on."""
     heard: dict[int, Heard]
     """Thread -> what is remembered of it, to tell later what nobody typed."""
 
@@ -179,14 +182,14 @@ class Checkpoints:
 
 
 def spaced(positions: Iterable[int], end: int, every: int) -> set[int]:
-    """Of these checkpoints' positions those to keep: many near the history's end, few far from it.
+    """Which of these positions of checkpoints to keep: many near the history's end, few far from it.
 
-    The history is divided into stretches that double in length with their distance from the end, beginning with
-    `every` events. The first and the last position in each stretch stay.
+    From its end backwards, the history is divided into stretches of `every` events, then twice as many, four times as
+    many, and so on. The first and the last position in each stretch stay.
     """
     by_stretch: dict[int, list[int]] = {}
     for position in sorted(positions):
-        stretch = ((end - position) // every + 1).bit_length()
+        stretch = ((end - position) // every + 1).bit_length()  # its number from the end, from 1
         by_stretch.setdefault(stretch, []).append(position)
     return {position for group in by_stretch.values() for position in (group[0], group[-1])}
 

@@ -81,8 +81,8 @@ class Folding:
     def run(self) -> str | None:
         """Fold the history to its end. Returns None, or since when (ISO) it must be folded again instead of written.
 
-        It must if a window shows that a body has become automatic, or no longer is, that was sent before that window.
-        Later windows are then only marked, so that the repetition finds no more such bodies.
+        It must if a window shows that a body sent before this window has become automatic, or no longer is. Automatic
+        replies are still marked in later windows then, so that the repetition finds no more such bodies.
         """
         finished = False
         while not finished:

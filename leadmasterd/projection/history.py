@@ -3,7 +3,7 @@
 This module only reads. A long history is loaded from a checkpoint on, one window at a time (`windows`); what came
 before is represented by what the checkpoint or the window before remembers of it (`heard`, `wrote`). Outgoing messages
 are kept apart in `outgoing`, because whether a person typed them is not known yet. Messages that nobody wrote, and
-those that came to us as one of many, are no part of the history.
+messages to us that were sent to many chats at once, are no part of the history.
 """
 
 import json
@@ -38,15 +38,15 @@ from leadmasterd.readable import NOTHING, VOTE, votes_for_something, written_wor
 from leadmasterd.store.calls import CALL_LOG, LINE_AFTER, LINE_BEFORE
 
 TO_MANY: Final = "(coalesce(json_extract(marks, '$.broadcast'), json_extract(marks, '$.campaign')) IS NOT NULL)"
-"""SQL over a message: whether it came to this chat as one of many (`authors.is_to_many`)."""
+"""SQL over a message: whether it was sent to many chats at once (`authors.is_to_many`)."""
 _VCARD: Final = "BEGIN:VCARD"
 """A body that begins with this was written by a program, not by the customer."""
 _LINE_BEFORE_MS: Final = int(LINE_BEFORE.total_seconds() * 1000)
 _LINE_AFTER_MS: Final = int(LINE_AFTER.total_seconds() * 1000)
 SHORT: Final = 1_000
-"""A history of more messages is long. Short ones are loaded together, up to as many messages."""
+"""A history with more messages is long. Short ones are loaded together, up to this many messages in all."""
 _OF_ONE_CALL_MS: Final = _LINE_BEFORE_MS + _LINE_AFTER_MS + 1000
-"""The ringing of a call and its line in the chat are at most this far apart."""
+"""The ringing of a call and its line in the chat are closer together than this."""
 
 
 class Outgoing(NamedTuple):
@@ -71,9 +71,10 @@ class SentBodies(NamedTuple):
     """What is known of the bodies of one new history, which was loaded together with others."""
 
     keys: Mapping[int, str | None]
-    """The `body_key` of each message that counts as a sending of its body; None: it proves nothing."""
+    """Message -> the key of its body (`sent_bodies.body_key`), for messages that count; None: it proves nothing."""
     elsewhere: Set[str]
-    """The keys, of all histories loaded together, that are in two of them or that the tables already have."""
+    """The keys of bodies that other persons may have been sent too: those that at least two of the histories loaded
+    together have, or that the tables already have."""
 
 
 @dataclass(slots=True)
@@ -85,7 +86,7 @@ class History:
 
     contact: int
     people: dict[int, int] = field(default_factory=dict)
-    """Conversation -> whose it was before any person merged contacts."""
+    """Conversation -> the person whose it was before anybody merged contacts by hand."""
     threads: dict[int, int] = field(default_factory=dict)
     """Conversation -> which WhatsApp thread it is part of: in one account, all ids of one phone are one thread."""
     events: list[Event] = field(default_factory=list)
@@ -97,12 +98,12 @@ class History:
     call_times: list[int] = field(default_factory=list)
     """When each call rang and when each line of a call was written."""
     dismissal_spans: list[tuple[int, int]] = field(default_factory=list)
-    """For each dismissal until when its author had seen what came, and when they dismissed it: also for those that
-    were made later than `until`."""
+    """For each dismissal, the time up to which its author had seen the messages, and the time of the dismissal. Also
+    dismissals after `until` are here, if their author had seen less than what is loaded."""
     since: int | None = None
-    """What is loaded is not earlier; None: it is loaded from its beginning."""
+    """What is loaded begins here; None: at the history's beginning."""
     until: int | None = None
-    """What is loaded is earlier than this; None: it is loaded to its end."""
+    """What is loaded ends before this; None: with the history's end."""
     heard: Mapping[int, Heard] = field(default_factory=dict)
     """Thread -> what is remembered of it from before `since`."""
     wrote: Set[int] = frozenset()
@@ -110,8 +111,7 @@ class History:
     message_count: int = 0
     """Set by `measure`, which stops counting above `SHORT`; 0 until then."""
     is_new: bool = False
-    """Set by `measure`: the history is short and nothing was ever derived from it, so no table need be asked for what
-    it has of it."""
+    """Set by `measure`: the history is short and nothing was ever derived from it, so no derived table need be read."""
     bodies: SentBodies | None = None
     """Set by `auto_replies.prepare_bodies`, for new histories only."""
 
@@ -126,12 +126,12 @@ class History:
 
     @property
     def since_at(self) -> str:
-        """`since` as the tables have times; a text before all times for None."""
+        """`since` as the tables have times (ISO); for None a text that sorts before all times."""
         return BEGINNING if self.since is None else times.iso_ms(self.since)
 
     @property
     def until_at(self) -> str:
-        """`until` as the tables have times; a text after all times for None."""
+        """`until` as the tables have times (ISO); for None a text that sorts after all times."""
         return END if self.until is None else times.iso_ms(self.until)
 
     def first_sent(self) -> dict[int, int]:
@@ -147,7 +147,7 @@ class History:
     def read(self, burst_seconds: float, automatic: Container[int] | None = None, *, every: int = NEVER) -> Reading:
         """What is loaded, in order, with inbound messages joined to bursts and outgoing ones as answers.
 
-        `automatic`: outgoing messages that nobody typed, which are no answers; None: those that are stored as such.
+        `automatic`: ids of outgoing messages that nobody typed, which are no answers; None: those stored as such.
         `every`: boundaries are at least so many events apart.
         """
         if automatic is None:
@@ -188,14 +188,14 @@ class History:
     def _boundary_check(self) -> Callable[[int], bool]:
         """A function that says whether the history may be divided at a time (ms).
 
-        It may not between a call's ringing and its line in the chat, nor between a dismissal and the time up to which
-        its author had seen what came.
+        It may not be divided between a call's ringing and its line in the chat, nor between a dismissal and the time up
+        to which its author had seen the messages.
         """
         call_times = sorted(self.call_times)
 
         def may_part(at: int) -> bool:
-            next_call = bisect_left(call_times, at - _OF_ONE_CALL_MS)
-            parts_a_call = next_call < len(call_times) and call_times[next_call] < at
+            first = bisect_left(call_times, at - _OF_ONE_CALL_MS)
+            parts_a_call = first < len(call_times) and call_times[first] < at  # the rest of this call may be later
             parts_a_dismissal = any(seen < at <= dismissed for seen, dismissed in self.dismissal_spans)
             return not parts_a_call and not parts_a_dismissal
 
@@ -210,6 +210,7 @@ def histories_of(connection: sqlite3.Connection, conversations: Sequence[int]) -
     """
     found: dict[int, History] = {}
     accounts: dict[int, int] = {}
+    # `up` goes from each contact to the root of its tree of merges, `down` from each root to all contacts of its tree.
     for root, contact, conversation, account in with_ids(
         connection,
         "WITH RECURSIVE up (contact, root, above) AS ("
@@ -236,7 +237,7 @@ def histories_of(connection: sqlite3.Connection, conversations: Sequence[int]) -
 
 
 def _set_persons(connection: sqlite3.Connection, history: History) -> None:
-    """Replace the contacts in `people` by the persons they are, and set `merges`."""
+    """Replace the contacts in `people` by the persons behind them, and set `merges`."""
     persons = persons_of(connection, history.contact)
     history.people = {conversation: persons.person_of[contact] for conversation, contact in history.people.items()}
     history.merges = [
@@ -304,7 +305,7 @@ def _by_conversation(histories: Iterable[History]) -> dict[int, History]:
 def load(connection: sqlite3.Connection, histories: Sequence[History]) -> None:
     """Replace what these histories have loaded by what happened from `since` on and before `until`.
 
-    Those two must be the same in all of them. Corrections are loaded of all times.
+    All must have the same `since` and the same `until`. Corrections are loaded whatever their time.
     """
     for history in histories:
         history.events, history.outgoing, history.corrections = [], [], {}
@@ -320,7 +321,7 @@ def load(connection: sqlite3.Connection, histories: Sequence[History]) -> None:
 
 
 class _Batch(NamedTuple):
-    """Histories that are loaded together, with the times that they are loaded from and until."""
+    """Histories that are loaded together, and from when until when."""
 
     connection: sqlite3.Connection
     history_of: Mapping[int, History]
@@ -356,7 +357,7 @@ def _load_messages(batch: _Batch) -> dict[int, list[Called]]:
         at = times.to_ms(sent_at)
         if type_ == VOTE:
             if not incoming:
-                history.events.append(Reacted(at, conversation, own_id))  # a tap that answers no words
+                history.events.append(Reacted(at, conversation, own_id))  # a tap is no answer in words
                 continue
             vote = json.loads(details) if details else NOTHING
             if not votes_for_something(vote):
@@ -454,7 +455,7 @@ def _line_says_answered(details: str | None) -> bool:
 
 
 def _load_calls(batch: _Batch, call_lines: Mapping[int, list[Called]]) -> None:
-    """Add each call to `events` once, whether it was seen ringing, or only its line in the chat tells of it.
+    """Add each call to `events` once: calls that were seen ringing, and those known only by their line in the chat.
 
     `call_lines`: by conversation. From the latest call on, each call that rang takes the nearest line that no other has
     taken, and with it the line's time and outcome. Lines that are left over are calls too.
@@ -517,8 +518,9 @@ _IS_OURS: Final = "r.from_me = 1 AND r.emoji <> ''"
 def _load_reactions(batch: _Batch) -> None:
     """Add our reactions to their messages to `events`.
 
-    The first part of the query finds reactions of the loaded time, the second those dated earlier whose message is of
-    the loaded time.
+    The first part of the query finds reactions of the loaded time. The second finds reactions that are dated earlier
+    although their message is of the loaded time; `?2 > ''` skips it if nothing is earlier. A `+` keeps SQLite from
+    using an index of that column.
     """
     for conversation, reacted_at, own_id in batch.rows(
         f"{_REACTION} FROM reactions r CROSS JOIN messages m ON {_OF_MESSAGE} "
@@ -532,7 +534,7 @@ def _load_reactions(batch: _Batch) -> None:
 
 
 def _load_decisions(batch: _Batch) -> None:
-    """Add people's decisions to `events`, and to `dismissal_spans` every dismissal that began before `until`."""
+    """Add people's decisions to `events`, and every dismissal whose span begins before `until` to `dismissal_spans`."""
     for conversation, decided_at, stage, actor, number, seen_at in batch.rows(
         "SELECT conversation_id, at, stage, actor, decision_id, coalesce(seen_at, at) FROM decisions "
         "WHERE conversation_id IN (SELECT value FROM json_each(?1)) AND at >= ?2 AND undone_at IS NULL "

@@ -29,7 +29,7 @@ from leadmasterd.store.dirty import dirty_conversations
 _AT_ONCE: Final = 16
 """Dirty conversations that are read at once."""
 _GC_THRESHOLD: Final = 50_000
-"""New objects before the garbage collector runs. There are next to no reference cycles here, so it finds nothing."""
+"""So many new objects are made before the garbage collector runs. There are next to no reference cycles for it."""
 _MAPPED_BYTES: Final = 1 << 34
 """How much of the database file is mapped into memory: the messages of a chat lie far apart, and reading each page with
 a system call takes longer."""
@@ -41,16 +41,16 @@ Asked = tuple[Sequence[str], Signals]
 
 
 def main() -> None:
-    """Label everything that waits. The arguments are those of the command line.
+    """Label every contact that has a dirty conversation. The command's arguments are in the module's docstring.
 
-    An empty one for the rules or the model selects the packaged file.
+    An empty argument for the rules or the model selects the packaged file.
     """
     database, seconds, rules, model = sys.argv[1:]
     os.nice(_NICE)
     gc.set_threshold(_GC_THRESHOLD)
     rules_file, model_file = (existing(Path(file) if file else None) for file in (rules, model))
     bulk = Bulk(load_classifier(rules_file, model_file))
-    gc.freeze()
+    gc.freeze()  # the collector need not look at the classifier again
     out = os.fdopen(sys.stdout.fileno(), "wb", closefd=False)
     try:
         _write(out, bulk.version)

@@ -122,7 +122,7 @@ class Labels:
         return None
 
     def _label(self, burst: Burst, key: str, texts: Sequence[str]) -> tuple[str, Method]:
-        """The known intent and method under this key, else those of a new label, which `write` will store."""
+        """The intent and method that are known under this key, else those of a new label, which `write` will store."""
         row_key = (burst.conversation, key)
         self._used.add(row_key)
         known = self._known.get(row_key)

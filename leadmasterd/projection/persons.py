@@ -2,7 +2,8 @@
 
 A merge by hand counts from its own time on: earlier history stays separate. A merge by the program counts from the
 beginning: contacts with the same phone, and those that WhatsApp maps to each other, always were one person, whatever
-the order of capture. The exception is a merge that a person has undone: those two are two persons, even with one phone.
+the order of capture. The exception is a merge that a person has undone: the contacts on its two sides are two persons,
+even if they have the same phone.
 """
 
 import sqlite3
@@ -19,7 +20,7 @@ from leadmasterd.store.merges import members_of, root_of
 class Merge(NamedTuple):
     """A row of `contact_merges`: the contact `merged` was merged into the contact `kept`.
 
-    A merge by the program names the two contacts themselves, one by hand the roots of their trees at that time.
+    A merge by the program names the two contacts themselves, a merge by hand the roots of their trees at that time.
     """
 
     merge_id: int
@@ -76,8 +77,8 @@ def are_several_persons(connection: sqlite3.Connection, contacts: Iterable[tuple
 def replay_merges(match_keys: Mapping[int, str | None], merges: Iterable[Merge]) -> Persons:
     """Decide which contacts of a tree are one person, by replaying its merges in order.
 
-    `match_keys`: for each contact of the tree, what contacts with the same phone have in common, or None. `merges`: all
-    that merged a contact of the tree, undone ones too, by `merge_id`.
+    `match_keys`: for each contact of the tree a key, which is equal for contacts with the same phone, or None.
+    `merges`: all that merged a contact of the tree, also undone ones, in order of `merge_id`.
 
     Contacts that share a phone are one person even without a merge that says so: WhatsApp may have named the phone
     after a person had merged them. But an undone merge keeps apart the contacts that were on its two sides.

@@ -63,7 +63,7 @@ class Projector:
         if stored == self._derived_with:
             return False
         mark_all_dirty(self._db)
-        # To be written again: an older version stored bytes where a text ended inside a character.
+        # These will be written again: an older version stored bytes where a text ended inside a character.
         self._db.execute("DELETE FROM touches WHERE kind = 'ad'")
         self._db.executemany("INSERT OR REPLACE INTO derived_with VALUES (?, ?)", self._derived_with.items())
         return bool(stored)
@@ -74,7 +74,7 @@ class Projector:
         If one of these is not dirty, its contact's history is folded from the beginning. `actor`: who decided or
         corrected something just now; the leads' record names them when that withdraws a lead or brings it back.
         """
-        # A daemon and a command may have started with other settings: then not all is derived with the noted policy.
+        # A daemon and a command may have different settings: then not all is derived with the noted policy any more.
         self._db.execute(
             f"DELETE FROM derived_with WHERE name IN {_POLICY_ROWS} AND value <> iif(name = 'policy', :policy, :hours)",
             self._derived_with,
@@ -85,7 +85,7 @@ class Projector:
         if without_contact:
             self._mark_clean(without_contact)
         contact_count, at = len(histories), iso(now)
-        may_be_batched = contact_count > 1 and self._spacing.window >= SHORT  # in a batch each is one window
+        may_be_batched = contact_count > 1 and self._spacing.window >= SHORT  # each history in a batch is one window
         if may_be_batched:
             measure(self._db, histories)
         histories.reverse()  # batches are taken from its end
@@ -102,7 +102,7 @@ class Projector:
         return contact_count
 
     def _mark_clean(self, conversations: Collection[int]) -> dict[int, str | None]:
-        """Returns those that were dirty, each with the time of its earliest change (None: unknown)."""
+        """Mark these clean. Returns those that were dirty, each with the time of its first change (None: unknown)."""
         query = "DELETE FROM unjudged WHERE conversation_id IN (SELECT value FROM json_each(?)) "
         return dict(with_ids(self._db, query + "RETURNING conversation_id, since", conversations))
 

@@ -12,7 +12,7 @@ from typing import Final
 from leadmasterd.projection.sql import insert
 
 _CACHE_PAGES: Final = 64
-"""By default SQLite holds 2 MB of temporary tables in memory."""
+"""So many pages of temporary tables are kept in memory; by default SQLite keeps 2 MB."""
 _LEAD: Final = "lead_id"
 
 
@@ -47,8 +47,8 @@ class RowBuffer:
     def flush(self, lead_ids: str, conversations: str, since_at: str, earlier: Iterable[tuple[object, ...]]) -> None:
         """Make the table hold exactly the buffered rows for these conversations from `since_at` on; drop the buffer.
 
-        `lead_ids`: by position, a JSON list. `conversations`: their ids, a JSON list. `earlier`: keys of rows from
-        before `since_at`; those rows are replaced, or deleted if the buffer has no row with that key.
+        `lead_ids`: a JSON list of ids, by position. `conversations`: a JSON list of their ids. `earlier`: keys of rows
+        from before `since_at`; those rows are replaced, or deleted if the buffer has no row with that key.
         """
         self._db.execute(f"UPDATE {self._buffer} SET {_LEAD} = ? ->> {_LEAD} WHERE {_LEAD} IS NOT NULL", (lead_ids,))
         self._delete_unbuffered(conversations, since_at, earlier)
@@ -57,6 +57,7 @@ class RowBuffer:
 
     @property
     def _same_key(self) -> str:
+        """SQL: whether a row of the buffer and a row of the table have the same key."""
         return " AND ".join(f"{self._buffer}.{name} = {self._table}.{name}" for name in self._key)
 
     def _delete_unbuffered(self, conversations: str, since_at: str, earlier: Iterable[tuple[object, ...]]) -> None:

@@ -122,7 +122,7 @@ _UPDATE_LEAD: Final = (
 )
 _INSERT_EVENT: Final = insert("lead_events", EventRow._fields)
 _CACHED: Final = 256
-"""Different values of a reason, and different lists of topics: a shop has few of both."""
+"""How many values of reasons, and how many lists of topics, are kept as JSON: a shop has few different ones."""
 
 
 @lru_cache(maxsize=_CACHED)
@@ -149,7 +149,7 @@ class Earlier:
 
     @classmethod
     def of(cls, folded: Folded) -> "Earlier":
-        """Those of the state that a fold was resumed from. `folded`: its result, before its first step."""
+        """What a fold resumed from a checkpoint may still change. `folded`: the fold's result before its first step."""
         return cls(
             [lead.lead_id for lead in folded.leads if lead.lead_id is not None],
             [(wait.conversation, times.iso_ms(wait.started_at)) for wait in folded.waiting],
@@ -289,11 +289,13 @@ class LeadRows:
         }
 
     def _match_by_opening(self, leads: Iterable[Lead], stored: Mapping[int, _Stored]) -> None:
-        """Give leads the ids of stored ones that the same message opened; without one, that opened at the same time.
+        """Give each lead the id of the stored lead that the same message opened.
 
-        Two leads never get the same id; what finds none is left for `_match_by_overlap`.
+        A lead that no message opened gets the id of the one that opened at the same time. Two leads never get the same
+        id; a lead that finds none is left for `_match_by_overlap`.
         """
-        # Two copies of one message may each have opened a lead before they were known to be one: one ended as `merged`.
+        # Two copies of one message may each have opened a lead before they were known to be one: one of these leads
+        # ended as `merged`. It comes first, so that the other one replaces it in `by_message`.
         merged_first = sorted(stored.items(), key=lambda each: each[1].row.stage != "merged")
         by_message = {each.row.opened_by_message_id: lead_id for lead_id, each in merged_first}
         by_moment = {(each.row.conversation_id, each.row.opened_at): lead_id for lead_id, each in stored.items()}
@@ -310,9 +312,9 @@ class LeadRows:
                 free.remove(lead_id)
 
     def _match_by_overlap(self, leads: Iterable[Lead], stored: Mapping[int, _Stored]) -> None:
-        """Give each lead without an id that of the oldest stored lead, not taken yet, that was open at the same time.
+        """Give each lead that has no id yet the id of the oldest free stored lead that was open at the same time.
 
-        Its opening may have moved, because a message was captured late. Leads that overlap none are new.
+        A lead's opening may have moved, because a message was captured late. Leads that overlap no stored one are new.
         """
         matched = set(self._ids.values())
         free = {
@@ -338,7 +340,7 @@ class LeadRows:
         Their record stays. A lead that ended as `merged` stays too, if it was merged into one of this contact: for
         contacts that always were one person, the fold produces one lead where two had been open.
         """
-        # Merged ones last, when the leads that they were merged into are deleted, if these are withdrawn.
+        # Merged ones last: by then the leads that they were merged into are deleted, if these are withdrawn too.
         merged_last = sorted(unmatched.items(), key=lambda each: each[1].row.stage == "merged")
         for lead_id, (row, links) in merged_last:
             if row.stage == "merged" and self._is_of_this_contact(links.merged_into_id):
@@ -355,7 +357,7 @@ class LeadRows:
             self._db.execute("DELETE FROM leads WHERE lead_id = ?", (lead_id,))
 
     def _is_of_this_contact(self, lead_id: int | None) -> bool:
-        """Whether this contact has a stored lead with this id: a merge may have been undone. Never for None."""
+        """Whether the stored lead with this id is this contact's; after an undone merge it is not. False for None."""
         query = "SELECT 1 FROM leads WHERE lead_id = ? AND contact_id = ?"
         return self._db.execute(query, (lead_id, self._history.contact)).fetchone() is not None
 
@@ -430,7 +432,7 @@ class LeadRows:
         is_earlier = lead.lead_id is not None  # it was there before the fold began, so `recorded` is a part
         has_opening = is_earlier or any(line.kind == "opened" for line in recorded)
         new_lines, other_opening = self._append_changes(lead_id, lead, set(recorded), has_opening=has_opening)
-        if is_earlier:  # its last line so far matches its stage so far
+        if is_earlier:  # the part of its record that was not read ends with the stored stage
             recorded_stage = _last_stage(new_lines, stage_before)
         else:
             recorded_stage = _last_stage([*recorded, *new_lines], None)
@@ -585,9 +587,9 @@ class LeadRows:
         )
 
     def _update_conversations(self, folded: Folded, running: Mapping[int, WaitingRow]) -> None:
-        """Set in `conversations` who waits since when and until when, and what the conversation is about.
+        """Set in `conversations` since when each one waits, when its answer is due, and what it is about.
 
-        `running`: by conversation the waiting cycle that has not ended. A row that has all this already is not written.
+        `running`: by conversation, the waiting cycle that has not ended. A row that is right already is not written.
         """
         for conversation in self._history.conversations:
             cycle = running.get(conversation)

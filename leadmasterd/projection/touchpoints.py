@@ -107,7 +107,7 @@ def _write_reported(connection: sqlite3.Connection, message_ids: Sequence[int]) 
 
 
 class _MessageRef(NamedTuple):
-    """The message that a touchpoint is of."""
+    """The message that a touchpoint was found in."""
 
     message_id: int
     conversation_id: int
@@ -152,7 +152,10 @@ def _reported_rows(
 def _row(
     message: _MessageRef, kind: str, raw: object, *, source_id: object, source_url: object, headline: object
 ) -> _TouchRow:
-    """`raw`: the JSON object that reports it, stored whole. The last three are from the page, so of any JSON type."""
+    """One touchpoint as columns. `raw`: the JSON object in which WhatsApp reports it, stored whole.
+
+    `source_id`, `source_url` and `headline` are values of such an object, so they may be of any JSON type.
+    """
     return _TouchRow(
         message_id=message.message_id,
         kind=kind,

@@ -1,7 +1,7 @@
 """A long history, loaded and read window by window, so that memory never holds more than one of them.
 
-A window ends at a boundary (`timeline.Boundary`): reading it depends on nothing later, and on what came before only
-through what is remembered of that. A short history is one window.
+A window ends at a boundary (`timeline.Boundary`): nothing later changes how it is read. To read it, nothing earlier is
+needed but what is remembered (`History.heard`, `History.wrote`). A short history is one window.
 """
 
 import sqlite3
@@ -20,8 +20,8 @@ that and costs more queries."""
 class Windows:
     """The windows of one history, from `history.since` on; the history object holds the current one.
 
-    For each window call `load`, then `read`; as long as `read` returns None, both again. Unless `history.until` is None
-    then (it was the last window), call `advance` and begin again.
+    For each window call `load`, then `read`; if `read` returns None, call both again. If `history.until` is None then,
+    this was the last window; else call `advance`, and the same for the next one.
     """
 
     def __init__(self, connection: sqlite3.Connection, history: History, messages: int) -> None:
@@ -44,7 +44,7 @@ class Windows:
         load(self._db, [self._history])
 
     def _latest_end(self) -> str | None:
-        """When the first of the conversations has as many messages as a window may have. None: none has so many."""
+        """The time at which a first conversation has more messages than a window may have. None: none has so many."""
         is_known_to_be_short = 0 < self._history.message_count <= SHORT
         if is_known_to_be_short:
             return None
@@ -108,7 +108,10 @@ def bursts_of(
 
 
 def _heard_after(history: History) -> dict[int, Heard]:
-    """What the next window must remember of each thread. With stored authors `last` and `written` suffice."""
+    """What is remembered of each thread for the next window: `last` and `written`.
+
+    The rest of `Heard` is only needed to find authors, and here these are taken as stored.
+    """
     heard = dict(history.heard)
     for event in history.events:
         if isinstance(event, Inbound):

@@ -29,11 +29,11 @@ from leadmasterd.store.waiting import WhoWaits, who_waits
 log = logging.getLogger(__name__)
 
 LONGEST_SECONDS: Final = 0.05
-"""Roughly, of one transaction, because no message is written meanwhile. One very long conversation may take longer."""
+"""About how long one transaction may take: no message is written meanwhile. A very long conversation takes longer."""
 AT_ONCE: Final = 16
-"""Conversations that are projected together: these take half the time of one after another."""
+"""At most so many conversations are projected together, which takes half the time of projecting them one by one."""
 _MESSAGES_AT_ONCE: Final = 320
-"""How many messages they have together at most."""
+"""At most so many messages may the conversations have that are projected together."""
 
 
 class ProjectionWorker:
@@ -64,9 +64,9 @@ class ProjectionWorker:
         self._downward_from = NO_ID
         """The one projected last in descending order, while the process that labels ahead works upward."""
         self._skipped: set[int] = set()
-        """They failed when they were projected alone."""
+        """Conversations that failed when they were projected alone."""
         self._alone: set[int] = set()
-        """They are projected one by one, because they were in a group that failed."""
+        """Conversations that are projected one by one, because they were in a group that failed."""
         self._current: Sequence[int] = ()
         """The conversations of the projection that runs, or ran last."""
         self._projected = False
@@ -94,9 +94,9 @@ class ProjectionWorker:
     def _next(self) -> Sequence[int]:
         """The dirty conversations to project next; empty if there are none.
 
-        Those that are labelled ahead come first. While that process is active, the others follow from the last one
-        down, else from the first one up. Each search begins where the one before ended, so that a busy conversation
-        does not starve the others.
+        Those that are labelled ahead come first. While the process that labels them works from the first one up, the
+        others are taken from the last one down, else from the first one up. Each search begins where the last one
+        ended, and then at the start again, so that a busy conversation does not starve the others.
         """
         while labelled := self._ahead.take(AT_ONCE, _MESSAGES_AT_ONCE):
             left = dirty_among(self._db, [each for each in labelled if each not in self._skipped | self._alone])
