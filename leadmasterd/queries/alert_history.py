@@ -108,7 +108,10 @@ def alert_history(paths: Paths, *, limit: int) -> AlertHistory:
 
 
 def _deliveries(text: str) -> list[Delivery]:
-    """The column `deliveries`. None for what another program wrote there: the rest of the alert can be shown."""
+    """The deliveries of an alert, from the JSON of its column.
+
+    Empty if another program wrote something else there, so that the rest of the alert can be shown.
+    """
     try:
         return [
             Delivery(to=to, told_at=told_at, tries=tries, why=translated(why))

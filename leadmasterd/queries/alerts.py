@@ -40,7 +40,7 @@ class NewLead(TypedDict):
 
 
 class Settled(NamedTuple):
-    """The last phase that lasts, and since when: ready, or one in which a person is needed."""
+    """The last phase that does not pass by itself, and since when: ready, or one in which a person is needed."""
 
     phase: str
     at: str
@@ -61,7 +61,7 @@ class Snapshot:
 def snapshot(connection: Connection, *, leads_since: datetime | None) -> Snapshot:
     """Who waits, which leads are new and how complete capture is.
 
-    `leads_since`: new are the open leads that were opened since then; None: they are not asked for.
+    `leads_since`: open leads are new if they were opened since then. None: `new_leads` is left empty.
     """
     return Snapshot(
         waits=_waits(connection),
@@ -103,7 +103,7 @@ def _new_leads(connection: Connection, since: datetime) -> tuple[NewLead, ...]:
 
 
 def _settled(connection: Connection) -> Settled | None:
-    """None before there was such a phase."""
+    """The last such phase; None before there was any."""
     row = connection.execute(
         "SELECT phase, at FROM session_events WHERE phase IN ('ready', 'waiting_for_scan', 'needs_passkey', 'halted') "
         "ORDER BY event_id DESC LIMIT 1"

@@ -114,8 +114,8 @@ _WITH_NEXT_ACTION: Final = """
 def board(connection: Connection, now: datetime, *, days: int, limit: int, only: Only | None = None) -> Board:
     """All stages in their order, each with at most `limit` cards, those that have been longest in the stage first.
 
-    `days`: a lead is stuck after so many days in one stage. `only`: cards of these leads alone; the numbers stay those
-    of all.
+    `days`: a lead is stuck after so many days in one stage. `only`: the cards are of these leads alone; the numbers are
+    still those of all.
     """
     values = {
         "now": iso(now),

@@ -13,9 +13,10 @@ from leadmasterd.readable import Clock, parts
 from leadmasterd.text import shortened
 
 _LATE: Final = timedelta(minutes=1)
-"""A message that a sweep brought counts as late if it was older than this; a newer one may just have come that way."""
+"""A message that a sweep captured counts as late if it was older than this. A younger one was not missed: the sweep was
+only quicker than live capture."""
 _QUOTED: Final = 160
-"""Characters that are shown of the message that one answers."""
+"""So many characters are shown of the message that another one answers."""
 
 
 class Version(TypedDict):
@@ -37,7 +38,7 @@ class Bubble(TypedDict):
 
     `late`: a sweep captured it, at `captured_at`, well after it was sent. `readable`: False while it is ciphertext.
     `name`: in a group, the name of who wrote it; else None. `quoted`: the beginning of the message that it answers.
-    `before`: what it said before its edits, the first first.
+    `before`: what it said before its edits, oldest first.
     """
 
     message_id: int
@@ -93,8 +94,9 @@ def thread(
 ) -> Thread:
     """A page of the messages of these conversations together: the newest `limit`, unless `side` and `of` are given.
 
-    Then it has the messages older or newer than the message with the id `of`, without that one, or those `around` it,
-    half of them on either side and it in their midst. If these conversations have no such message, the newest.
+    With `older` or `newer` and the id of a message, the page has the messages on that side of this message, without it.
+    With `around`, it has this message and half of the limit on each side. If these conversations have no such message,
+    it has the newest.
     """
     place = _place(connection, conversations, of) if of is not None else None
     if place is None or side is None:
@@ -161,7 +163,7 @@ def _bubbles(connection: Connection, messages: Sequence[int], clock: Clock) -> l
 
 
 def _versions(connection: Connection, ids: str) -> dict[int, list[Version]]:
-    """What each of these messages (a JSON list) said before its edits, the first first. By id; only edited ones."""
+    """By message id, what these messages (a JSON list) said before each edit, oldest first; only edited ones."""
     found = rows(
         connection,
         "SELECT message_id, body_before, changed_at FROM message_versions WHERE change = 'edit' "
@@ -176,7 +178,7 @@ def _versions(connection: Connection, ids: str) -> dict[int, list[Version]]:
 
 
 def _reactions(connection: Connection, ids: str) -> dict[int, list[Reaction]]:
-    """The reactions to each of these messages (a JSON list), the first first. By id; only where there are any."""
+    """By message id, the reactions to these messages (a JSON list), oldest first; messages without any are left out."""
     found = rows(
         connection,
         "SELECT message_id, emoji, from_me FROM reactions WHERE emoji <> '' "

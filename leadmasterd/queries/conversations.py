@@ -10,7 +10,7 @@ from leadmasterd.times import iso
 
 
 class ConversationSummary(TypedDict):
-    """One conversation; from `lead_id` on, what is known of its open lead, or else of its latest (None without one).
+    """One conversation. The fields from `lead_id` on are of its open lead, or else of its latest; None without a lead.
 
     `contact_id`: the person's root contact; None for a group.
     """

@@ -1,7 +1,7 @@
 """Deadlines by the opening hours and the SLA target of today's settings, even if leads were derived with others.
 
 `due_at` is stored when leads are derived. If that was done with other settings, or some of it is still to be done,
-temporary views hide the tables of this connection, and compute `due_at` again of open waits and planned follow-ups. So
+temporary views hide the tables of this connection, and compute `due_at` again for open waits and planned follow-ups. So
 no query has to know about it. Otherwise nothing is computed, and the calendar, which is slow to load, is not needed.
 """
 
@@ -18,7 +18,7 @@ _DUE_AT: Final = {
     "waiting_cycles": "iif(ended_at IS NULL, wait_due(started_at, due_at), due_at)",
     "follow_ups": "iif(state = 'planned', follow_up_due(kind, planned_at, number, due_at), due_at)",
 }
-"""By table: SQL for `due_at` by the settings of now; as stored of what has ended."""
+"""By table, SQL for `due_at` by today's settings; what has ended keeps the stored one."""
 
 
 def with_current_deadlines(
@@ -27,9 +27,9 @@ def with_current_deadlines(
     """Make every later query on this connection see `due_at` by these settings, and return the same connection.
 
     Deadlines stay as stored if these settings' calendar can't be used, or if all were derived with these settings.
-    `while_pending`: compute them also while conversations are still to be projected, as after each message, because
-    what is stored of those may be by other hours. A page that says how many are pending can do without, and so
-    without the calendar's 7 MB.
+    `while_pending`: compute them also while any conversation is still to be projected, because its stored deadlines may
+    be by other hours. That is so after each message, and the calendar takes 7 MB: a page that says how many
+    conversations are pending does without it.
     """
     if is_derived_with(connection, settings.hours_version(), none_pending=while_pending):
         return connection
@@ -44,7 +44,7 @@ def with_current_deadlines(
         return times.iso(due) if due else None
 
     def follow_up_due(kind: str, planned_at: str, number: int, stored: str) -> str:
-        """When a follow-up is due: when the business is open next after its number of days, if it ever is."""
+        """When a follow-up is due: at the first open moment after its days have passed, or then if there is none."""
         from leadmasterd.leads import fold
 
         hours = calendar()
@@ -63,9 +63,10 @@ def with_current_deadlines(
 
 
 def is_derived_with(connection: Connection, hours_version: str, *, none_pending: bool = True) -> bool:
-    """Whether everything stored that depends on opening hours was derived with these; False if nothing is derived yet.
+    """Whether everything stored that depends on opening hours was derived with the hours of this version.
 
-    `none_pending`: and no conversation is still to be projected. `hours_version`: as the settings give it.
+    False if nothing is derived yet. `hours_version`: as the settings give it. `none_pending`: also False while any
+    conversation is still to be projected.
     """
     row = connection.execute(
         "SELECT value = ? AND NOT (? AND EXISTS (SELECT 1 FROM unjudged)) FROM derived_with WHERE name = 'hours'",

@@ -35,7 +35,7 @@ FeedState = Literal["new", "active", "down", "paused", "disabled", "unusable"]
 
 
 class GivenUp(TypedDict):
-    """What went undelivered because it took too much disk, and when the first and the last of it happened."""
+    """How many events were given up because they took too much disk, and when the first and last of them happened."""
 
     number: int
     first_at: str
@@ -45,9 +45,9 @@ class GivenUp(TypedDict):
 class Feed(TypedDict):
     """One feed.
 
-    `behind`: events that are not delivered yet; `oldest_at`: since when the first of them is there. `retrying`: of
-    them, how many have failed and are tried again. `dead`: events that were given up and are kept as dead letters;
-    `given_up`: those that are not kept. `why`: the reason for the state, or else for the next try; empty without one.
+    `behind`: how many events are not delivered yet; `oldest_at`: when the first of these happened; `retrying`: how many
+    of these have failed and are tried again. `dead`: how many were given up and are kept as dead letters; `given_up`:
+    those that are not kept. `why`: the reason for the state, or else for the next try; empty without one.
     """
 
     name: str
@@ -116,7 +116,7 @@ def books_of(paths: Paths) -> Path:
 
 
 def feed_of(settings: "Settings", name: str) -> "FeedSettings":
-    """The settings of the feed with this name. If there is none, raises Refused, which names those that there are."""
+    """The settings of the feed with this name. Raises Refused, with the names of all feeds, if there is none."""
     known = settings.feeds
     if name in known:
         return known[name]
@@ -240,7 +240,7 @@ _NEW: Final[Row] = {
 
 
 def _feed(name: str, feed: "FeedSettings", sources: _Sources) -> Feed:
-    """How one feed is doing. Of a feed that the books have as active, the daemon's status may know that it is down."""
+    """How one feed is doing. If the books say that it is active, the daemon's status may still say that it is down."""
     known, given_up = _in_books(name, sources.books)
     row = known or _NEW
     state, why = row["state"], row["reason"] or row["last_failure"]
@@ -304,7 +304,10 @@ def _undelivered(name: str, feed: "FeedSettings", sources: _Sources, floor: int)
 
 
 def _receiver(name: str, feed: "FeedSettings") -> str:
-    """Where the feed delivers, for people: a host, a file or else its kind. A URL's path and query may be secret."""
+    """Where the feed delivers, for people: a host, a file or else its kind.
+
+    A URL's path and query may be secret, so they are left out.
+    """
     url = getattr(feed, "url", "")
     if url:
         parts = urlsplit(url)

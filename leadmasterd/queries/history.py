@@ -37,8 +37,8 @@ RESTARTS: Final = frozenset(
 class Gap(NamedTuple):
     """An outage: a time without live capture. `to_at` None: it lasts; `closed_at` None: no sweep has filled it yet.
 
-    `recovered`: messages that sweeps found while it was not closed; each is counted for every gap that was open then.
-    `chats`: chats that they looked into. `cause`: a code.
+    `recovered`: how many messages sweeps found until it was closed; each counts for every gap that was not closed then.
+    `chats`: how many chats these sweeps looked into. `cause`: a code.
     """
 
     from_at: str
@@ -134,8 +134,8 @@ class History(NamedTuple):
     def gaps_with_share(self) -> list[tuple[Gap, int | None]]:
         """Each gap with its own share of the recovered messages, so that no message is in two shares.
 
-        What a sweep found is counted for each gap that it closed, so the number of the next gap is subtracted if the
-        same sweep closed both. None if nothing is left: what belongs to this gap cannot be told from the next one's.
+        What a sweep found is counted for each gap that it closed. So if the same sweep also closed the next gap, the
+        number of that gap is subtracted. None if nothing is left then: the messages of the two cannot be told apart.
         """
         shares: list[tuple[Gap, int | None]] = []
         for gap, following in zip_longest(self.gaps, self.gaps[1:]):
@@ -291,7 +291,7 @@ def read(connection: sqlite3.Connection, *, since: datetime, now: datetime, limi
 
 
 def _restart_reason(event: PhaseChange) -> str:
-    """The event's code; but of a child that died and said why in its last line, that reason (`browser_gone`, ...)."""
+    """The event's code. If a child died and its last line says why, that reason instead (`browser_gone`, ...)."""
     return str(event.values.get("bye") or event.code)
 
 

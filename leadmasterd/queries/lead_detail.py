@@ -186,9 +186,9 @@ _FAR_FUTURE: Final = "9999"
 def lead_detail(connection: Connection, subject: Subject, as_of: AsOf, *, limit: int) -> LeadDetail:
     """All about the lead that `subject` names, or else about the person's open lead, or else their latest.
 
-    Classifications and touchpoints are those between the lead's opening and closing, follow-ups and waits its own. For
-    a person without a lead all of them are of the person's conversations. At most `limit` of the newest classifications
-    and messages, and of the first touchpoints.
+    Classifications and touchpoints are those between the lead's opening and closing; follow-ups and waits are the
+    lead's. For a person without a lead, all these are of the person's conversations. There are at most `limit` of the
+    newest classifications and messages, and of the first touchpoints.
     """
     all_leads = leads(connection, as_of, limit=_MOST_LEADS, closed_too=True, contact=subject.contact_id)
     lead = _lead_to_show(all_leads, subject.lead_id)
@@ -273,7 +273,7 @@ def _messages(connection: Connection, chats: str, limit: int) -> list[DetailMess
 
 
 def _person(connection: Connection, root: int) -> Person:
-    """The contacts that were merged into this root as one person: of names and phones, the root's own before others."""
+    """All contacts of the person with this root, as one. Names and phones of the root itself come before others."""
     members = id_list(members_of(connection, root))
     contacts = rows(
         connection,
@@ -327,7 +327,7 @@ def _classifications(connection: Connection, period: dict[str, Any]) -> list[Cla
         **period,
     )
     labels = _labels_by_message(connection, period["chats"])
-    next_burst_at: dict[int, str] = {}  # by conversation: when the burst begins that was seen last, the later one
+    next_burst_at: dict[int, str] = {}  # by conversation: when the burst after the current one begins
     classifications = []
     for row in newest_first:
         conversation, begins = row["conversation_id"], row["sent_at"]
@@ -354,8 +354,9 @@ def _labels_by_message(connection: Connection, chats: str) -> dict[int, PersonsL
 
 
 def _burst_texts(connection: Connection, conversation: int, since: str, before: str | None) -> list[str]:
-    """The lines of the inbound messages of one burst: from its first message, sent at `since`, until the next burst
-    begins at `before` (None: no burst follows).
+    """The lines that people read of one burst's messages: all inbound ones from `since` until before `before`.
+
+    `since`: when its first message was sent. `before`: when the next burst begins; None: no burst follows.
     """
     found = rows(
         connection,
@@ -379,7 +380,7 @@ _CAUSED: Final = "e.at = d.at AND e.actor = d.actor AND e.code = 'decided'"
 _CHANGED_NO_LEAD: Final = (
     f"NOT EXISTS (SELECT 1 FROM lead_events e WHERE e.lead_id IN (SELECT value FROM json_each(:leads)) AND {_CAUSED})"
 )
-"""SQL: the decision `d` caused an event of none of the person's leads (`:leads`)."""
+"""SQL: none of the events of the person's leads (`:leads`) was caused by the decision `d`."""
 _RECORD: Final = f"""
     SELECT at, recorded_at, actor, kind, before, after, message_id, code, value_json, 2 AS place, event_id AS number
     FROM lead_events e WHERE lead_id = :lead AND NOT (kind = 'note' AND {IS_WITHDRAWN})
@@ -404,10 +405,10 @@ _RECORD: Final = f"""
 
 
 def _record(connection: Connection, lead: int | None, chats: str, leads_of_person: Sequence[int]) -> list[RecordEntry]:
-    """The lead's history, oldest first: its events (None: no lead, no events), and decisions about this person that
-    changed no lead and so are in no lead's events.
+    """The events of the lead, and the decisions about this person that are in no lead's events, oldest first.
 
-    Notes that were withdrawn are left out. What was undone stays, and that it was undone is an entry too.
+    `lead`: None if there is none, then there are decisions only. Notes that were withdrawn are left out. Decisions that
+    were undone stay, and the undoing is one more entry.
     """
     found = rows(connection, _RECORD, lead=lead, chats=chats, leads=id_list(leads_of_person))
     entries = [{key: row[key] for key in row if key not in ("place", "number")} for row in found]

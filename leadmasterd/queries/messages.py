@@ -90,7 +90,7 @@ def message_list(
         conditions.append("m.conversation_id IN (SELECT value FROM json_each(:conversations))")
         values["conversations"] = id_list(conversations)
     if search:
-        words = unaccented(search) or search  # nothing is left of an accent alone
+        words = unaccented(search) or search  # of an accent alone, `unaccented` leaves nothing
         connection.create_function("contains", 5, lambda *columns: words in unaccented(searched_columns(*columns)))
         conditions.append("contains(m.type, m.body, m.media, m.quoted, m.details)")
     if since:
@@ -121,9 +121,9 @@ def with_text(row: Row) -> Row:
 
 
 def content_of(message: Mapping[str, Any]) -> Content:
-    """A message, as a mapping by column with its JSON parsed, in the form that `readable` puts into words.
+    """A message in the form that `readable` puts into words. `message`: its columns, with JSON parsed.
 
-    While it can't be read (`readable_at` is None), its type is `ciphertext`.
+    While the message can't be read (`readable_at` is None), its type is `ciphertext`.
     """
     return Content(
         type=message["type"] if message["readable_at"] else "ciphertext",

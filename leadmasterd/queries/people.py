@@ -55,9 +55,9 @@ class Subject(NamedTuple):
 
 
 _TOO_LONG_FOR_AN_ID: Final = 19
-"""Digits that SQLite's 64-bit integers may not hold."""
+"""A number with so many digits may not fit into SQLite's 64-bit integers."""
 _PHONE_DIGITS: Final = 7
-"""Fewer are no phone."""
+"""A phone has at least so many digits."""
 
 
 def find(connection: Connection, text: str, country: str) -> Subject | None:
@@ -74,7 +74,7 @@ def find(connection: Connection, text: str, country: str) -> Subject | None:
 
 
 def _by_lead(connection: Connection, lead: int) -> Subject | None:
-    """The person of this lead; of a withdrawn one, whose row is gone, by the event that opened it."""
+    """The person of this lead. A withdrawn lead has no row: its person is found by the event that opened it."""
     found = rows(
         connection,
         "SELECT contact_id, conversation_id, lead_id, opened_by_message_id AS opened_by FROM leads "
@@ -92,9 +92,10 @@ def _by_lead(connection: Connection, lead: int) -> Subject | None:
 
 
 def _by_identity(connection: Connection, text: str) -> Subject | None:
-    """The person with this chat id or identity, or with one that has the same digits.
+    """The person with this chat id or identity, or with an identity that has the same digits.
 
-    Of several conversations that fit, the one they wrote in last.
+    If several conversations fit, the one in which the customer wrote last. Groups are left out: their conversations
+    have no `contact_id`.
     """
     digits = "".join(filter(str.isdigit, text))
     found = rows(
@@ -112,7 +113,7 @@ def _by_identity(connection: Connection, text: str) -> Subject | None:
 
 
 def _by_spelled_phone(connection: Connection, text: str, country: str) -> Subject | None:
-    """The person whose phone this is however it is spelled, as with the digits that are dialled inside the country."""
+    """The person with this phone, however it is spelled, also as it is dialled inside the country."""
     digits = "".join(filter(str.isdigit, text))
     if len(digits) < _PHONE_DIGITS or "@" in text:
         return None
@@ -169,7 +170,7 @@ _MOST_LISTED: Final = 10
 def find_named(connection: Connection, text: str) -> Subject | None:
     """The only person with this name, or a part of it: each word begins one of theirs, whatever its case and accents.
 
-    None if nobody has it, or if it is no name, as without any letter. Raises Refused with a list where several have it.
+    None if nobody has it, or if the text has no letter or has an `@`. Raises Refused with a list where several have it.
     """
     has_a_letter = any(char.isalpha() for char in text)
     if not has_a_letter or "@" in text:

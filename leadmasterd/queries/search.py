@@ -32,10 +32,12 @@ PEOPLE: Final = 10
 _EXAMINED: Final = 400
 """Indexed messages that are read for one answer."""
 _UNINDEXED: Final = 2000
-"""Messages that are read one by one because the index lacks them. It lacks more only while it is made or damaged."""
+"""So many messages at most are read one by one because the index lacks them. It lacks more only while it is being made,
+or is damaged."""
 _MOST_WORDS: Final = 8
 _MOST_CONTACTS: Final = 200
-"""Contacts that one way of looking may find, the newest first; of all found, those heard from last are shown."""
+"""So many contacts at most are found by each query (names, usernames, phones, LIDs). Of all found, those who wrote or
+were written to last are shown."""
 _EXCERPT: Final = 160
 """Characters of a message that are shown around what was found."""
 _WINDOW: Final = 2000
@@ -96,7 +98,7 @@ class FoundPerson(FoundChat):
 
 
 class Found(TypedDict):
-    """The answer. `words`: what was searched for. `older`: `before` for the next page of it; None if that was all.
+    """The answer. `words`: what was searched for. `older`: what to pass as `before` for the next page; None: no more.
 
     `not_searched`: how many messages were not looked at, because they are not indexed yet and were too many to read one
     by one. `damaged`: the index can't be used, so only the newest messages were read.
@@ -161,7 +163,7 @@ def _fitting(connection: Connection, wanted: Sequence[str], before: int) -> _Fit
     Candidates come from the index and, because it lags behind, from the messages that it lacks. All are read and
     compared again, because the index may name messages that no longer have a word.
     """
-    through: int | None = None
+    through: int | None = None  # the newest message that the index has
     places: list[int] = []
     damaged = False
     try:
@@ -173,7 +175,7 @@ def _fitting(connection: Connection, wanted: Sequence[str], before: int) -> _Fit
         damaged = True
     is_full = len(places) == _EXAMINED  # then the index may have more, below the last
     cut = places[-1] if is_full else None
-    lowest = cut or 0
+    lowest = cut or 0  # what is below it is left to the next page
     not_indexed = documents_not_indexed(connection, through, _UNINDEXED)
     candidates = {each.message_id: each for each in not_indexed if lowest <= each.place < before}
     from_index = [message for message in map(message_of, places) if message not in candidates]
@@ -200,8 +202,8 @@ def _by_conversation(
 ) -> tuple[list[FoundConversation], int | None]:
     """The messages grouped by conversation, the one with the newest first, and where the next page begins (`older`).
 
-    A page ends before the message that would bring one conversation too many, or where the messages were cut. What the
-    daemon has merged into another since it was read is left out: each query sees what is committed by then.
+    A page ends before the message that would bring one conversation too many, or where the messages were cut. Messages
+    and conversations that the daemon merges into others between these queries are left out.
     """
     stored = {
         row["message_id"]: row
@@ -233,8 +235,10 @@ def _by_conversation(
 
 
 def _hit(document: Document, row: Row, wanted: Sequence[str]) -> Hit:
-    """A message with an excerpt of that of its texts which has most of the wanted words: of equal ones, the present one
-    before those that an edit replaced, and the message that it answers last. `row`: the message as stored.
+    """A message, with an excerpt of the one of its texts that has most of the wanted words.
+
+    Among texts with equally many, the present one wins, then those from before an edit, then the message that it
+    answers. `row`: the message as stored.
     """
     texts: list[tuple[Literal["text", "before", "quoted"], str]] = [
         ("text", document.text),
@@ -321,7 +325,7 @@ _LEAST_DIGITS: Final = 3
 _WHOLE_PHONE_DIGITS: Final = 7
 """From so many digits on, what is typed may be a whole phone."""
 _AREA_CODE_DIGITS: Final = (0, 2, 3, 4)
-"""Digits of the area code in Argentina, which may be left out."""
+"""How many digits an area code in Argentina may have; 0: it was left out."""
 _MOBILE: Final = "15"
 """Dialled between the area code and the number of a mobile in Argentina; WhatsApp's ids do not have it."""
 
@@ -365,13 +369,14 @@ def _people(connection: Connection, typed: str, wanted: Sequence[str], country: 
 
 
 def _with_name(connection: Connection, wanted: Sequence[str]) -> list[int]:
-    """Contacts with a name in which each wanted word begins a word, and those whose username contains them all as one.
+    """Contacts with a name in which each wanted word begins some word, or a username with the wanted words in a row.
 
-    SQL narrows them down and Python compares. SQLite folds ASCII letters only, so all names with others are compared.
+    SQL selects candidates, which Python compares. `LIKE` ignores the case of ASCII letters only, so each name that has
+    others is a candidate.
     """
     likes = {f"like{number}": f"%{each}%" for number, each in enumerate(wanted)}
     contains_all = [" AND ".join(f"{name} LIKE :{like}" for like in likes) for name in _NAMES]
-    beyond_ascii = [f"length({name}) < length(CAST({name} AS BLOB))" for name in _NAMES]
+    beyond_ascii = [f"length({name}) < length(CAST({name} AS BLOB))" for name in _NAMES]  # more bytes than characters
     condition = " OR ".join((*contains_all, *beyond_ascii))
     query = f"SELECT contact_id, {', '.join(_NAMES)} FROM contacts WHERE {condition} ORDER BY contact_id DESC"
     found: list[int] = []
@@ -422,7 +427,7 @@ def _with_number(connection: Connection, typed: str, country: str) -> list[int]:
 def _forms(digits: str, country: str) -> list[str]:
     """The typed digits, and how WhatsApp's ids may have them: without what is dialled only inside the country.
 
-    That is a leading zero and, in Argentina, the `15` of a mobile, wherever an area code may end before it.
+    That is a leading zero and, in Argentina, the `15` of a mobile: a `15` wherever it may follow an area code.
     """
     national = digits.lstrip("0")
     forms = [digits, national]

@@ -12,9 +12,9 @@ from leadmasterd.times import Day, iso
 
 
 class DueFollowUp(TypedDict):
-    """What a person should do about a conversation. Several due follow-ups of one series are one.
+    """What a person should do about a conversation. All due follow-ups of one series are one entry.
 
-    `number`: of the last of them that is due; `due_at`: when the first was. `overdue`: that was before today.
+    `number`: that of the last due one; `due_at`: that of the first; `overdue`: the first was due before today.
     """
 
     conversation_id: int
@@ -31,7 +31,7 @@ class DueFollowUp(TypedDict):
 
 
 class Today(TypedDict):
-    """The answer of `leads today`. `waiting_later`: how many more wait, whose target is missed after today or never."""
+    """The answer of `leads today`. `waiting_later`: how many others wait: those whose target is not missed today."""
 
     as_of: str
     day: str
@@ -66,8 +66,8 @@ def today(
 ) -> Today:
     """What is due until the day ends, the first due first; at most `limit` follow-ups and as many waits.
 
-    `target_seconds`: the SLA target. `calendar`: gives the opening hours' measure of time, or None if the settings for
-    it can't be used; it is slow, so it is called only if somebody waits.
+    `target_seconds`: the SLA target. `calendar`: returns what measures opening hours, or None if the settings for it
+    can't be used. It is slow, so it is called only if somebody waits.
     """
     pending = count_pending(connection)
     follow_ups = due_follow_ups(connection, day, limit=limit)

@@ -173,8 +173,8 @@ def waiting_list(
 ) -> WaitingList:
     """Who waits, the longest first, at most `limit`; the counts are of all.
 
-    `calendar`: gives the opening hours' measure of time, or None if the settings for it can't be used; it is slow, so
-    it is called only if somebody waits.
+    `calendar`: returns what measures opening hours, or None if the settings for it can't be used. It is slow, so it is
+    called only if somebody waits.
     """
     count = count_waiting(connection, now)
     found = waiting(

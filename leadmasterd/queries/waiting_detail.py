@@ -26,8 +26,8 @@ class Classified(TypedDict):
 class WaitingDetail(TypedDict):
     """What is known of one conversation that waits.
 
-    `last_at`: when they wrote or called last. `message_id`: what began the wait; None for a missed call. `labelled`: by
-    a person, `classified`: by the classifier, both of the burst that began the wait, and None where it has none.
+    `last_at`: when they wrote or called last. `message_id`: what began the wait; None for a missed call. `labelled`,
+    `classified`: a person's label, and the classifier's, of the burst that began the wait; each None if it has none.
     `number`: the digits of the phone for a link to the chat; None if it is not known. `words`: their last few messages
     since the wait began, the oldest first.
     """
@@ -107,8 +107,9 @@ def waiting_details(connection: Connection, conversations: Iterable[int]) -> dic
 def wa_number(chat: str, phone: str | None, jids: Iterable[str]) -> str | None:
     """The digits for a link `https://wa.me/<digits>` to this chat; None if no phone is known.
 
-    An id of WhatsApp is safer than a phone as it is spelled: so first an id with the same digits as `phone`, then the
-    newest other id, then the chat's id, then `phone` itself. `jids`: the person's `…@c.us` ids, the newest first.
+    An id of WhatsApp is safer than a phone as people spell it. So the first choice is an id with the same digits as
+    `phone`, then the newest other id, then the chat's id, then `phone` itself. `jids`: the person's `…@c.us` ids, the
+    newest first.
     """
     ids = [jid.removesuffix("@c.us") for jid in (*jids, chat) if jid.endswith("@c.us")]
     phone_digits = "".join(filter(str.isdigit, phone or ""))

@@ -1,7 +1,7 @@
 """Records of `queries` in words, in the user's language, for commands, alerts and the page: who it is, what they want.
 
-A code that has no words here, as from a newer version, is shown as it is; of the states, which are closed unions, one
-that is unknown is a KeyError.
+A code that has no words here, as from a newer version, is shown as it is. But an unknown state raises KeyError: states
+are closed unions.
 """
 
 from typing import TYPE_CHECKING
@@ -84,7 +84,7 @@ def recorded(entry: "RecordEntry") -> str:
 
 
 def only_called(row: "WaitingConversation") -> bool:
-    """Whether a missed call is all there is to go by: they wrote nothing that tells what they want."""
+    """Whether only a missed call is known: they wrote nothing that tells what they want."""
     return row["missed_call"] and not row["intent"]
 
 

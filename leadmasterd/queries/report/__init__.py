@@ -26,8 +26,8 @@ from leadmasterd.times import iso
 class Figures(TypedDict):
     """All figures of one period: `A period` of docs/json.md.
 
-    `until`: the figures are of the time from `begins` until then; `ends`, unless the period is not over. `opened`:
-    leads, without the `discarded` ones.
+    The figures are of the time from `begins` until `until`, which is `ends` once the period is over. `opened`: leads,
+    without the `discarded` ones.
     """
 
     begins: str

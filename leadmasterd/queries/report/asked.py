@@ -1,8 +1,8 @@
 """When people ask: every wait for an answer that began in a period, by weekday and hour of the zone's wall clock.
 
-Waits count with and without a lead, the first of a lead and later ones. Left out are those of leads that a person
-discarded, and those that a person said need no answer. When the clocks change, an hour that the clock shows twice is
-one place, and an hour that it skips has nobody.
+Waits with and without a lead count, first ones and later ones. Waits of leads that a person discarded are left out, and
+waits that need no answer because a person said so. When the clocks change, an hour that the clock shows twice counts as
+one hour, and an hour that it skips has nobody.
 """
 
 from collections import Counter

@@ -94,7 +94,7 @@ def count_opened(connection: Connection, since: datetime) -> int:
 
 
 def wants(leads: Sequence[OpenedLead]) -> list[Wanted]:
-    """How many of these leads began with each intent, the most frequent first. Without a group it is in `unknown`."""
+    """How many of these leads began with each intent, the most frequent first. An unknown intent is in `unknown`."""
     counted = Counter(lead.intent for lead in leads)
     most_frequent_first = sorted(counted, key=lambda intent: (-counted[intent], intent))
     return [

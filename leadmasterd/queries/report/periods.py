@@ -82,7 +82,7 @@ def between(begins: datetime, ends: datetime, zone: tzinfo | None) -> Period:
     """The period from one moment until another, with the one before it to compare with.
 
     The one before a calendar month is the month before it; before whole days, as many days; else as long a time. Raises
-    OverflowError and ValueError if a date would be earlier than 1900 or than any date can be.
+    OverflowError and ValueError if a date would be before 1900, or beyond what a date can be.
     """
     first_day, day_after = day_begun(begins, zone), day_begun(ends, zone)
     if first_day is None or day_after is None:

@@ -1,9 +1,9 @@
 """Of the customers who fell silent after our answer, how many wrote again.
 
 A silence begins with our answer to an open lead (our first message after theirs) and ends with their next message or
-call; what else we write meanwhile does not end it. For each number of days in `DAYS`, those silences count that became
-so many days old within `LOOK_BACK` of the period's end, while the lead was open. Only what was known at that end
-counts, so that two periods can be compared.
+call; what else we write meanwhile does not end it. For each number of days in `DAYS`, a silence counts if it became so
+many days old while the lead was open, in the period or at most `LOOK_BACK` before its end. Only what was known at the
+period's end counts, so that two periods can be compared.
 """
 
 import heapq
@@ -23,7 +23,7 @@ LOOK_BACK: Final = timedelta(days=90)
 """How far before a period's end silences are counted: a week alone has too few long ones to say anything."""
 _DAY_MS: Final = 86_400_000
 _NEVER: Final = 1 << 62
-"""Milliseconds, after every time: of what has not happened."""
+"""A time (ms) after all others, for what has not happened."""
 
 
 class Silence(TypedDict):
@@ -71,7 +71,7 @@ def silences(connection: Connection, windows: Sequence[Window]) -> list[Silences
         if lasted_until - silence.began <= _DAY_MS:  # as most are
             continue
         for (begins, ends), result in zip(bounds, results, strict=True):
-            known_until = min(ends, lasted_until)
+            known_until = min(ends, lasted_until)  # what comes after the period is not known yet
             for counts in result["by_days"]:
                 reached_age = silence.began + counts["days"] * _DAY_MS
                 if reached_age >= known_until:
@@ -119,8 +119,8 @@ def _silences_between(connection: Connection, since: datetime, ends: datetime) -
     for conversation, opened_at, closed_at in _tuples(connection, _LEADS, values):
         closed = to_ms(closed_at) if closed_at else _NEVER
         leads.setdefault(conversation, []).append((to_ms(opened_at), closed))
-    contacts = heapq.merge(_tuples(connection, _MESSAGES, values), _tuples(connection, _CALLS, values))
-    for conversation, in_order in groupby(contacts, key=itemgetter(0)):
+    events = heapq.merge(_tuples(connection, _MESSAGES, values), _tuples(connection, _CALLS, values))
+    for conversation, in_order in groupby(events, key=itemgetter(0)):
         for began, ended in _stretches((at, is_ours) for _conversation, at, is_ours in in_order):
             for opened, closed in leads.get(conversation, ()):
                 if opened <= began < closed:
@@ -147,7 +147,7 @@ def _stretches(messages: Iterable[tuple[str, int]]) -> Iterator[tuple[int, int]]
 
 
 def _tuples(connection: Connection, query: str, values: dict[str, str]) -> Iterator[tuple[int, str, Any]]:
-    """The rows of a query of three columns. Only those of `values` are bound that the query names."""
+    """The rows of a query of three columns. Of `values`, those that the query names are bound."""
     cursor = connection.cursor()
     cursor.row_factory = None
     return cursor.execute(query, {name: value for name, value in values.items() if f":{name}" in query})
