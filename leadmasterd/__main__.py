@@ -17,7 +17,7 @@ _NEED_CLEAN_EXIT: Final = frozenset({"asyncio", "logging", "multiprocessing", "t
 def run() -> NoReturn:
     """Run the command that was typed, and end the process with its exit code.
 
-    Where nothing needs it, the interpreter's own clean-up is skipped: it frees every object one by one, which takes as
+    The interpreter's own clean-up is skipped unless a module needs it: it frees every object one by one, which takes as
     long as `status` itself.
     """
     gc.set_threshold(_GARBAGE_AFTER)

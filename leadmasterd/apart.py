@@ -1,6 +1,6 @@
 """Run a function in a short-lived process, where it needs a heavy package.
 
-A long-running process that imports a package for one use keeps it in memory for good, and a heap with holes.
+A long-running process that imported the package for one use would keep it in memory for good, in a fragmented heap.
 """
 
 import contextlib
@@ -39,7 +39,7 @@ def apart(work: Callable[..., _T], *arguments: object, package: str) -> _T:
 
 
 def begun_apart(work: Callable[..., _T], *arguments: object, package: str) -> Callable[[], _T]:
-    """As `apart`, but return at once: the function returned waits for the result. Meanwhile the caller can go on."""
+    """As `apart`, but do not wait: return a function that waits for the result. Meanwhile the caller can go on."""
     if package in sys.modules:
         return partial(work, *arguments)
     request = pickle.dumps((spoken_language(), work, arguments))
@@ -86,7 +86,10 @@ def main() -> None:
 
 
 def _answer(work: Callable[..., object], arguments: tuple[Any, ...]) -> tuple[object, Exception | None]:
-    """What `work` returned and None, or None and what it raised. Of a defect, the traceback is kept as a note."""
+    """What `work` returned and None, or None and what it raised.
+
+    Pickling loses the traceback, so an error that shows a defect gets it as a note.
+    """
     try:
         return work(*arguments), None
     except Exception as error:  # noqa: BLE001 - the process that asked raises it
@@ -96,7 +99,7 @@ def _answer(work: Callable[..., object], arguments: tuple[Any, ...]) -> tuple[ob
 
 
 def _end_with_the_parent() -> None:
-    """End when stdin closes: the process that asked holds its other end until it has the answer, or has died."""
+    """End this process when stdin closes: the process that asked has its answer then, or has died."""
     os.read(0, 1)
     os._exit(1)
 

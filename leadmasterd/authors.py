@@ -51,8 +51,8 @@ _GREETING: Final = "automated_greeting_message"
 _FLOWS_BY_HAND: Final = frozenset(
     {"order_details", "order_status", "payment_info", "payment_request", "catalog_message", "cta_catalog"}
 )
-"""Interactive messages that a person sends from a business app (WAWebBizSendOrderAction). The others come from the
-API."""
+"""Values of the mark `native_flow` in interactive messages that a person sends from a business app
+(WAWebBizSendOrderAction). Messages with other values come from the API."""
 
 
 def author_of(

@@ -33,7 +33,8 @@ from leadmasterd.wire.events import (
 )
 
 SAME_MESSAGE_SECONDS: Final = 60
-"""Two messages under one key are one when their times differ by at most this. Ids are chosen by senders."""
+"""Two messages with one key are the same message if their times differ by at most this. Otherwise they are two: senders
+choose the ids, so one may be used again."""
 
 _CHAT_ID: Final = re.compile(
     r"[0-9][0-9.:-]*@(c\.us|s\.whatsapp\.net|hosted|lid|hosted\.lid)"
@@ -47,7 +48,7 @@ _CHAT_NAMED: Final = re.compile(r'"(?:remote|chat)":\s*"([^"\\]+)"')
 _CHATS_REMEMBERED: Final = 1_024
 
 _captured_at: Final = lru_cache(maxsize=1)(iso)
-"""The time of capture as text. Only the last one is cached: one read of the pipe brings many messages, all with it."""
+"""The time of capture as text. Only the last is cached: all messages of one read of the pipe have the same time."""
 
 Direction = Literal["in", "out"]
 
@@ -86,7 +87,7 @@ class ChatIds(NamedTuple):
     aliases: tuple[str, ...]
     """Ids of the other party without duplicates: the chat first, then what WhatsApp maps to it. Empty for groups."""
     members: tuple[str, ...] = ()
-    """In a group, the ids of who wrote it, in the same way. Empty for our own messages."""
+    """In a group, the ids of the person who wrote: the one seen first, then those mapped to it. Empty for our own."""
 
     @property
     def of_person(self) -> tuple[str, ...]:
@@ -286,6 +287,7 @@ def chat_ids(key: MessageKey, contact: Contact, author: str | None = None) -> Ch
 
 @lru_cache(maxsize=_CHATS_REMEMBERED)
 def _chat_ids(remote: str, phone: str | None, lid: str | None, sender: str | None) -> ChatIds:
+    """`chat_ids`, cached. `sender`: who wrote in a group; None for our own messages."""
     chat = canonical_id(remote)
     if chat_kind(chat) != "group":
         return ChatIds(chat, "", _with_others(chat, phone, lid))
@@ -293,7 +295,7 @@ def _chat_ids(remote: str, phone: str | None, lid: str | None, sender: str | Non
 
 
 def ids_of(event: MessageEdit | MessageRevoke | Reaction | Call) -> ChatIds:
-    """The same for an event that is not a message."""
+    """As `chat_ids`, for an event that is not a message."""
     if not isinstance(event, Call):
         return chat_ids(event.key, event.contact)
     chat = canonical_id(event.chat)

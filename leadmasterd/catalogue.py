@@ -33,7 +33,7 @@ class Catalogue:
         self.language: Final = language
         self._data = data = file.read_bytes()
         self._size, self._originals, self._translations = struct.unpack_from("<3I", data, 8)
-        self._known: dict[str, list[str] | None] = {"": None}  # there is the header
+        self._known: dict[str, list[str] | None] = {"": None}  # the file's entry for "" is its header
 
     def gettext(self, message: str) -> str:
         """The translation, or the message itself if there is none. argparse passes None, too."""
@@ -70,7 +70,7 @@ class Catalogue:
         ]
         if not found:
             return sentence
-        # Several messages may fit. The most specific one leaves least to its placeholders.
+        # Several messages may fit. The most specific one is taken: the one whose placeholders have the shortest values.
         values, translation = min(found, key=lambda each: [len(value) for value in each[0].values()])
         return self._filled(translation, values)
 
@@ -103,7 +103,7 @@ class Catalogue:
         return self._known[message]
 
     def _found(self, message: bytes) -> list[str] | None:
-        """The same by a binary search in the sorted table of originals."""
+        """What `_forms` remembers, by a binary search in the sorted table of originals."""
         low, high = 0, self._size
         while low < high:
             middle = (low + high) // 2

@@ -93,7 +93,7 @@ def of_toml(error: ValueError | RecursionError) -> str:
     found = re.fullmatch(_AT, str(error))
     said = found["what"] if found else str(error)
     known = next((each for each in _TOML if said.startswith(each)), "")
-    what = said if translated(known) == known else translated(known)
+    what = said if translated(known) == known else translated(known)  # untranslated, it keeps the value that follows
     if not found:
         return what
     if found["line"] is None:

@@ -49,6 +49,7 @@ TESTED_BROWSER_MAJOR: Final = 150
 """The version of Debian 12's Chromium that the tests ran with."""
 WHATSAPP: Final = ("web.whatsapp.com", 443)
 LITTLE_SPACE: Final = 500_000_000
+"""A disk with fewer bytes free is wrong."""
 SOON_FULL: Final = 60
 """A disk that is full within so many days is a warning."""
 CLOCK_LEAST: Final = 1_795_000_000
@@ -62,7 +63,7 @@ SPREAD: Final = timedelta(minutes=10)
 """Those messages must be captured over at least this long: a burst may be what waited for the connection."""
 
 MUCH_UNUSED: Final = 0.2
-"""Unused space in the database's file, as a share of the used, that is worth telling. A new file stays below it."""
+"""Unused space in the database's file is reported above this share of the used space. A new file stays below it."""
 
 Level = Literal["ok", "warning", "wrong"]
 
@@ -482,9 +483,9 @@ def node_support(node: Path, today: date) -> Finding:
 
 
 def _browser(configured: str, *, used_by: str | None) -> programs.Browser:
-    """The browser that the daemon takes. Where all are too old for the profile: the one that it would take else.
+    """The browser that the daemon takes; if all are too old for the profile, the one that it would take for a new one.
 
-    `used_by`: the version that used the profile last. That a browser is too old is a finding of `_profile`.
+    `used_by`: the newest version that has used the profile. `_profile` reports a browser that is too old.
     """
     try:
         return programs.choose_browser(configured, used_by=used_by)
@@ -601,7 +602,7 @@ def _profile(paths: Paths, configured: str) -> Iterator[Finding]:
             info = path.lstat()
         except OSError:  # a running browser has deleted it meanwhile
             continue
-        needed = stat.S_IRWXU if stat.S_ISDIR(info.st_mode) else stat.S_IRUSR | stat.S_IWUSR
+        needed = stat.S_IRWXU if stat.S_ISDIR(info.st_mode) else stat.S_IRUSR | stat.S_IWUSR  # for its owner
         lacking = 0 if stat.S_ISLNK(info.st_mode) else needed & ~info.st_mode
         if info.st_uid != owner:
             yield _finding("profile_of_another_user", path=path, other=owner_of(path), **values)
@@ -650,7 +651,7 @@ def _was_linked(paths: Paths) -> bool:
 def _network(browser_args: Sequence[str], *, linked: bool) -> Finding:
     """Whether WhatsApp Web can be reached from this machine. Not tried where the browser would use a proxy.
 
-    `linked`: see `_was_linked`.
+    `linked`: whether a phone was ever linked here, so that a missing network stops capture.
     """
     proxies = any(name.lower() in ("http_proxy", "https_proxy", "all_proxy") for name in os.environ)
     if proxies or any(each.startswith(("--proxy-", "--host-resolver-rules")) for each in browser_args):
@@ -745,7 +746,7 @@ def _wrong_clock(ahead: timedelta) -> Finding:
 
 
 def _page(page: Mapping[str, Any] | None) -> Finding:
-    """The version of WhatsApp Web that was loaded last, and its A/B switches. `page`: that object of `status.json`."""
+    """The version of WhatsApp Web that was loaded last, and its A/B switches. `page`: as in `status.json`."""
     if not page:
         return _finding("page_unknown")
     switches = {name: value for name, value in page["ab"].items() if value is not None}
@@ -756,7 +757,7 @@ def _page(page: Mapping[str, Any] | None) -> Finding:
 def _daemon(paths: Paths, *, linked: bool) -> Iterator[Finding]:
     """Whether the daemon runs and captures, with the page and the warnings that its `status.json` has.
 
-    `linked`: see `_was_linked`.
+    `linked`: whether a phone was ever linked here, so that nothing is captured while the daemon is down.
     """
     running, status = is_running(paths), read_status(paths)
     if status is not None:

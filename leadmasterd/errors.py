@@ -97,7 +97,7 @@ class CannotUseArgument(LeadmasterdError):
 
 
 class CannotUseState(LeadmasterdError):
-    """The state directory can't be used. `disk_full`: because of that, so trying again makes sense."""
+    """The state directory can't be used. `disk_full`: whether a full disk is why; a retry makes sense then."""
 
     exit_code = STATE
 
@@ -128,7 +128,7 @@ class DatabaseDamaged(CannotUseDatabase):
 
 
 class MayNotWrite(CannotUseDatabase):
-    """The database can't be written. `of_another_user`: the file, if it belongs to one."""
+    """The database can't be written. `of_another_user`: the file that belongs to another user, if that is why."""
 
     def __init__(self, text: str, *, of_another_user: Path | None) -> None:
         super().__init__(text)

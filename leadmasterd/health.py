@@ -33,7 +33,7 @@ class Warnable(NamedTuple):
     of_the_store: bool = False
     """The database cannot be written. At most one of these is active; `status.json` has it as `trouble`."""
     measured: bool = False
-    """The detail is a figure that drifts: another figure is no news."""
+    """The detail is a figure that keeps changing: a new figure alone is not a change of the warning."""
 
     def text(self, detail: str) -> str:
         """Sentence and advice, safe for a terminal."""

@@ -132,7 +132,7 @@ def _exists(digits: str) -> bool:
 def _phone(digits: str) -> Phone | None:
     """The phone with these digits, country code first, or None.
 
-    Of the rest only the length is checked: ranges that are newer than our phonenumbers must pass.
+    Only the length is checked besides the country code: ranges that are newer than our phonenumbers must pass.
     """
     if not (digits.isascii() and digits.isdigit() and 7 <= len(digits) <= 15):
         return None

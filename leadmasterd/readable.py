@@ -96,7 +96,7 @@ def searched_columns(type_: str, body: str | None, media: str | None, quoted: st
 def quoted_words(quoted: str | None) -> str:
     """The text of the message that this one answers; empty if there is none. `quoted`: JSON, as stored.
 
-    That message may be older than all captured ones, so it is in no row of its own.
+    That message may be older than all captured ones, and then it has no row of its own.
     """
     return _text(json.loads(quoted), "body") or "" if quoted else ""
 

@@ -68,7 +68,7 @@ _UNKNOWN_ACCOUNT: Final = Account("0@c.us", None, None, None)
 _Change = MessageEdit | MessageRevoke | Reaction | CapturedMessage
 """What is applied after all messages. A message among them is one that a sweep found revoked."""
 _YET_TO_COME: Final = timedelta(days=1)
-"""A time up to this long after `as_of` is a right date in the future, and no wrong one."""
+"""A message dated up to this long after `as_of` has a right date, in the future; one dated later has a wrong date."""
 _AT_ONCE: Final = 500
 """Rows of one transaction, and conversations of one projection."""
 _BYTE_ORDER_MARK: Final = "\ufeff".encode()
@@ -285,14 +285,14 @@ class Replay:
         return t is not None and t > self.as_of.timestamp()
 
     def _add(self, record: Record, now: datetime) -> None:
-        """Put a record in line to be written, the first one after an account that it can belong to."""
+        """Queue a record to be written. If no account is known yet, write an unknown one for it first."""
         if self._rows.account_id is None and not isinstance(record, Account):
             self._items.append(Item(_UNKNOWN_ACCOUNT, None, times.iso(now)))
             self._write()
         self._items.append(Item(record, None, times.iso(now)))
 
     def _apply_changes(self) -> None:
-        """Write edits and reactions in the order of their times, then revocations. In a file any order is possible."""
+        """Write edits and reactions in the order of their times, then revocations. A file may mix them."""
         self._write()
         dated = [(self._when(event, moment), event, moment) for event, moment in self._changes]
         for when, event, moment in sorted(dated, key=lambda each: (_is_revoked(each[1]), each[0])):
@@ -305,9 +305,9 @@ class Replay:
         self._write()
 
     def _when(self, event: _Change, moment: datetime) -> float:
-        """When a change happened, in seconds since 1970. `moment`: when it was captured, for what carries no time.
+        """When a change happened, in seconds since 1970. `moment`: when it was captured, used if it carries no time.
 
-        An edit without a time of its own may carry that of its message instead, which is none of the edit.
+        The `t` of an edit may be the time of its message. That does not count as the time of the edit.
         """
         t = _edited_t(event) if isinstance(event, MessageEdit) else event.t
         if isinstance(event, MessageEdit) and event.edited_t is None and self._rows.is_dated(event.key, t):
@@ -322,7 +322,7 @@ class Replay:
             self._project_all()
 
     def _write(self) -> None:
-        """Write the records in line, then the decisions whose chats are known by now."""
+        """Write the queued records, then the decisions whose chats are known by now."""
         if self._items:
             self._connection.execute("BEGIN")
             self._rows.apply(self._items)
@@ -334,6 +334,7 @@ class Replay:
         """Write a decision; False, and nothing written, if no line so far was of its chat."""
         digits, at, server = decision.chat.partition("@")
         chats = {decision.chat, *(spelling + at + server for spelling in spellings(digits) if server == "c.us")}
+        # A chat with the id as it is written comes before other spellings of the phone.
         row = self._connection.execute(
             "SELECT conversation_id FROM conversations v LEFT JOIN contact_identities i USING (contact_id) "
             "WHERE v.chat IN (SELECT value FROM json_each(?1)) OR i.value IN (SELECT value FROM json_each(?1)) "

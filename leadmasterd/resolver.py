@@ -2,7 +2,7 @@
 
 A name is resolved once for each connection, the answers are checked, and aiohttp connects to what was checked. So a
 name that resolves to a private address the second time is refused the second time. Hosts of WhatsApp are refused here
-once more, by the name that is connected to: the settings know only how it was written.
+again, by the name that is connected to: the settings were checked by the name as it was written.
 """
 
 import asyncio
@@ -55,4 +55,4 @@ class PublicResolver(AbstractResolver):
         return results
 
     async def close(self) -> None:
-        """Nothing is held."""
+        """Does nothing: there is nothing to release."""

@@ -51,7 +51,7 @@ _NO_NETWORK: Final = ("ERR_NAME_NOT_RESOLVED", "ERR_INTERNET_DISCONNECTED", "ERR
 
 
 def _child_died(values: Values) -> str:
-    """Why the Node child ended: by the reason of its `bye` line, or None where it ended without one."""
+    """Why the Node child ended. `bye`: the reason in its last line; missing if it ended without such a line."""
     match values.get("bye"):
         case "browser_gone":
             return _("the browser died")
@@ -94,7 +94,7 @@ def restart(reason: str) -> str:
 
 
 def _until(values: Values) -> str | None:
-    """When a temporary ban ends, in UTC, because the reader's zone is not known here. None if it is not known."""
+    """When a temporary ban ends, or None if that is not known. In UTC, because the reader's zone is not known here."""
     try:
         return datetime.fromtimestamp(float(values["expires"]), UTC).strftime("%Y-%m-%d %H:%M UTC")
     except (KeyError, TypeError, ValueError, OverflowError, OSError):

@@ -44,7 +44,7 @@ def iso(moment: datetime) -> str:
 def to_ms(at: str) -> int:
     """ISO text from a table as milliseconds since 1970."""
     milliseconds = round(datetime.fromisoformat(at).timestamp() * 1000)
-    if len(at) == _CHARACTERS and at[10] == "T" and at[-1] == "Z":
+    if len(at) == _CHARACTERS and at[10] == "T" and at[-1] == "Z":  # only this form may come back from `iso_ms`
         if len(_texts) >= _TEXTS_KEPT:
             _texts.clear()
         _texts[milliseconds] = at

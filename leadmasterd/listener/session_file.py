@@ -146,7 +146,7 @@ class _ManifestLine:
 class SessionFile:
     """A session file that is open for reading; a context manager, which closes it.
 
-    Errors are Refused, each with one sentence for the person. `verify` and `unpack` read every file; nothing else does.
+    Errors are Refused, each with one sentence for the person. Only `verify` and `unpack` read the session's files.
     """
 
     def __init__(self, path: Path) -> None:
@@ -341,7 +341,7 @@ class SessionFile:
 
     @contextlib.contextmanager
     def _reading(self, entry: zipfile.ZipInfo) -> Iterator[IO[bytes]]:
-        """Open a file of the zip. Errors of zip become Refused; an OSError of the block, from writing, stays one."""
+        """Open a file of the zip. Errors of the zip become Refused; an OSError from writing in the block stays one."""
         try:
             with self._archive.open(entry) as source:
                 yield source
