@@ -518,7 +518,7 @@ def _asset() -> AppriseAsset:
 
 
 class _Complaints(logging.Handler):
-    """Collects the warnings and errors that this thread logs: other threads may use Apprise at the same time."""
+    """Collects the warnings and errors of the thread that made it. Other threads may use Apprise at the same time."""
 
     def __init__(self) -> None:
         super().__init__(logging.WARNING)
@@ -532,7 +532,7 @@ class _Complaints(logging.Handler):
 
 @contextmanager
 def _complaints() -> Iterator[list[str]]:
-    """A list to which Apprise's complaints are added within the block: it logs what it finds wrong, and goes on."""
+    """Yields a list. Within the block Apprise's complaints are added to it, which Apprise only logs."""
     handler = _Complaints()
     _APPRISE.addHandler(handler)
     try:

@@ -317,7 +317,7 @@ class Store:
             self._connection.execute("DELETE FROM episodes WHERE kind = ? AND subject = ?", key)
 
     def _put_aside(self, why: str) -> None:
-        """Rename the damaged file, in the place of one that was renamed before, so that a new one can be made.
+        """Rename the damaged file, so that a new one can be made. A file that was renamed before is replaced.
 
         Raises OSError.
         """

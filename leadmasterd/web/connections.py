@@ -26,17 +26,17 @@ class PageConnection(H11Protocol):
         self._update_silent()
 
     def data_received(self, data: bytes) -> None:
-        """Count it no longer, if the request is complete now."""
+        """Count it as silent no longer, if the request is complete now."""
         super().data_received(data)
         self._update_silent()
 
     def on_response_complete(self) -> None:
-        """Count it again: it is kept for the next request."""
+        """Count it as silent again: it is kept for the next request."""
         super().on_response_complete()
         self._update_silent()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Count it no longer."""
+        """Count it as silent no longer, since it is closed."""
         self._silent.pop(self, None)
         super().connection_lost(exc)
 

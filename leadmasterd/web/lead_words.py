@@ -125,7 +125,7 @@ def classified(row: Classification) -> Entry:
 
 
 def touch(row: Touch) -> Entry:
-    """How they came to write, such as an ad; with its URL, unless that is already its name."""
+    """How they came to write, such as an ad; with the URL of that, unless the URL is shown as its name already."""
     name = touch_name(row)
     url = row["source_url"] or ""
     return Entry(row["at"], words.came_by(row), url if url != name else "")

@@ -202,7 +202,7 @@ class _Look:
         return stat.st_mtime_ns, stat.st_ino
 
     def _is_running(self) -> bool:
-        """Whether the daemon is; False also where that can't be seen."""
+        """Whether the daemon is running; False also where that can't be seen."""
         try:
             return is_running(self._paths)
         except OSError:

@@ -43,7 +43,10 @@ def _name(request: Request, editor: "LeadEditor") -> str:
 
 
 def _label(request: Request, form: Form, editor: "LeadEditor") -> Done:
-    """Label a burst with the form's `intent`: the burst of its `message`, or the one that `actions.labels` chooses."""
+    """Give a burst, messages written one after the other, the label that is the form's `intent`.
+
+    It is the burst with the form's `message` (an id); without it the one that opened the lead, or the chat's last.
+    """
     from leadmasterd.actions.labels import label
 
     intent = form.get("intent", "")
@@ -58,7 +61,7 @@ def _label(request: Request, form: Form, editor: "LeadEditor") -> Done:
 
 
 def _undo_label(request: Request, form: Form, editor: "LeadEditor") -> Done:
-    """Undo the form's `correction`, of the burst of its `message`; both are ids."""
+    """Take back the label that is the form's `correction` from the burst with its `message`; both are ids."""
     from leadmasterd.actions.labels import undo_label
 
     done = undo_label(
