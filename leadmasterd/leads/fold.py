@@ -608,7 +608,7 @@ class PersonFold:
             return
         if lead.stage != stage:
             self._move(lead, at=at, stage=stage, reason=Reason("decided"), actor=actor)
-        elif has_ended_something:  # `junk` once more: the record says when it ended this
+        elif has_ended_something:  # `junk` once more: the record must say when these ended
             lead.changes.append(Change(at=at, kind="stage", after=stage, reason=Reason("decided"), actor=actor))
 
     def _restore_waiting(self) -> None:

@@ -435,7 +435,7 @@ class Sent(NamedTuple):
 def quick_replies(
     inbound: Sequence[int], outgoing: Sequence[tuple[int, int]], within_ms: int, before: Heard = NOTHING_HEARD
 ) -> list[int]:
-    """The ids of a thread's outgoing messages that were sent at most `within_ms` after its last inbound one.
+    """The ids of a thread's outgoing messages that were sent at most `within_ms` after the inbound message before them.
 
     `inbound`: times; `outgoing`: times and ids; both in any order. `before`: what came before all of them.
     """

@@ -139,7 +139,7 @@ class History:
         found = {thread: each.written for thread, each in self.heard.items() if each.written is not None}
         for message in self.outgoing:
             if message.author == "system":
-                continue  # an ad's greeting stands before the customer's own first words
+                continue  # an ad's greeting, which WhatsApp puts before the customer's own first words
             thread = self.threads[message.conversation]
             found[thread] = min(message.at, found.get(thread, message.at))
         return found

@@ -60,9 +60,9 @@ class ProjectionWorker:
         self._on_projected = on_projected
         self._policy_adopted = False
         self._upward_from = 0
-        """The conversation projected last, in ascending order."""
+        """The last conversation that was projected in ascending order."""
         self._downward_from = NO_ID
-        """The one projected last in descending order, while the process that labels ahead works upward."""
+        """The last one in descending order, which is used while the process that labels ahead works upward."""
         self._skipped: set[int] = set()
         """Conversations that failed when they were projected alone."""
         self._alone: set[int] = set()
@@ -102,7 +102,7 @@ class ProjectionWorker:
             left = dirty_among(self._db, [each for each in labelled if each not in self._skipped | self._alone])
             if left:
                 return left
-        limit = AT_ONCE + len(self._skipped)
+        limit = AT_ONCE + len(self._skipped)  # skipped ones may be among those that are found
         if self._ahead.is_active:
             for before in (self._downward_from, NO_ID):
                 if group := self._first_group(last_dirty_conversations(self._db, limit, before)):

@@ -77,7 +77,8 @@ def open_alerts(paths: Paths) -> list[OpenAlert]:
             "SELECT e.kind, e.subject, e.since, n.title, n.state FROM episodes e JOIN notes n ON n.note_id = coalesce("
             "(SELECT max(note_id) FROM began WHERE kind = e.kind AND subject = e.subject "
             " AND made_at >= e.since AND state <> 'over'), "  # older ones are of earlier episodes
-            # Where many conditions began at once, a digest is their only note.
+            # Where many conditions began at once, a digest is their only note, and tells all of them. A `flapping`
+            # digest is none of these: it sums up notes that each condition has of its own.
             "(SELECT max(note_id) FROM notes WHERE kind = e.kind AND what = 'digest' "
             " AND made_at >= e.since AND NOT flapping AND e.told), "
             # A clock that was set back makes a note older than what it tells of.

@@ -314,8 +314,8 @@ def _person(connection: Connection, root: int) -> Person:
 def _classifications(connection: Connection, period: dict[str, Any]) -> list[Classification]:
     """What each burst of the period was classified as, oldest first, with the label of a person if there is one.
 
-    `period`: the parameters `chats`, `opened_at`, `closed_at` and `limit`. Left out are the classifications of what a
-    burst said before an edit: their `burst` has a colon.
+    `period`: the parameters `chats`, `opened_at`, `closed_at` and `limit`. Classifications of what a burst said before
+    an edit are left out: their `burst` has a colon.
     """
     newest_first = rows(
         connection,

@@ -124,7 +124,7 @@ def _by_spelled_phone(connection: Connection, text: str, country: str) -> Subjec
         connection,
         "SELECT contact_id, conversation_id FROM contacts JOIN conversations USING (contact_id) "
         "WHERE match_key = :key ORDER BY last_inbound_at DESC",
-        key=phone_from_text(text, without_region or "AR"),
+        key=phone_from_text(text, without_region or "AR"),  # the same for every spelling of a phone
     )
     return _subject(connection, found[0]["contact_id"], found[0]["conversation_id"]) if found else None
 
@@ -343,7 +343,7 @@ def _summaries(connection: Connection, found: "Iterable[store_duplicates.Duplica
         {
             "code": each.code,
             "name": each.name,
-            # With `changed_hands` both ids are the same.
+            # With `changed_hands` both ids are the same, so that there is one contact.
             "contacts": contact_summaries(connection, dict.fromkeys((each.contact_id, each.other_id))),
         }
         for each in found

@@ -352,7 +352,7 @@ def _chats(connection: Connection, conversations: Iterable[int]) -> dict[int, Fo
 
 
 def _people(connection: Connection, typed: str, wanted: Sequence[str], country: str) -> list[FoundPerson]:
-    """The people who fit by number or name, each with their latest conversation: the latest `PEOPLE` of them."""
+    """At most `PEOPLE` people who fit by number or name, those with the latest conversations, each with that one."""
     contacts = _with_number(connection, typed, country)
     if wanted:
         contacts += _with_name(connection, wanted)

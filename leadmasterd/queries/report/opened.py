@@ -113,7 +113,7 @@ class _Touchpoint(NamedTuple):
 def came_by(leads: Sequence[OpenedLead]) -> list[CameBy]:
     """How many of these leads came by each first touchpoint, the most frequent first; leads without one last.
 
-    The name is the one that the first of its leads gives it.
+    A touchpoint has the name that the first of its leads gives it.
     """
     names: dict[_Touchpoint, str | None] = {}
     counted: Counter[_Touchpoint] = Counter()

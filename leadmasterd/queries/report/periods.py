@@ -36,7 +36,7 @@ class Period:
         return Window(self.begins, max(self.begins, min(now, self.ends)))
 
     def before_until(self, now: datetime) -> Window:
-        """The part of the period before to compare `until(now)` with.
+        """The part of the period before this one that `until(now)` is to be compared with.
 
         All of it once this period is over; else until the same day and time of it by the clock: on a Friday at 18:00,
         until the Friday before at 18:00.

@@ -78,9 +78,10 @@ def record(connection: Connection, window: Window, now: datetime, *, running: bo
 
 
 def _gap_since_last_sign_of_life(connection: Connection, begins: datetime, window: Window) -> list[Gap]:
-    """The outage that a daemon that does not run could not write down: one gap, or none.
+    """The outage that could not be written down because the daemon does not run: one gap, or none.
 
-    None if an open gap is written down already, if there is no sign of life at all, or if the last is after the window.
+    There is none if an open gap is written down already, if there is no sign of life at all, or if the last one came
+    after the window.
     """
     [last_sign] = connection.execute(_LAST_SIGN_OF_LIFE).fetchone()
     [open_gaps] = connection.execute("SELECT count(*) FROM gaps WHERE to_at IS NULL").fetchone()

@@ -131,7 +131,8 @@ def _stretches(messages: Iterable[tuple[str, int]]) -> Iterator[tuple[int, int]]
     """From our answer until their next words (`_NEVER`: they have not come), in milliseconds.
 
     `messages`: of one conversation in order, each with its time as ISO text and whether it is ours. Stretches that end
-    on the day (UTC) on which they begin are left out: that is quicker to tell from the text.
+    on the day (UTC) on which they begin are too short to count. They are left out here, because comparing the text of
+    the dates is quick.
     """
     began: str | None = None
     for at, is_ours in messages:
