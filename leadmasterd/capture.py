@@ -412,7 +412,7 @@ def _verified_name(event: Message | Ciphertext) -> str | None:
 
 
 def _json(value: Mapping[str, object] | None) -> str | None:
-    """`value` as ASCII JSON: a lone surrogate would break the row. None if it is empty, or if JSON can't express it."""
+    """`value` as ASCII JSON: SQLite can't store a lone surrogate. None if it is empty, or if JSON can't express it."""
     try:
         return json.dumps(value, allow_nan=False) if value else None
     except (ValueError, RecursionError):  # 1e999, or nested as deep as the reader just allowed

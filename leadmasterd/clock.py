@@ -61,7 +61,7 @@ class Clock(NamedTuple):
         return f"{self._local(at):%H:%M}"
 
     def short(self, at: str) -> tuple[str, str]:
-        """Two short lines: `14:03` today; `11-21` with the time below it, or with the year if it was another one."""
+        """Two short lines: today `14:03` and nothing, else `11-21` and the time, or the year if it is another one."""
         local = self._local(at)
         if self._is_today(at):
             return f"{local:%H:%M}", ""

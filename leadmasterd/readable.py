@@ -405,6 +405,7 @@ def _reply(content: Content, _clock: Clock) -> _Parts:
 
 
 def _revoked(_content: Content, _clock: Clock) -> _Parts:
+    """Nothing: `revoked_at` says that it was revoked, and its content is not shown."""
     return _Parts(None)
 
 

@@ -79,7 +79,7 @@ def stamp(moment: datetime, *, after: str = "") -> str:
     """
     text = moment.astimezone(UTC).strftime(_STAMP)
     if text <= after:
-        with suppress(ValueError, OverflowError):
+        with suppress(ValueError, OverflowError):  # `after` may be another text
             return (datetime.strptime(after, _STAMP).replace(tzinfo=UTC) + timedelta(microseconds=1)).strftime(_STAMP)
     return text
 

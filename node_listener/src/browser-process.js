@@ -16,7 +16,7 @@ export function createBrowserProcess(client) {
       ignorePipeErrors(client.pupBrowser?.process() ?? null);
     },
 
-    /** Closes it gracefully, so that localStorage survives. Waits for a launch that still goes on. */
+    /** Closes it gracefully, so that localStorage survives. Waits first for a launch that has not ended. */
     async close() {
       await launch;
       await client.destroy();

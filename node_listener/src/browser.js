@@ -80,7 +80,7 @@ export async function prepareProfile(profile) {
 
 /**
  * Options for puppeteer's launch.
- * `pipe`: when Node dies, in whatever way, Chromium sees the pipe close and exits; over a websocket it stayed behind.
+ * `pipe`: when Node dies, in whatever way, Chromium sees the pipe close and exits; with a websocket it would go on running.
  * `handleSIG…`: puppeteer's handlers kill the browser, which loses the last seconds of localStorage, and leave Node alive.
  * The arguments are in flags.js.
  * @param {import('./options.js').Options} options

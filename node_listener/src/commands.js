@@ -20,7 +20,7 @@ const KNOWN = ['sweep', 'pairing_code', 'check_page', 'stop'];
 const MAX_COMMAND_CHARACTERS = 8 * 1024 * 1024;
 
 /**
- * Reads and checks one command. Never throws: a line that is none becomes an error that says what it must be.
+ * Reads and checks one command. Never throws: a line that is not a command becomes an error that says what it must be.
  * @param {string} line
  * @returns {Parsed}
  */

@@ -33,7 +33,7 @@ import { inspectPage } from './page/compatibility.js';
  * attaches.
  * @param {Capability} costs
  * @param {Record<string, string[]>} names module -> members
- * @param {Partial<Requirement>} [more] what differs from that, for all of them
+ * @param {Partial<Requirement>} [more] what differs from that in each of them
  * @returns {Requirement[]}
  */
 function required(costs, names, more = {}) {
@@ -232,8 +232,8 @@ export function createCompatibilityCheck({ call, config, patience, attached, rep
   let stopped = false;
 
   /**
-   * Looks at the page and takes over what it shows.
-   * @param {'booted' | 'failed' | 'attached'} when
+   * Looks at the page and notes what it shows.
+   * @param {'booted' | 'failed' | 'attached'} when the page is up; the library could not inject; its listeners are attached
    * @returns {Promise<boolean>} false: the page is not up, or gone, and what is known stays as it was
    */
   async function look(when) {
@@ -244,6 +244,7 @@ export function createCompatibilityCheck({ call, config, patience, attached, rep
     if (isAttached) lookAgainLater();
     if (page === null) return false;
     if (page.web_version !== version) {
+      // another build: what was known of the last one does not count
       missing = new Set();
       late = new Set();
     }
@@ -313,7 +314,7 @@ export function createCompatibilityCheck({ call, config, patience, attached, rep
   /**
    * Compares the page with the requirements and reports what has changed; describes each page load once, when the library
    * has attached. Never fails.
-   * @param {'booted' | 'failed' | 'attached'} when `failed`: the library could not inject
+   * @param {'booted' | 'failed' | 'attached'} when the page is up; the library could not inject; its listeners are attached
    */
   async function check(when) {
     if (!(await look(when))) return;

@@ -108,9 +108,9 @@ function watchForDeath(page, browser, on) {
 }
 
 /**
- * Wraps the handler of `framenavigated` that the library will subscribe with: it would run for frames and pushState too, and
- * nothing catches what it throws (wwebjs#201653, #201845). Wrapped, it runs for the main frame only, and a failure is reported.
- * Navigation within a document ends in inject(), which live-path.js wraps.
+ * Changes page.on(), so that the library's handler of `framenavigated` is wrapped when the library subscribes it. As it is, it
+ * would run for frames and pushState too, and nothing would catch what it throws (wwebjs#201653, #201845). Wrapped, it runs for
+ * the main frame only, and a failure is reported. A pushState in the main frame still comes to inject(), which live-path.js wraps.
  * @param {import('whatsapp-web.js').Client} client
  * @param {import('puppeteer').Page} page
  * @param {PageListener} on
@@ -135,9 +135,9 @@ function guardNavigation(client, page, on) {
 }
 
 /**
- * Wraps the handlers that the library will expose to the page, so that what they throw is reported. Otherwise it becomes a
- * rejected promise in the page that nobody awaits (puppeteer's Binding.run): authenticated, never ready, and no error anywhere
- * (wwebjs#3727 and others). The sync handler also goes through the live path.
+ * Changes page.exposeFunction(), so that the library's handlers are wrapped and what they throw is reported. Otherwise it becomes
+ * a rejected promise in the page that nobody awaits (puppeteer's Binding.run): authenticated, never ready, and no error anywhere
+ * (wwebjs#3727 and others). The sync handler is also wrapped by the live path.
  * @param {import('puppeteer').Page} page
  * @param {PageListener} on
  */

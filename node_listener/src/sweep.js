@@ -313,7 +313,7 @@ const askForPieces = (namespace, places, limits) =>
 
 /**
  * @param {string} namespace
- * @param {number} since
+ * @param {number} since seconds
  */
 const askForVotes = (namespace, since) =>
   /** @type {Page} */ (/** @type {any} */ (globalThis))[namespace]?.sweeping?.votes(since) ?? null;

@@ -205,8 +205,8 @@ export function startWatching(config) {
 }
 
 /**
- * Replaces a binding by what `wrap` makes of it, once. Puppeteer keeps a binding's pending calls as properties of the function,
- * so these are copied. A binding that is not there is left out.
+ * Replaces a binding by what `wrap` makes of it. Does nothing if that was done before, or if there is no such binding. Puppeteer
+ * keeps a binding's pending calls as properties of the function, so these are copied.
  * @type {Agent['wrapBinding']}
  */
 export function wrapBinding(name, wrap) {

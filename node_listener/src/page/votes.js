@@ -43,7 +43,7 @@ export function watchVotes(agent) {
 }
 
 /**
- * Every vote since a time that the page has kept, in the form of voteRecords().
+ * The votes that the page has stored since a time, in the form of voteRecords().
  * @param {number} since seconds
  * @param {boolean} groups whether votes in groups count
  * @returns {Promise<Record<string, any>[]>} none from a build that has no such table
@@ -54,7 +54,7 @@ export async function votesSince(since, groups) {
   const table = firstOf(() => page.require('WAWebPollsVotesSchema').getTable());
   const mode = firstOf(() => page.require('WAWebAddonPollVoteTableMode').pollVoteTableMode);
   if (typeof table?.all !== 'function' || typeof mode?.bulkGetByParentMsgKey !== 'function') return [];
-  // What was chosen is encrypted in the rows; the page's own reader decrypts it.
+  // The rows only show which polls have votes since then: what was chosen is encrypted. The page's own reader decrypts it.
   const rows = (await table.all()).filter((/** @type {any} */ row) => {
     const chat = messageId(row.parentMsgKey)?.remote ?? null;
     return row.senderTimestampMs >= since * 1000 && isWantedChat(chat, groups);

@@ -13,7 +13,7 @@ export function watchCalls(agent) {
   const RETRY = 2_000;
 
   /**
-   * Reports a call. Links to calls are none. The same call may be reported several times: Node keeps the first.
+   * Reports a call, but not a link to a call. The same call may be reported several times: Node keeps the first.
    * @param {any} call
    * @param {'collection' | 'active_call'} source which way it came
    */
