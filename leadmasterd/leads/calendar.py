@@ -344,7 +344,7 @@ def _stretches_of_one_offset(zone: ZoneInfo, start: int) -> Iterator[tuple[int, 
 
 
 def _offset(zone: ZoneInfo, instant: int) -> int:
-    """Seconds by which the wall clock is ahead of UTC at an instant, in seconds since 1970."""
+    """By how many seconds the wall clock is ahead of UTC at an instant (seconds since 1970)."""
     ahead = datetime.fromtimestamp(instant, zone).utcoffset()
     assert ahead is not None
     return int(ahead.total_seconds())

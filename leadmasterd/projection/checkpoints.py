@@ -127,7 +127,7 @@ class Checkpoints:
         return found
 
     def _parse(self, at: str, position: int, made_with: str, state: str, checksum: str) -> Checkpoint | None:
-        """The checkpoint of a row; None if it is not valid for this history, or damaged, which is logged."""
+        """The checkpoint of a row; None if it is not valid for this history or is damaged. Damage is logged."""
         if made_with != self._made_with:
             return None
         is_intact = checksum == _checksum(at, position, state)

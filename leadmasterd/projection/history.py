@@ -457,8 +457,8 @@ def _line_says_answered(details: str | None) -> bool:
 def _load_calls(batch: _Batch, call_lines: Mapping[int, list[Called]]) -> None:
     """Add each call to `events` once: calls that were seen ringing, and those known only by their line in the chat.
 
-    `call_lines`: by conversation. From the latest call on, each call that rang takes the nearest line that no other has
-    taken, and with it the line's time and outcome. Lines that are left over are calls too.
+    `call_lines`: by conversation. The latest call that rang comes first: it takes the nearest line that is still free,
+    with this line's time and outcome; then the one before it, and so on. Lines that are left over are calls too.
     """
     free_lines = {key: sorted(found, key=_when_and_which) for key, found in _by_direction(call_lines).items()}
     for conversation, started_at, outgoing, answered, call_id in batch.rows(

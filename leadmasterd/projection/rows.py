@@ -337,7 +337,7 @@ class LeadRows:
     def _withdraw(self, unmatched: Mapping[int, _Stored]) -> None:
         """Delete stored leads that the fold no longer produces, and record that they were withdrawn.
 
-        Their record stays. A lead that ended as `merged` stays too, if it was merged into one of this contact: for
+        Their record stays. A lead that ended as `merged` stays too, if it was merged into a lead of this contact: for
         contacts that always were one person, the fold produces one lead where two had been open.
         """
         # Merged ones last: by then the leads that they were merged into are deleted, if these are withdrawn too.

@@ -103,7 +103,7 @@ def _new_leads(connection: Connection, since: datetime) -> tuple[NewLead, ...]:
 
 
 def _settled(connection: Connection) -> Settled | None:
-    """The last such phase; None before there was any."""
+    """The last phase of the kinds that `Settled` names; None before there was any."""
     row = connection.execute(
         "SELECT phase, at FROM session_events WHERE phase IN ('ready', 'waiting_for_scan', 'needs_passkey', 'halted') "
         "ORDER BY event_id DESC LIMIT 1"
