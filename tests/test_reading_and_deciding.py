@@ -52,8 +52,9 @@ def test_what_reads_and_decides_neither_prints_nor_parses_arguments(folder: str)
 
 
 def test_queries_write_nothing() -> None:
-    """Reading changes no table. A view of one connection is not in the file."""
-    writes = re.compile(r"\b(INSERT|UPDATE|DELETE|REPLACE INTO|CREATE(?! TEMP VIEW)|DROP|BEGIN|COMMIT)\b")
+    """Reading changes no table. A view of one connection is not in the file, and BEGIN alone only reads."""
+    words = "INSERT|UPDATE|DELETE|REPLACE INTO|CREATE(?! TEMP VIEW)|DROP|BEGIN IMMEDIATE|BEGIN EXCLUSIVE|COMMIT"
+    writes = re.compile(rf"\b({words})\b")
     for file in sorted((PACKAGE / "queries").rglob("*.py")):
         texts = [node.value for node in ast.walk(ast.parse(file.read_text())) if isinstance(node, ast.Constant)]
         assert not [text for text in texts if isinstance(text, str) and writes.search(text)], file.name
