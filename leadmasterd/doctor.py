@@ -523,7 +523,7 @@ def _why(why: programs.Why) -> str:
 
 
 def _sandbox(browser: Path) -> Finding:
-    """Start the browser for a moment as the listener does, but on an empty page."""
+    """Whether the browser starts with its sandbox on: it is started for a moment, on an empty page."""
     root = os.geteuid() == 0
     with tempfile.TemporaryDirectory(prefix="leadmasterd-doctor-") as profile:
         arguments = ["--headless=new", "--disable-gpu", "--no-first-run", "--disable-background-networking"]

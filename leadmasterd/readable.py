@@ -185,7 +185,7 @@ def _texts(fields: Fields, name: str) -> list[str]:
 
 
 def _moment(fields: Fields, name: str, clock: Clock) -> str | None:
-    """A time, given in seconds since 1970; None if no calendar has it."""
+    """A time, given in seconds since 1970; None if Python's calendar does not reach it."""
     seconds = _number(fields, name)
     if seconds is None:
         return None

@@ -261,7 +261,7 @@ export function createLivePath({ client, config, call, checkCompatibility, onSta
         if (stopped) return;
         const page = await call(probe, config);
         if (!page.synced || page.attached) return;
-        if (page.helpers) await attachAgain();
+        if (page.helpers) await attachAgain(); // an earlier attempt has put them there
         await handler();
       });
       return attaching.run;

@@ -3,7 +3,7 @@
 // is the only copy of the session. The daemon quarantines the profile instead.
 
 /**
- * A strategy with every method that the library calls; all but one do nothing.
+ * A strategy with every method that the library calls. Only afterBrowserInitialized() does something.
  * @param {{afterLaunch: () => Promise<void>}} hooks afterLaunch: runs when the browser is up and has loaded nothing yet
  */
 export function createProfileAuth({ afterLaunch }) {
