@@ -230,14 +230,14 @@ class Daemon:
     async def _wait_for_opening(self, opening: "Future[None]") -> bool:
         """Wait until the database is open, which takes minutes if a large one must be updated first.
 
-        False: asked to stop meanwhile. Raises whatever the opening failed with.
+        False: asked to stop before that. Raises whatever the opening failed with.
         """
         opening.add_done_callback(on_loop(lambda _: self._woken.set()))
         began = time.monotonic()
         await self._wait(math.inf)
         if not opening.done():
             return False
-        updated = DATABASE_UPDATE.code in self._warnings.concerns()
+        updated = DATABASE_UPDATE.code in self._warnings.concerns()  # set by _update_began
         self._warnings.clear(DATABASE_UPDATE)
         opening.result()
         if updated:

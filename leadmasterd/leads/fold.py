@@ -423,7 +423,11 @@ class PersonFold:
             self._add_topic(lead, burst, label)
 
     def _add_to(self, lead: Lead, burst: Burst, label: BurstLabel, *, commercial: bool) -> None:
-        """Add a burst to the open lead: a topic, or words that seem to end it. An unsorted lead may become `new`."""
+        """Add a burst to the open lead.
+
+        `commercial`: whether it counts as an enquiry, as a click on an ad does whatever its label. An enquiry makes an
+        unsorted lead `new`, adds its topic, and withdraws a proposed end. Words that seem to end the lead propose that.
+        """
         if commercial:
             if lead.stage == "unsorted":
                 reason = Reason("commercial", {"intent": label.intent})

@@ -113,7 +113,7 @@ class UnnumberedState:
 
 
 def resume(fold: Fold, state: State) -> None:
-    """Bring a new fold into a state, so that it goes on from there.
+    """Put a new fold into a saved state, so that it goes on from there.
 
     Raises KeyError, TypeError, ValueError or IndexError if it is not a state; the fold is of no use then.
     """

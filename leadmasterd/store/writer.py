@@ -153,7 +153,7 @@ class Writer:
 
     def put(self, items: Sequence[Item]) -> None:
         """Queue items that were read together, to be written in one transaction."""
-        if self.pending == 0:
+        if self.pending == 0:  # the time without work is no stall
             self._last_progress = time.monotonic()
         self._put += len(items)
         self._queue.put(items)

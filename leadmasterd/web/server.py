@@ -106,7 +106,7 @@ class _PageServer(Server):
 
 
 def _passed_socket() -> socket.socket | None:
-    """The socket that systemd opened for this process (leadmasterd-web.socket); None if it passed none."""
+    """The socket that systemd opened for this process (leadmasterd-web.socket); None unless it passed exactly one."""
     is_for_us = os.environ.get("LISTEN_PID") == str(os.getpid())
     if not is_for_us or os.environ.get("LISTEN_FDS") != "1":
         return None
