@@ -79,6 +79,10 @@ _TOML: Final = (
 _TOO_MANY_DIGITS: Final = "Exceeds the limit"
 
 
+NO_JSON: Final = (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError)
+"""What taking values out of a JSON text raises if it is damaged, nested too deep, or of another shape than expected."""
+
+
 NO_TOML: Final = (ValueError, RecursionError)
 """What tomllib raises for bad TOML. A number of thousands of digits gives Python's own ValueError, and nesting of
 thousands of levels a RecursionError."""

@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Final, NamedTuple
 
+from leadmasterd import causes
 from leadmasterd.alerts import words
 from leadmasterd.alerts.kinds import Condition, Kind
 from leadmasterd.clock import Clock
@@ -97,6 +98,6 @@ def _attempt(line: bytes) -> tuple[_Tried, datetime] | None:
         entry = json.loads(line)
         tried = _Tried(f"{entry['module']}.{entry['function']}", refused=entry["where"] != "seen")
         at = datetime.fromisoformat(entry["at"])
-    except (ValueError, KeyError, TypeError, RecursionError):
+    except causes.NO_JSON:
         return None
     return (tried, at) if at.tzinfo else None

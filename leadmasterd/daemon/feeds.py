@@ -35,8 +35,6 @@ _CALM: Final = 300.0
 _STOP_SECONDS: Final = 9.0
 """Seconds from closing its stdin until it is killed. Meanwhile it may end deliveries (4 s) and commit (4 s)."""
 _LONGEST_LINE: Final = 1 << 20
-_NO_REPORT: Final = (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError)
-"""The errors from reading a line that is no report. ValueError is also raised by one longer than `_LONGEST_LINE`."""
 
 
 class FeedsProcess:
@@ -134,7 +132,7 @@ class FeedsProcess:
                 if not line:
                     return
                 self._reported(json.loads(line))
-            except _NO_REPORT:
+            except causes.NO_JSON:  # or ValueError of readline, for a line longer than _LONGEST_LINE
                 log.warning("the feeds process wrote a line that is no report", extra={"action": "feeds_line"})
 
     def _reported(self, report: Mapping[str, Any]) -> None:

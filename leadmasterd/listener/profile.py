@@ -23,7 +23,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import psutil
 
@@ -487,7 +487,7 @@ def captured_before(paths: Paths) -> bool:
     return any((profile / _LINKED).exists() and not (profile / _ELSEWHERE).exists() for profile in profiles)
 
 
-class _FileNote(NamedTuple):
+class FileNote(NamedTuple):
     """What a manifest says about a file. `size`: in bytes."""
 
     size: int
@@ -500,7 +500,7 @@ class _Manifest(NamedTuple):
     made_at: str
     account: str | None
     browser: str | None
-    files: dict[str, _FileNote]
+    files: dict[str, FileNote]
 
 
 def _read_manifest(folder: Path) -> _Manifest:
@@ -512,15 +512,20 @@ def _read_manifest(folder: Path) -> _Manifest:
         datetime.fromisoformat(data["made_at"])
         return _Manifest(
             made_at=data["made_at"],
-            account=_text_or_none(data.get("account")),
-            browser=_text_or_none(data.get("browser")),
-            files={place: _FileNote(int(file["size"]), str(file["sha256"])) for place, file in data["files"].items()},
+            account=text_or_none(data.get("account")),
+            browser=text_or_none(data.get("browser")),
+            files=file_notes(data["files"]),
         )
-    except (AttributeError, KeyError, TypeError, OverflowError, RecursionError) as error:  # any damage
+    except causes.NO_JSON as error:
         raise ValueError from error
 
 
-def _text_or_none(value: object) -> str | None:
+def file_notes(files: Any) -> dict[str, FileNote]:
+    """What a manifest says about each file, from its `files`. Raises one of `causes.NO_JSON` for another shape."""
+    return {str(place): FileNote(int(file["size"]), str(file["sha256"])) for place, file in files.items()}
+
+
+def text_or_none(value: object) -> str | None:
     """The value itself. Raises TypeError if it is neither text nor None."""
     if value is not None and not isinstance(value, str):
         raise TypeError

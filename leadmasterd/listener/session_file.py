@@ -25,10 +25,11 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import IO, Any, Final, Literal, Self
+from typing import IO, Final, Literal, Self
 
+from leadmasterd import causes
 from leadmasterd.errors import Refused
-from leadmasterd.listener.profile import SESSION_FOLDERS
+from leadmasterd.listener.profile import SESSION_FOLDERS, FileNote, file_notes, text_or_none
 from leadmasterd.listener.programs import major
 from leadmasterd.state.files import sync
 from leadmasterd.text import _, printable
@@ -135,14 +136,6 @@ def _publish(unfinished: Path, file: Path) -> None:
         sync(file.parent)
 
 
-@dataclass(frozen=True, slots=True)
-class _ManifestLine:
-    """What the manifest says about one file."""
-
-    size: int
-    sha256: str
-
-
 class SessionFile:
     """A session file that is open for reading; a context manager, which closes it.
 
@@ -197,7 +190,7 @@ class SessionFile:
         self.linked_at: str | None = None
         self.account: str | None = None
         self.browser: str | None = None
-        self._manifest: dict[str, _ManifestLine] = {}
+        self._manifest: dict[str, FileNote] = {}
         """By place in the profile; empty without a manifest."""
         profile = "" if self.kind == "leadmasterd" else self._find_profile(names)
         self._entries = _session_part(names, profile)
@@ -251,13 +244,10 @@ class SessionFile:
                 raise self._refuse(_("another version of leadmasterd made it; use the same version on both computers"))
             self.made_at = iso(datetime.fromisoformat(manifest["made_at"]))
             self.linked_at = iso(datetime.fromisoformat(manifest["linked_at"]))
-            self.account = _text_or_none(manifest["account"])
-            self.browser = _text_or_none(manifest["browser"])
-            self._manifest = {
-                str(place): _ManifestLine(int(file["size"]), str(file["sha256"]))
-                for place, file in manifest["files"].items()
-            }
-        except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError) as error:
+            self.account = text_or_none(manifest["account"])
+            self.browser = text_or_none(manifest["browser"])
+            self._manifest = file_notes(manifest["files"])
+        except causes.NO_JSON as error:
             raise self._refuse(_("its manifest can't be read; copy it here again, or make it anew")) from error
         if missing := sorted(self._manifest.keys() - self._entries.keys()):
             raise self._refuse(_("it is incomplete, {name} is missing; make it anew").format(name=missing[0]))
@@ -298,8 +288,8 @@ class SessionFile:
         if entry := names.get(f"{profile}{_LAST_VERSION}"):
             return self._content(entry).decode("ascii", "replace").strip() or None
         if entry := names.get(f"{profile}{_PREFERENCES}"):
-            with contextlib.suppress(ValueError, KeyError, TypeError, AttributeError, RecursionError):
-                return _text_or_none(json.loads(self._content(entry))["extensions"]["last_chrome_version"])
+            with contextlib.suppress(*causes.NO_JSON):
+                return text_or_none(json.loads(self._content(entry))["extensions"]["last_chrome_version"])
         return None
 
     def _content(self, entry: zipfile.ZipInfo) -> bytes:
@@ -334,7 +324,7 @@ class SessionFile:
         """Give a file's content to `write`, chunk by chunk, and verify it. Raises Refused, after it was written."""
         with self._reading(entry) as source:
             size, digest = _copy(source, write)
-        without_manifest = _ManifestLine(entry.file_size, digest)
+        without_manifest = FileNote(entry.file_size, digest)
         expected = self._manifest.get(place, without_manifest)
         if (size, digest) != (expected.size, expected.sha256):
             raise self._damaged(place)
@@ -407,13 +397,6 @@ def _above_default(name: str) -> str:
     if rest.startswith("Default/") and first != "__MACOSX":
         return f"{first}/"
     return ""
-
-
-def _text_or_none(value: Any) -> str | None:
-    """The value itself. Raises TypeError if it is neither text nor None."""
-    if value is not None and not isinstance(value, str):
-        raise TypeError
-    return value
 
 
 def _copy(source: IO[bytes], write: Callable[[bytes], object]) -> tuple[int, str]:

@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 from typing import Final, Literal, TypedDict, cast
 
+from leadmasterd import causes
 from leadmasterd.queries.database import open_companion, rows
 from leadmasterd.settings.paths import Paths
 from leadmasterd.text import later, translated
@@ -118,5 +119,5 @@ def _deliveries(text: str) -> list[Delivery]:
             Delivery(to=to, told_at=told_at, tries=tries, why=translated(why))
             for to, told_at, tries, why in json.loads(text).values()
         ]
-    except (ValueError, TypeError, AttributeError, RecursionError):
+    except causes.NO_JSON:
         return []

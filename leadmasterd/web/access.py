@@ -17,7 +17,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
-from leadmasterd import times
+from leadmasterd import causes, times
 from leadmasterd.errors import CannotUseState
 from leadmasterd.settings.paths import Paths
 from leadmasterd.state.files import give_away, write_private
@@ -179,7 +179,7 @@ def _parsed(file: Path) -> _Book:
         data: dict[str, Any] = json.loads(file.read_bytes())
         links = tuple(_checked(Link(**link)) for link in data["links"])
         return _Book(int(data["next_id"]), links, tuple(_checked(Session(**each)) for each in data["sessions"]))
-    except (ValueError, TypeError, KeyError, OverflowError, RecursionError, IsADirectoryError) as error:
+    except (*causes.NO_JSON, IsADirectoryError) as error:
         raise CannotUseState(
             _(
                 "cannot use {path}: it is damaged; remove it, and let people in again with `leadmasterd web link`"
