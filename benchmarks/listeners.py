@@ -15,10 +15,11 @@ from typing import Any, Final
 import psutil
 
 from benchmarks.daemon import until
+from benchmarks.figures import CannotMeasure
 from leadmasterd.demo.standin import StandIn
 from leadmasterd.listener.programs import find_browser
 from tests.browsers import is_browser
-from tests.chaos.product import OURS, Played
+from tests.chaos.product import OURS, Played, Product
 
 HERE: Final = Path(__file__).resolve().parent
 LIBRARY: Final = HERE.parent / "node_listener" / "node_modules" / "whatsapp-web.js" / "package.json"
@@ -167,14 +168,14 @@ class Bare(Listener):
 
 
 class Ours(Listener):
-    """This checkout's daemon with production's timing, started again by the same loop."""
+    """A checkout's daemon with production's timing, started again by the same loop."""
 
     name = "ours"
 
-    def __init__(self, standin: StandIn, folder: Path) -> None:
+    def __init__(self, standin: StandIn, folder: Path, product: Product = OURS) -> None:
         super().__init__(standin)
         self._played = Played(folder, standin, {"LEADMASTERD_SUPERVISOR__TIME_DIVISOR": "1"})
-        self._played.python, self._played.root = OURS.python, OURS.root
+        self._played.python, self._played.root = product.python, product.root
 
     def start(self) -> None:
         self._played.start()
@@ -229,3 +230,11 @@ def other_browsers() -> list[str]:
             if _is_of_browser(process, ""):
                 found.append(f"{process.pid} ({process.name()})")
     return found
+
+
+def must_be_alone() -> None:
+    """Raises CannotMeasure when another browser runs."""
+    if browsers := other_browsers():
+        raise CannotMeasure(
+            f"browsers share memory, and others run: {', '.join(browsers[:5])}; end them, and try again"
+        )

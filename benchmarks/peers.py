@@ -21,7 +21,7 @@ import psutil
 
 from benchmarks.daemon import until
 from benchmarks.figures import CannotMeasure, Figure
-from benchmarks.listeners import LIBRARY, Bare, Listener, Ours, other_browsers
+from benchmarks.listeners import LIBRARY, Bare, Listener, Ours, must_be_alone
 from leadmasterd.demo.standin import StandIn
 
 ROUNDS: Final = 2
@@ -68,10 +68,7 @@ def run() -> list[Figure]:
     node = shutil.which("node")
     if node is None or not LIBRARY.is_file():
         raise CannotMeasure(f"{LIBRARY.parent} is missing: run `tools/setup.sh test`, which takes it from npm")
-    if browsers := other_browsers():
-        raise CannotMeasure(
-            f"browsers share memory, and others run: {', '.join(browsers[:5])}; end them, and try again"
-        )
+    must_be_alone()
     kinds: Mapping[str, Callable[[StandIn, Path], Listener]] = {
         Ours.name: lambda standin, folder: Ours(standin, folder / "ours"),
         Bare.name: lambda standin, folder: Bare(standin, folder / "bare", Path(node)),
@@ -80,19 +77,20 @@ def run() -> list[Figure]:
     seconds: dict[str, list[float]] = {name: [] for name in kinds}
     for number in range(ROUNDS):
         for name in list(kinds) if number % 2 == 0 else reversed([*kinds]):
-            with _page(Path(node), kinds[name]) as listener:
-                seconds[name] += _starts(listener)
-                megabytes[name].append(_idle_memory(listener))
+            with page(Path(node), kinds[name]) as listener:
+                seconds[name] += starts(listener)
+                idle(listener)
+                megabytes[name].append(listener.memory())
                 _say(f"{name}: {megabytes[name][-1]:.0f} MB, ready in {seconds[name][-1]:.1f} s")
     scores = {}
     for name, make in kinds.items():
-        with _page(Path(node), make) as listener:
+        with page(Path(node), make) as listener:
             scores[name] = _Trial(listener).run()
     return figures(megabytes, seconds, scores)
 
 
 @contextmanager
-def _page(node: Path, make: Callable[[StandIn, Path], Listener]) -> Iterator[Listener]:
+def page(node: Path, make: Callable[[StandIn, Path], Listener]) -> Iterator[Listener]:
     """A listener that is paired and ready, alone on the machine."""
     with (
         tempfile.TemporaryDirectory(prefix="leadmasterd-peers-", ignore_cleanup_errors=True) as folder,
@@ -107,7 +105,7 @@ def _page(node: Path, make: Callable[[StandIn, Path], Listener]) -> Iterator[Lis
             listener.end()
 
 
-def _starts(listener: Listener) -> list[float]:
+def starts(listener: Listener) -> list[float]:
     """Seconds from each start to ready, on a linked profile."""
     found = []
     for _ in range(STARTS):
@@ -119,12 +117,11 @@ def _starts(listener: Listener) -> list[float]:
     return found
 
 
-def _idle_memory(listener: Listener) -> float:
-    """Megabytes of the whole tree, a minute after some messages."""
+def idle(listener: Listener) -> None:
+    """Deliver some messages, and wait a minute."""
     ids = set(_deliver(listener, WARM))
     until(lambda: ids <= listener.heard().keys(), limit=PATIENCE)
     time.sleep(IDLE)
-    return listener.memory()
 
 
 def _deliver(listener: Listener, count: int) -> list[str]:

@@ -7,12 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import peers
+from benchmarks import earlier, peers
 from benchmarks import run as bench
 from benchmarks.figures import CannotMeasure
 from benchmarks.listeners import Bare, other_browsers
 from benchmarks.peers import Score, figures
 from leadmasterd.demo.standin import StandIn
+from tests.chaos.product import OURS
 from tests.waiting import wait_for
 
 
@@ -29,7 +30,7 @@ def test_without_the_library_it_is_refused_in_one_sentence(
 
 
 def test_beside_another_browser_it_is_refused(tmp_path: Path) -> None:
-    """Its pages would be shared, so that each seems to need less."""
+    """Its pages would be shared, so that each seems to need less. The same for another checkout beside ours."""
     program = tmp_path / "chromium"
     shutil.copy(sys.executable, program)
     with subprocess.Popen([program, "-S", "-c", "input()", "--user-data-dir=x"], stdin=subprocess.PIPE) as browser:
@@ -37,6 +38,8 @@ def test_beside_another_browser_it_is_refused(tmp_path: Path) -> None:
             wait_for(lambda: f"{browser.pid} (chromium)" in other_browsers(), "it to be seen")
             with pytest.raises(CannotMeasure, match=r"browsers share memory, and others run: \d+ \("):
                 peers.run()
+            with pytest.raises(CannotMeasure, match=r"browsers share memory, and others run: \d+ \("):
+                earlier.measure(OURS, Path("node"))
         finally:
             browser.kill()
 
@@ -55,6 +58,29 @@ def test_the_rows_stand_side_by_side() -> None:
     memory = told["whole tree, idle, each alone: memory (PSS)"]
     assert (memory.number, memory.measured, memory.held) == (0.75, "0.75x (300 MB; bare library: 400 MB)", True)
     assert told["start to ready on a linked profile"].measured.startswith("1.50x ")
+
+
+def test_another_checkout_stands_beside_ours() -> None:
+    """By medians; above 1 is worse."""
+    ours = earlier.Measured(tree=[280.0, 276.0, 277.0], daemon=[50.0, 52.0], seconds=[1.2, 1.0, 9.0])
+    theirs = earlier.Measured(tree=[440.0, 441.0, 450.0], daemon=[80.0, 81.0], seconds=[1.5])
+    assert earlier.table({"this checkout": ours, "1a2b3c4": theirs}) == [
+        "| figure | this checkout | 1a2b3c4 | ratio |",
+        "|---|---|---|---|",
+        "| whole tree, idle, each alone: memory (PSS), MB | 277 | 441 | 0.628x |",
+        "| the daemon of it (PSS), MB | 51 | 80.5 | 0.634x |",
+        "| start to ready on a linked profile, s | 1.2 | 1.5 | 0.800x |",
+    ]
+
+
+def test_what_is_no_checkout_is_refused_in_one_sentence(tmp_path: Path) -> None:
+    """Neither a folder without the program, nor a commit that is unknown."""
+    command = [sys.executable, "-m", "benchmarks.earlier"]
+    for name, says in ((str(tmp_path), "name a checkout of leadmasterd"), ("no-such-commit", "neither a folder nor")):
+        done = subprocess.run([*command, name], capture_output=True, text=True, check=False)
+        assert done.returncode == 1
+        assert says in done.stderr
+        assert done.stderr.count("\n") == 1
 
 
 @pytest.mark.e2e
