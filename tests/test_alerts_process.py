@@ -49,6 +49,7 @@ async def test_it_tells_without_any_feed_and_writes_no_outbox(tmp_path: Path) ->
             await until(lambda: box.mails)
             assert warnings_of(feeds) == {}
         assert len(box.mails) == 1
+        assert [each.name for each in paths.state_dir.glob("alerts.db*")] == ["alerts.db"], "SQLite closed it"
 
 
 async def test_feeds_that_can_not_begin_do_not_keep_alerts_from_telling(tmp_path: Path) -> None:

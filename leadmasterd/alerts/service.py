@@ -109,11 +109,12 @@ class Alerts:
         return "; ".join(filter(None, [*self._unusable, *failing, self._store_trouble, self._defect]))
 
     async def run(self) -> None:
-        """Look and tell until it is cancelled."""
-        async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(self._keep_looking(), name="looks")
-            for address in self._addresses:
-                tasks.create_task(self._keep_telling(address), name=f"alerts to {address.shown}")
+        """Look and tell until it is cancelled. The store is closed then."""
+        with contextlib.closing(self._store):
+            async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(self._keep_looking(), name="looks")
+                for address in self._addresses:
+                    tasks.create_task(self._keep_telling(address), name=f"alerts to {address.shown}")
 
     # ------------------------------------------------------------------ looking
 
