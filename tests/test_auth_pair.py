@@ -199,4 +199,24 @@ def test_a_linked_session_that_can_not_be_written_is_kept(
     [kept] = (shop.folder / "work").iterdir()
     assert stat.S_IMODE(kept.stat().st_mode) == 0o700
     assert f"{why}; the account is linked, so zip the folder {kept}/profile" in answer.err
+    assert ("Traceback" in answer.err) is isinstance(error, ValueError)
+    assert isinstance(error, OSError) or str(error) in answer.err, "a defect says what it is"
+    assert session().items() <= read_profile(kept / "profile").items()
+
+
+def test_an_interruption_between_linking_and_packing_keeps_the_session(
+    shop: Shop, pair: Callable[..., Answer], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Signals end the process again by then."""
+    run_until_signal = auth_pair._run_until_signal
+
+    def interrupted(start: Any) -> None:
+        run_until_signal(start)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(auth_pair, "_run_until_signal", interrupted)
+    answer = pair()
+    [kept] = (shop.folder / "work").iterdir()
+    assert answer.code == 1
+    assert f"it was interrupted; the account is linked, so zip the folder {kept}/profile" in answer.err
     assert session().items() <= read_profile(kept / "profile").items()

@@ -12,8 +12,10 @@ import pytest
 
 from leadmasterd.errors import Interrupted, LeadmasterdError, Refused
 from leadmasterd.listener import linking, tree
+from leadmasterd.listener.child import Child
 from leadmasterd.listener.linking import History, Linked, Progress, link
 from leadmasterd.settings.model import Settings
+from leadmasterd.supervisor.timing import Timing
 from tests import wire
 from tests.processes import adopting_orphans
 from tests.sessions import NOW
@@ -242,4 +244,20 @@ async def test_an_interruption_closes_the_browser_and_says_what_is_left(
         await running
     assert isinstance(ended.value, Interrupted)
     assert str(ended.value) == f"cannot pair: it was interrupted; {REMOVE}"
+    assert none_left(tmp_path)
+
+
+async def test_an_interruption_while_the_browser_closes_does_not_tear_the_session(
+    tmp_path: Path, pair: Callable[..., asyncio.Task[Linked]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The account is linked by then, and linking again may be impossible."""
+    stop = Child.stop
+
+    async def interrupted(child: Child, timing: Timing) -> None:
+        asyncio.get_running_loop().call_soon(running.cancel)
+        await stop(child, timing)
+
+    monkeypatch.setattr(Child, "stop", interrupted)
+    running = pair(HELLO, WINDOW, READY, heartbeat("complete"))
+    assert (await running).history == "complete"
     assert none_left(tmp_path)

@@ -1,5 +1,6 @@
 """A session in one file: unpacking gives exactly what was packed, byte for byte."""
 
+import errno
 import hashlib
 import json
 import stat
@@ -89,8 +90,9 @@ def test_a_memory_stick_without_hard_links_will_do(tmp_path: Path, monkeypatch: 
     file = packed(tmp_path)
     with SessionFile(file) as found:
         found.verify()
-    with pytest.raises(FileExistsError):
+    with pytest.raises(FileExistsError) as caught:
         pack(tmp_path / "paired", file, origin=ORIGIN, now=NOW)
+    assert caught.value.errno == errno.EEXIST, "so that it can be said in words"
 
 
 @pytest.mark.parametrize("above", ["", "whatsapp/", "whatsapp\\"], ids=["contents", "folder", "powershell"])

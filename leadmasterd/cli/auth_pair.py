@@ -8,8 +8,10 @@ import shutil
 import signal
 import sys
 import tempfile
+import traceback
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final, TypedDict, TypeVar
@@ -20,7 +22,7 @@ from leadmasterd.errors import Refused
 from leadmasterd.listener import tree
 from leadmasterd.listener.linking import History, Linked, link, number
 from leadmasterd.listener.programs import check_temporary_folder, find_browser, find_node
-from leadmasterd.listener.session_file import SPARE, Origin, Packed, pack
+from leadmasterd.listener.session_file import SPARE, Origin, pack
 from leadmasterd.settings.model import load
 from leadmasterd.text import _
 
@@ -88,10 +90,22 @@ def run(arguments: argparse.Namespace) -> int:
     def say(sentence: str) -> None:
         print(sentence, file=out, flush=True)
 
-    with _work_folder(arguments.work_dir) as folder:
-        profile = folder / "profile"
-        linked = _run_until_signal(lambda: link(settings, node=node, browser=browser, profile=profile, say=say))
-        packed = _pack(folder, file, linked)
+    with _work_folder(arguments.work_dir) as work:
+
+        async def link_account() -> Linked:
+            linked = await link(settings, node=node, browser=browser, profile=work.profile, say=say)
+            work.stays = True  # in the coroutine, as no signal can come in between
+            return linked
+
+        try:
+            linked = _run_until_signal(link_account)
+            origin = Origin(linked.account, linked.browser, linked.at)
+            packed = pack(work.profile, file, origin=origin, now=datetime.now(UTC))
+        except BaseException as error:
+            if not work.stays:
+                raise
+            raise _linked_in_vain(error, file, work.profile) from error
+        work.stays = False
     record = PairRecord(
         file=str(file),
         account=linked.account,
@@ -120,15 +134,21 @@ def _check_output(file: Path) -> None:
         raise Refused(_("cannot write {file}: permission denied; name another --output").format(file=file))
 
 
-class _LinkedInVain(Refused):
-    """The account is linked, but the file was not written. Linking again may be impossible, so the folder stays."""
+@dataclass(slots=True)
+class _Work:
+    """The folder that the work is done in."""
+
+    profile: Path
+    """The browser's profile, in that folder."""
+    stays: bool = False
+    """Whether the folder is kept: the account is linked and not in the file yet. Linking again may be impossible."""
 
 
 @contextmanager
-def _work_folder(place: str | None) -> Iterator[Path]:
+def _work_folder(place: str | None) -> Iterator[_Work]:
     """A new folder within `place` (None: where temporary files are), for the browser's profile.
 
-    It is deleted afterwards, except after _LinkedInVain, and every process that still uses the profile is killed.
+    It is deleted afterwards, unless it `stays`, and every process that still uses the profile is killed.
     Raises Refused if it can't be made, or if the disk has too little room.
     """
     try:
@@ -139,7 +159,7 @@ def _work_folder(place: str | None) -> Iterator[Path]:
                 folder=place or tempfile.gettempdir(), why=causes.of_system(error)
             )
         ) from error
-    stays = False
+    work = _Work(folder / "profile")
     try:
         free = shutil.disk_usage(folder).free
         if free < _NEEDS:
@@ -148,13 +168,10 @@ def _work_folder(place: str | None) -> Iterator[Path]:
                     folder=folder.parent, free=free // 1_000_000, needs=_NEEDS // 1_000_000
                 )
             )
-        yield folder
-    except _LinkedInVain:
-        stays = True
-        raise
+        yield work
     finally:
-        tree.signal_all(tree.find_ours(tree.marker_of(folder / "profile")), signal.SIGKILL)
-        if not stays:
+        tree.signal_all(tree.find_ours(tree.marker_of(work.profile)), signal.SIGKILL)
+        if not work.stays:
             shutil.rmtree(folder, ignore_errors=True)
 
 
@@ -174,18 +191,19 @@ def _run_until_signal(start: Callable[[], Coroutine[Any, Any, Answer]]) -> Answe
     return asyncio.run(cancellable())
 
 
-def _pack(folder: Path, file: Path, linked: Linked) -> Packed:
-    """Write the session file from the profile in `folder`.
+def _linked_in_vain(error: BaseException, file: Path, profile: Path) -> Refused:
+    """The error to raise when the account is linked and `error` kept the session from being written to `file`.
 
-    Raises _LinkedInVain if that fails or is interrupted.
+    If it is not one of the system's, it is a defect: its traceback is printed.
     """
-    try:
-        origin = Origin(linked.account, linked.browser, linked.at)
-        return pack(folder / "profile", file, origin=origin, now=datetime.now(UTC))
-    except BaseException as error:
-        why = _("it was interrupted") if isinstance(error, KeyboardInterrupt) else causes.of_system(error)
-        raise _LinkedInVain(
-            _("cannot write {file}: {why}; the account is linked, so zip the folder {kept} and import that").format(
-                file=file, why=why, kept=folder / "profile"
-            )
-        ) from error
+    if isinstance(error, KeyboardInterrupt):
+        why = _("it was interrupted")
+    else:
+        why = causes.of_system(error)
+        if getattr(error, "errno", None) is None:
+            traceback.print_exception(error)
+    return Refused(
+        _("cannot write {file}: {why}; the account is linked, so zip the folder {kept} and import that").format(
+            file=file, why=why, kept=profile
+        )
+    )

@@ -6,6 +6,7 @@ moved to another machine (`session_file`).
 """
 
 import asyncio
+import contextlib
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -238,10 +239,22 @@ async def link(settings: Settings, *, node: Path, browser: Path, profile: Path, 
     except asyncio.CancelledError:
         raise progress.failure(_("it was interrupted"), Interrupted) from None
     finally:
-        await child.stop(_STOPPING)
+        await _stop(child)
     if not child.ended_well:
         raise progress.failure(_("the browser did not close in good order, so its session may be torn"))
     return linked
+
+
+async def _stop(child: Child) -> None:
+    """Stop the child, to its end even if this is cancelled: a browser that is not closed in good order costs the link.
+
+    `_STOPPING` limits how long that takes.
+    """
+    stopping = asyncio.create_task(child.stop(_STOPPING), name="stop")  # noqa: TID251 - awaited right below
+    while not stopping.done():
+        with contextlib.suppress(asyncio.CancelledError):
+            await asyncio.wait({stopping})
+    stopping.result()
 
 
 async def _follow(inbox: asyncio.Queue[Event | None], progress: Progress) -> Linked:

@@ -11,6 +11,7 @@ the session is taken from it.
 """
 
 import contextlib
+import errno
 import hashlib
 import json
 import lzma
@@ -130,7 +131,7 @@ def _publish(unfinished: Path, file: Path) -> None:
         raise
     except OSError as error:  # no hard links here, as on a memory stick
         if file.exists():
-            raise FileExistsError(str(file)) from error
+            raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(file)) from error
         unfinished.rename(file)
     with contextlib.suppress(OSError):  # not every file system can, and the file is there
         sync(file.parent)
