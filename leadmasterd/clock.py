@@ -25,21 +25,25 @@ class Clock(NamedTuple):
         )
         return Day(day, begins, ends)
 
+    def local(self, at: str) -> datetime:
+        """The datetime in this clock's zone. `at`: ISO text."""
+        return datetime.fromisoformat(at).astimezone(self.zone)
+
     def exact(self, at: str) -> str:
         """`2026-11-23 14:03:07`."""
-        return f"{self._local(at):%Y-%m-%d %H:%M:%S}"
+        return f"{self.local(at):%Y-%m-%d %H:%M:%S}"
 
     def full(self, at: str) -> str:
         """`2026-11-23 14:03`."""
-        return f"{self._local(at):%Y-%m-%d %H:%M}"
+        return f"{self.local(at):%Y-%m-%d %H:%M}"
 
     def brief(self, at: str) -> str:
         """`14:03` today, else with its date."""
-        return f"{self._local(at):%H:%M}" if self._is_today(at) else self.full(at)
+        return f"{self.local(at):%H:%M}" if self._is_today(at) else self.full(at)
 
     def spoken(self, at: str) -> str:
         """`14:03` today, `yesterday 14:03`, `Mon 23/11 14:03`, and with the year if it is another one."""
-        local, today = self._local(at), self.now.astimezone(self.zone).date()
+        local, today = self.local(at), self.now.astimezone(self.zone).date()
         if local.date() == today:
             return f"{local:%H:%M}"
         if local.date() == today - timedelta(days=1):
@@ -54,15 +58,15 @@ class Clock(NamedTuple):
 
     def date_of(self, at: str) -> date:
         """The day of `at` in the zone."""
-        return self._local(at).date()
+        return self.local(at).date()
 
     def time_of_day(self, at: str) -> str:
         """`14:03`."""
-        return f"{self._local(at):%H:%M}"
+        return f"{self.local(at):%H:%M}"
 
     def short(self, at: str) -> tuple[str, str]:
         """Two short lines: today `14:03` and nothing, else `11-21` and the time, or the year if it is another one."""
-        local = self._local(at)
+        local = self.local(at)
         if self._is_today(at):
             return f"{local:%H:%M}", ""
         this_year = local.year == self.now.astimezone(self.zone).year
@@ -70,7 +74,7 @@ class Clock(NamedTuple):
 
     def until(self, at: str) -> str:
         """`14:03:07`, followed by the zone's name where the machine's own clock shows another time."""
-        return f"{self._local(at):%H:%M:%S}{self.where()}"
+        return f"{self.local(at):%H:%M:%S}{self.where()}"
 
     def zone_name(self) -> str:
         """`Buenos Aires`; empty where the machine's own zone shows the same times, in summer and in winter."""
@@ -90,11 +94,8 @@ class Clock(NamedTuple):
         """Seconds from `at` to now; 0 if `at` lies in the future."""
         return max(0.0, (self.now - datetime.fromisoformat(at)).total_seconds())
 
-    def _local(self, at: str) -> datetime:
-        return datetime.fromisoformat(at).astimezone(self.zone)
-
     def _is_today(self, at: str) -> bool:
-        return self._local(at).date() == self.now.astimezone(self.zone).date()
+        return self.local(at).date() == self.now.astimezone(self.zone).date()
 
 
 def length(seconds: float) -> str:

@@ -41,6 +41,14 @@ def iso(moment: datetime) -> str:
     return moment.isoformat(timespec="milliseconds")[:23] + "Z"
 
 
+def from_iso(at: str) -> datetime:
+    """ISO text as an aware datetime. Raises ValueError if it has no time zone: it could not be compared with others."""
+    moment = datetime.fromisoformat(at)
+    if moment.tzinfo is None:
+        raise ValueError(at)
+    return moment
+
+
 def to_ms(at: str) -> int:
     """ISO text from a table as milliseconds since 1970."""
     milliseconds = round(datetime.fromisoformat(at).timestamp() * 1000)

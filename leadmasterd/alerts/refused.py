@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from leadmasterd import causes
+from leadmasterd import causes, times
 from leadmasterd.alerts import words
 from leadmasterd.alerts.kinds import Condition, Kind
 from leadmasterd.clock import Clock
@@ -97,7 +97,7 @@ def _attempt(line: bytes) -> tuple[_Tried, datetime] | None:
     try:
         entry = json.loads(line)
         tried = _Tried(f"{entry['module']}.{entry['function']}", refused=entry["where"] != "seen")
-        at = datetime.fromisoformat(entry["at"])
+        at = times.from_iso(entry["at"])
     except causes.NO_JSON:
         return None
-    return (tried, at) if at.tzinfo else None
+    return tried, at

@@ -258,9 +258,9 @@ class Store:
         assert self._connection
         execute = self._connection.execute
         kinds = {str(kind) for kind in Kind}
-        began = [_moment(at) for (at,) in execute("SELECT at FROM began")]
+        began = [times.from_iso(at) for (at,) in execute("SELECT at FROM began")]
         episodes = {
-            Key(Kind(kind), subject): Episode(_moment(since), told=bool(told), open=bool(is_open))
+            Key(Kind(kind), subject): Episode(times.from_iso(since), told=bool(told), open=bool(is_open))
             for kind, subject, since, told, is_open in execute("SELECT * FROM episodes")
             if kind in kinds
         }
@@ -270,7 +270,7 @@ class Store:
             if kind in kinds
         }
         told = [
-            Told(Kind(kind), _moment(at), flapping=bool(flapping))
+            Told(Kind(kind), times.from_iso(at), flapping=bool(flapping))
             for kind, at, flapping in execute(
                 "SELECT kind, made_at, flapping FROM notes WHERE at_once AND what <> 'ended' "
                 "ORDER BY note_id DESC LIMIT 100"
@@ -386,14 +386,6 @@ def _note_row(note: Note) -> tuple[Any, ...]:
     )
 
 
-def _moment(at: str) -> datetime:
-    """A datetime from ISO text. Raises ValueError if it has no time zone: it could not be compared with others."""
-    moment = datetime.fromisoformat(at)
-    if moment.tzinfo is None:
-        raise ValueError(at)
-    return moment
-
-
 def _note(row: tuple[Any, ...]) -> Note:
     """The note in a row of the table `notes`. Raises `_NOT_OURS` if it is not as `_note_row` makes it."""
     note_id, kind, subject, what, state, made_at, due_at, at_once, flapping, title, body, deliveries = row
@@ -402,13 +394,13 @@ def _note(row: tuple[Any, ...]) -> Note:
         key=Key(Kind(kind), subject),
         what=What(what),
         state=Fate(state),
-        made_at=_moment(made_at),
-        due_at=due_at and _moment(due_at),
+        made_at=times.from_iso(made_at),
+        due_at=due_at and times.from_iso(due_at),
         at_once=bool(at_once),
         flapping=bool(flapping),
         text=Text(title, body),
         deliveries={
-            address: Delivery(shown, at and _moment(at), tries, why)
+            address: Delivery(shown, at and times.from_iso(at), tries, why)
             for address, (shown, at, tries, why) in json.loads(deliveries).items()
         },
     )

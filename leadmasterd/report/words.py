@@ -45,8 +45,8 @@ class Row(NamedTuple):
 
 def stretch(figures: Figures, clock: Clock) -> str:
     """The name of a period: a day, a month or `… to …`; with times of day if it is not made of whole days."""
-    begins = _local(figures["begins"], clock)
-    ends = _local(figures["ends"], clock)
+    begins = clock.local(figures["begins"])
+    ends = clock.local(figures["ends"])
     first_day, day_after = day_begun(begins, clock.zone), day_begun(ends, clock.zone)
     if first_day is None or day_after is None:
         return _("{begins} to {ends}").format(begins=_moment(begins), ends=_moment(ends))
@@ -59,11 +59,6 @@ def stretch(figures: Figures, clock: Clock) -> str:
         return _("{month} {year}").format(month=months()[first_day.month - 1], year=first_day.year)
     begin = day_of_the_year(first_day) if same_year else day(first_day)
     return _("{begins} to {ends}").format(begins=begin, ends=day(last_day))
-
-
-def _local(at: str, clock: Clock) -> datetime:
-    """A time of the figures in the clock's zone."""
-    return datetime.fromisoformat(at).astimezone(clock.zone)
 
 
 def _moment(at: datetime) -> str:
@@ -80,7 +75,7 @@ def so_far(figures: Figures, clock: Clock) -> str:
         return ""
     if figures["until"] == figures["begins"]:
         return _("This period has not begun yet.")
-    return _("So far: until {until}.").format(until=_moment(_local(figures["until"], clock)))
+    return _("So far: until {until}.").format(until=_moment(clock.local(figures["until"])))
 
 
 def compared_with(report: Report, clock: Clock) -> str:
@@ -89,7 +84,7 @@ def compared_with(report: Report, clock: Clock) -> str:
     words = _("Compared with: {stretch}").format(stretch=stretch(before, clock))
     if before["until"] == before["ends"]:
         return words + "."
-    return words + ", " + _("until {until}.").format(until=_moment(_local(before["until"], clock)))
+    return words + ", " + _("until {until}.").format(until=_moment(clock.local(before["until"])))
 
 
 # ---------------------------------------------------------------------- how long
@@ -299,13 +294,13 @@ def completeness(figures: Figures, clock: Clock) -> str:
         return _("No phone has ever been linked: nothing was heard.")
     if record["linked_at"] >= figures["until"]:
         return _("Nobody listened then: the first phone was linked on {day}.").format(
-            day=day(_local(record["linked_at"], clock))
+            day=day(clock.local(record["linked_at"]))
         )
     sentences = [_outages(figures)]
     if record["linked_at"] > figures["begins"]:
         sentences.append(
             _("Before {day}, when the phone was linked, there is only what it handed over then.").format(
-                day=_moment(_local(record["linked_at"], clock))
+                day=_moment(clock.local(record["linked_at"]))
             )
         )
     if record["unreadable"]:
