@@ -17,6 +17,7 @@ from leadmasterd.alerts.kinds import TRAITS, Condition, Kind, Text
 from leadmasterd.alerts.observer import KIND_OF, Observer
 from leadmasterd.health import Severity
 from leadmasterd.queries.alert_history import State
+from leadmasterd.queries.waiting import WaitingConversation, waiting
 from leadmasterd.settings.alerts import KINDS
 from leadmasterd.settings.model import load
 from leadmasterd.settings.paths import Paths
@@ -401,6 +402,22 @@ def test_the_summary_of_the_evening_names_five(shop: Shop) -> None:
     assert text.title == "End of the day: 8 wait, 8 overdue"
     assert lines[0] == "Ana, +5491155550000: price, since 10:00, overdue"
     assert lines[5:8] == ["and 3 more", "No follow-up is due today.", "8 new leads today."]
+
+
+def test_a_summary_is_of_one_moment(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its number and its list agree, although somebody asks between the two."""
+    shop.books.db.execute("PRAGMA journal_mode = WAL")
+    shop.says("17 08:00")
+    shop.hears(asks("17 19:50"))
+
+    def asked_meanwhile(*args: Any, **more: Any) -> list[WaitingConversation]:
+        shop.hears(asks("17 19:40", chat=wire.BETO))
+        return waiting(*args, **more)
+
+    monkeypatch.setattr("leadmasterd.alerts.day.waiting", asked_meanwhile)
+    text = shop.only("17 20:00", Kind.EVENING).text
+    assert text.title == "End of the day: 1 waits, 0 overdue"
+    assert [line for line in text.body.splitlines() if "since" in line] == ["Ana, +5491155550001: price, since 19:50"]
 
 
 def test_an_empty_day_is_told_calmly(shop: Shop) -> None:
