@@ -151,9 +151,10 @@ def test_a_session_that_was_linked_in_a_window_needs_no_scan_elsewhere(
     """
     pairing.await_word("scan the code in the window")
     wait_long(lambda: screen.colours() > 10, "a window on the screen")
-    standin.act(
-        "scan", phone=OUR_PHONE, name="Tienda", history=[{"from": ANA, "body": "antes", "t": int(time.time()) - 3600}]
-    )
+    an_hour_ago = int(time.time()) - 3600
+    # Two, so that one has to be read back: a page of the old ways ends no gap before it has read one.
+    history = [{"from": ANA, "body": "antes", "t": an_hour_ago + number} for number in range(2)]
+    standin.act("scan", phone=OUR_PHONE, name="Tienda", history=history)
     pairing.await_word("Linked: 5491155550100.")
     code, record = pairing.result()
     assert code == 0, pairing.said
