@@ -269,6 +269,32 @@ def test_messages_of_an_older_version_keep_their_ids_and_all_that_refers_to_them
         assert now.execute(reactions).fetchall() == [(1, "in", "", 3, "+"), (3, "in", "77@lid", None, "-")]
 
 
+def test_calls_that_only_their_line_tells_of_are_known_after_the_update(tmp_path: Path) -> None:
+    """Version 14 did not tell them from those that rang. Where a row says more than the line, it rang."""
+    path = tmp_path / "old.db"
+    make_older(path, 6)
+    with closing(sqlite3.connect(path)) as old, old:
+        old.executescript(_OF_VERSION_6)
+        for stanza, answered in (("LINE", "false"), ("MORE", "false"), ("LATER", "true")):
+            old.execute(
+                "INSERT INTO messages (account_id, conversation_id, direction, author, type, sent_at, captured_at, "
+                "captured_via, sender, business, truncated, forwarded, stanza_id, group_id, details) "
+                "VALUES (1, 1, 'in', 'contact', 'call_log', 'b', 'b', 'live', 'ana', 0, 0, 0, ?, '', ?)",
+                (stanza, f'{{"call": {{"answered": {answered}}}}}'),
+            )
+        old.execute(
+            "INSERT INTO calls (account_id, conversation_id, call_id, started_at, outgoing, answered, video) "
+            "VALUES (1, 1, 'LINE', 'b', 0, 0, 0), (1, 1, 'MORE', 'b', 0, 1, 0), (1, 1, 'LATER', 'a', 0, 1, 0)"
+        )
+    with closing(open_for_writing(path)) as now:
+        assert now.execute("SELECT call_id, rang FROM calls ORDER BY 1").fetchall() == [
+            ("C", 1),
+            ("LATER", 1),
+            ("LINE", 0),
+            ("MORE", 1),
+        ]
+
+
 def test_after_the_update_no_id_is_used_again_and_whose_words_were_lost_is_heard(tmp_path: Path) -> None:
     """The older version had taken Beto's message for a copy of Ana's; the next sweep that reads it brings it."""
     path = tmp_path / "old.db"
@@ -303,6 +329,7 @@ def make_older(path: Path, version: int) -> None:
         11: "m012_words",
         12: "m013_checkpoints",
         13: "m014_raw_blocks",
+        14: "m015_rang",
     }
     with closing(sqlite3.connect(path, isolation_level=None)) as old:
         migrate(Database(old, execute_plugins=False), stop_before=newer[version])

@@ -15,7 +15,7 @@ from leadmasterd.leads.fold import FOLD_VERSION
 from tests.stories import ZONE, Books, Customer, Line, edited, reacted, revoked
 from tests.test_projection_order import Clerk, picture
 
-STORED = {11: "6846a2923a81b5de"}
+STORED = {12: "6846a2923a81b5de"}
 """By `FOLD_VERSION`, what became of the stories."""
 STORIES, LINES = 24, 60
 PEOPLE = tuple(f"549115555000{number}@c.us" for number in range(1, 7))

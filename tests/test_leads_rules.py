@@ -854,6 +854,26 @@ def test_a_call_and_its_line_in_the_chat_are_one_call(books: Books, ana: Custome
         assert [cycle[3] for cycle in cycles(other)] == ["call"]
 
 
+@pytest.mark.parametrize("order", [1, -1])
+def test_a_line_that_is_captured_before_the_ringing_is_of_one_call_with_it(
+    books: Books, ana: Customer, order: int
+) -> None:
+    """So is one captured after it: leads do not depend on the order of capture."""
+    rang, line = ana.call("17 10:10", answered=True), ana.call_log("17 10:10:30")
+    books.tell([ana.says("17 10:00", "price"), *[rang, line][::order]])
+    assert [(cycle[3], cycle[2]) for cycle in cycles(books)] == [("call", iso("17 10:10:30"))]
+
+
+@pytest.mark.parametrize("order", [1, -1])
+def test_a_call_takes_the_line_with_its_id_before_one_that_is_near(books: Books, ana: Customer, order: int) -> None:
+    """Of two calls that rang within a minute the first was answered, and the second has no line yet: it waits."""
+    first, second = ana.call("17 10:00", call_id="C1"), ana.call("17 10:00:30", call_id="C2")
+    line = ana.call_log("17 10:00:10", answered=True)
+    line["id"]["id"] = "C1"
+    books.tell([first, second, line][::order])
+    assert books.column("SELECT waiting_since FROM conversations") == [iso("17 10:00:30")]
+
+
 def test_each_call_has_its_own_line(books: Books, ana: Customer) -> None:
     """«A missed call waits»: of two calls within an hour, only the second has its line in the chat yet."""
     books.tell([ana.call("17 10:00", call_id="C1"), ana.call("17 10:30", call_id="C2"), ana.call_log("17 10:30:05")])

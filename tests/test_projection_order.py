@@ -58,6 +58,7 @@ def stories(draw: st.DrawFn) -> Story:
     people = {chat: Customer(chat) for chat in PEOPLE}
     said: dict[str, list[Line]] = defaultdict(list)
     decided: dict[str, list[str]] = defaultdict(list)
+    rang: dict[tuple[str, bool], list[str]] = defaultdict(list)
     joins: list[int] = []
     mapped = wire.contact(phone=PEOPLE[0], lid=LID)
     now = datetime(2026, 11, 17, 10, tzinfo=ZONE)
@@ -102,8 +103,12 @@ def stories(draw: st.DrawFn) -> Story:
             case "call":
                 answered, outgoing = draw(st.booleans()), draw(st.booleans())
                 story.add(who.call(at, answered=answered, outgoing=outgoing, call_id=f"C{number}"), f"call {number}")
+                rang[chat, outgoing].append(f"C{number}")
             case "log":
-                line = who.call_log(at, answered=draw(st.booleans()), outgoing=draw(st.booleans()))
+                answered, outgoing, has_id_of_call = draw(st.booleans()), draw(st.booleans()), draw(st.booleans())
+                line = who.call_log(at, answered=answered, outgoing=outgoing)
+                if has_id_of_call and rang[chat, outgoing]:
+                    line["id"]["id"] = rang[chat, outgoing].pop()
                 story.add({**line, "contact": known.get("contact", line["contact"])}, f"log {number}")
             case "decides":
                 line = {**who.decided(at, draw(st.sampled_from(STAGES))), "chat": chat}

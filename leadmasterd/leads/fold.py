@@ -24,7 +24,7 @@ from leadmasterd.leads.stages import CLOSED
 from leadmasterd.leads.timeline import Answered, Burst, Called, Decided, Dismissed, Merged, Reacted, Step
 from leadmasterd.reasons import SYSTEM, Reason
 
-FOLD_VERSION: Final = 11
+FOLD_VERSION: Final = 12
 """Raise it when the same history gives other leads (a test notices): the daemon then rebuilds them all at start."""
 DAY_MS: Final = 86_400_000
 QUOTE_DAYS: Final = (1, 3, 7, 14)

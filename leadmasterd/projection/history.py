@@ -12,6 +12,7 @@ from bisect import bisect_left, bisect_right
 from collections import defaultdict
 from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field, replace
+from itertools import chain
 from typing import Any, Final, NamedTuple
 
 from leadmasterd import times
@@ -457,34 +458,52 @@ def _line_says_answered(details: str | None) -> bool:
 def _load_calls(batch: _Batch, call_lines: Mapping[int, list[Called]]) -> None:
     """Add each call to `events` once: calls that were seen ringing, and those known only by their line in the chat.
 
-    `call_lines`: by conversation. The latest call that rang comes first: it takes the nearest line that is still free,
-    with this line's time and outcome; then the one before it, and so on. Lines that are left over are calls too.
+    `call_lines`: by conversation. A call that rang takes the line with its own id, with this line's time and outcome.
+    Then the latest of the others takes the nearest line that is still free, then the one before it, and so on. Lines
+    that are left over are calls too.
     """
     free_lines = {key: sorted(found, key=_when_and_which) for key, found in _by_direction(call_lines).items()}
-    for conversation, started_at, outgoing, answered, call_id in batch.rows(
-        "SELECT conversation_id, started_at, outgoing, answered, call_id FROM calls "
-        "WHERE conversation_id IN (SELECT value FROM json_each(?1)) AND started_at >= ?2 AND started_at < ?3 "
-        "ORDER BY started_at DESC, call_id"
-    ):
-        history = batch.history_of[conversation]
-        call = Called(
+    lines = chain.from_iterable(call_lines.values())
+    line_of_id = {(line.conversation, line.outgoing, line.own_id): line for line in lines}
+    rang = [
+        Called(
             at=times.to_ms(started_at),
             conversation=conversation,
             own_id=call_id,
             outgoing=bool(outgoing),
             answered=bool(answered),
         )
+        for conversation, started_at, outgoing, answered, call_id in batch.rows(
+            "SELECT conversation_id, started_at, outgoing, answered, call_id FROM calls "
+            "WHERE conversation_id IN (SELECT value FROM json_each(?1)) AND started_at >= ?2 AND started_at < ?3 "
+            "AND rang ORDER BY started_at DESC, call_id"
+        )
+    ]
+    rang.sort(key=lambda call: _own_line(call, line_of_id) is None)
+    for call in rang:
+        history = batch.history_of[call.conversation]
         history.call_times.append(call.at)
-        free = free_lines.get((conversation, call.outgoing), [])
-        first = bisect_left(free, call.at - _LINE_BEFORE_MS, key=_when)
-        near = free[first : bisect_right(free, call.at + _LINE_AFTER_MS, key=_when)]
-        if near:
-            nearest = min(near, key=lambda line: (abs(line.at - call.at), line.at, line.own_id))
-            free.remove(nearest)
-            call = replace(nearest, answered=nearest.answered or call.answered)
+        free = free_lines.get((call.conversation, call.outgoing), [])
+        if line := _own_line(call, line_of_id) or _nearest_line(call, free):
+            free.remove(line)
+            call = replace(line, answered=line.answered or call.answered)
         history.events.append(call)
     for (conversation, _outgoing), left_over in free_lines.items():
         batch.history_of[conversation].events += left_over
+
+
+def _own_line(call: Called, line_of_id: Mapping[tuple[int, bool, str], Called]) -> Called | None:
+    """The line with the call's id, unless it is too far away to be read together with it."""
+    line = line_of_id.get((call.conversation, call.outgoing, call.own_id))
+    is_near = line is not None and -_LINE_BEFORE_MS <= line.at - call.at <= _LINE_AFTER_MS
+    return line if is_near else None
+
+
+def _nearest_line(call: Called, free: Sequence[Called]) -> Called | None:
+    """The line that may be of this call and is nearest in time. `free`: by time."""
+    first = bisect_left(free, call.at - _LINE_BEFORE_MS, key=_when)
+    near = free[first : bisect_right(free, call.at + _LINE_AFTER_MS, key=_when)]
+    return min(near, key=lambda line: (abs(line.at - call.at), line.at, line.own_id), default=None)
 
 
 def _by_direction(call_lines: Mapping[int, list[Called]]) -> dict[tuple[int, bool], list[Called]]:

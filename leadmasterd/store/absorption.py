@@ -46,16 +46,17 @@ _LINK_REACTIONS: Final = (
     "AND m.stanza_id = reactions.stanza_id AND m.direction = reactions.direction ORDER BY sent_at DESC LIMIT 1) "
     "WHERE conversation_id = :keep AND message_id IS NULL"
 )
-_MARK_ANSWERED_CALLS: Final = """
-UPDATE calls SET answered = 1 WHERE conversation_id = :keep AND call_id IN
-    (SELECT call_id FROM calls WHERE conversation_id = :drop AND answered)
+_JOIN_CALLS: Final = """
+UPDATE calls SET answered = max(calls.answered, other.answered), rang = max(calls.rang, other.rang),
+    started_at = iif(other.rang > calls.rang, other.started_at, calls.started_at) FROM calls other
+WHERE calls.conversation_id = :keep AND other.conversation_id = :drop AND other.call_id = calls.call_id
 """
 _MOVE_CALLS: Final = "UPDATE OR IGNORE calls SET conversation_id = :keep WHERE conversation_id = :drop"
 _DROP_CALLS: Final = "DELETE FROM calls WHERE conversation_id = :drop"
 _MOVE_WITHOUT_DUPLICATES: Final = (
     _MOVE_MESSAGES, _MOVE_AS_VARIANTS,
     _KEEP_LATER_REACTIONS, _DROP_EARLIER_REACTIONS, _MOVE_REACTIONS, _LINK_REACTIONS,
-    _MARK_ANSWERED_CALLS, _MOVE_CALLS, _DROP_CALLS,
+    _JOIN_CALLS, _MOVE_CALLS, _DROP_CALLS,
 )  # fmt: skip
 """For tables in which both conversations may have the same row. To be run in this order."""
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from sqlite_utils import Database
 
-SCHEMA_VERSION: Final = 14
+SCHEMA_VERSION: Final = 15
 
 _CAPTURE: Final = """
 CREATE TABLE accounts (
@@ -608,6 +608,16 @@ CREATE TABLE database_sizes (                        -- about one a day, by whic
 ) STRICT, WITHOUT ROWID;
 """
 
+_RANG: Final = """
+ALTER TABLE calls ADD COLUMN rang INTEGER NOT NULL DEFAULT 1 CHECK (rang IN (0, 1));   -- 0: only its line tells of it
+UPDATE calls SET rang = 0 WHERE EXISTS (
+    SELECT 1 FROM messages m WHERE m.conversation_id = calls.conversation_id AND m.stanza_id = calls.call_id
+    AND m.type = 'call_log' AND m.sent_at = calls.started_at
+    AND calls.answered = coalesce(m.details ->> '$.call.answered', 0)
+);
+"""
+"""A row of an older version that says no more than a line in the chat does is taken for that line."""
+
 _AUTHORS: Final = (
     "author IN ('contact', 'operator', 'auto_reply', 'api')",
     "author IN ('contact', 'operator', 'auto_reply', 'mailing', 'assistant', 'api', 'system')",
@@ -621,7 +631,7 @@ _ENDS_OF_WAITING: Final = (
 
 _SCRIPTS: Final = (
     _CAPTURE, _LEADS, _TOUCHES, _MORE_TOUCHES, _IDENTITY, _SENT_BODIES, _MARKS, _OUTBOX, _DECISIONS, _WORDS,
-    _CHECKPOINTS, _RAW_BLOCKS,
+    _CHECKPOINTS, _RAW_BLOCKS, _RANG,
 )  # fmt: skip
 
 
@@ -731,6 +741,12 @@ def migrate(db: "Database", *, stop_before: str | None = None) -> None:
         for statement in _statements(_RAW_BLOCKS):
             db.execute(statement)
         db.execute("PRAGMA user_version = 14")
+
+    @migrations()
+    def m015_rang(db: "Database") -> None:
+        for statement in _statements(_RANG):
+            db.execute(statement)
+        db.execute("PRAGMA user_version = 15")
 
     [(enforced,)] = db.execute("PRAGMA foreign_keys").fetchall()
     db.execute("PRAGMA foreign_keys = OFF")
