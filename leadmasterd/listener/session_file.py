@@ -131,7 +131,7 @@ def _publish(unfinished: Path, file: Path) -> None:
         raise
     except OSError as error:  # no hard links here, as on a memory stick
         if file.exists():
-            raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(file)) from error
+            raise FileExistsError(errno.EEXIST, _("there is already something in its place"), str(file)) from error
         unfinished.rename(file)
     with contextlib.suppress(OSError):  # not every file system can, and the file is there
         sync(file.parent)
