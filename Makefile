@@ -37,7 +37,7 @@ test-fast: ## run the tests that need no browser and no systemd, for daily work
 	@tools/setup.sh check
 	@tools/test.sh fast $(ARGS)
 
-test-deep: ## run all tests with fresh seeds, many examples, the big storm and both browsers (an hour and more)
+test-deep: ## run all tests with fresh seeds, many examples, the big storm and both browsers (half an hour and more)
 	@tools/setup.sh test
 	@tools/test.sh deep $(ARGS)
 	@tools/test.sh other $(ARGS)
